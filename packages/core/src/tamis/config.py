@@ -1,0 +1,163 @@
+"""Pipelines to and from plain data, YAML and presets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from datetime import date, datetime
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tamis.catalog import MODELS, SOURCES, STAGES, Family, build, unknown
+from tamis.errors import ConfigError
+from tamis.references import PART
+
+if TYPE_CHECKING:
+    from tamis.stage import Stage
+
+FAMILIES = (STAGES, MODELS, SOURCES)
+
+
+def load(source: Any, *, models: Mapping[str, Any] | None = None) -> Stage:
+    """A pipeline from whatever describes it.
+
+    `source`: a `Stage` (returned as is), the name of a preset (see `presets()`), a path to a YAML file, or plain data: a
+    list of steps, each a name or `{name: options}`. `models` are the models the description calls by name.
+    Raises `ConfigError` naming the step, the field, the value and the remedy.
+
+    >>> load([{"lexical": {}}, {"top_n": 5}])
+    Pipeline(stages=(Lexical(...), TopN(n=5)))
+    """
+    from tamis.stage import Pipeline, Stage
+
+    if isinstance(source, Stage):
+        return source
+    if isinstance(source, (str, Path)):
+        source = _read(source)
+    if isinstance(source, Mapping) and "stage" in source:
+        source = source["stage"]
+    context = {"models": dict(models or {})}
+    if isinstance(source, list):
+        return Pipeline(tuple(build(STAGES, step, context) for step in source))
+    return build(STAGES, source, context)
+
+
+def from_yaml(text: str, *, models: Mapping[str, Any] | None = None) -> Stage:
+    """A pipeline from YAML text."""
+    return load(_parse(text, "the YAML text"), models=models)
+
+
+def presets() -> dict[str, str]:
+    """Names of the ready pipelines, each with its title."""
+    return {path.name.removesuffix(".yaml"): _parse(path.read_text(), path.name)["title"] for path in _preset_files()}
+
+
+def dump(value: Any) -> Any:
+    """Plain data for a stage or one of its parts; fields at their default are left out."""
+    from tamis.stage import Pipeline
+
+    if isinstance(value, Pipeline):
+        return [dump(stage) for stage in value.stages]
+    for family in FAMILIES:
+        if name := family.name_of(type(value)):
+            return {name: _fields(value)}
+    if is_dataclass(value) and not isinstance(value, type) and type(value).__module__.startswith("tamis."):
+        return _fields(value)
+    if isinstance(value, Mapping):
+        return {key: dump(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [dump(item) for item in value]
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    raise ConfigError(
+        f"{type(value).__name__} cannot be written as data. Describe the pipeline by name, data or YAML with a model "
+        "name (such as `model: llm`) and give the model when loading it."
+    )
+
+
+def to_yaml(data: Any) -> str:
+    import yaml
+
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+
+
+def json_schema() -> dict[str, Any]:
+    """A JSON schema of every pipeline that can be written as data, for editors and validators."""
+    from pydantic import TypeAdapter
+
+    definitions: dict[str, Any] = {}
+    for family, key in zip(FAMILIES, ("stage", "model", "source"), strict=True):
+        for name in family.members:
+            schema = TypeAdapter(family.resolve(name)).json_schema()
+            definitions.update(schema.pop("$defs", {}))
+            definitions[f"{key}.{name}"] = {**schema, "required": []} if key == "model" else schema
+        definitions[key] = {"anyOf": [{"type": "string"}, *(_named(key, name) for name in family.members)]}
+    definitions["stage"]["anyOf"].append({"type": "array", "items": {"$ref": "#/$defs/stage"}})
+    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": definitions, "$ref": "#/$defs/stage"}
+    return _with_references(whole)
+
+
+def _named(key: str, name: str) -> dict[str, Any]:
+    """`{name: options}`, or `{name: value of the first field}`; a model's other fields may stand beside its name."""
+    short = {"type": ["string", "number", "null"]}
+    options = {"anyOf": [{"$ref": f"#/$defs/{key}.{name}"}, short]}
+    closed = {} if key == "model" else {"additionalProperties": False}
+    return {"type": "object", "properties": {name: options}, "required": [name], **closed}
+
+
+def _with_references(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_with_references(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if PART in schema:
+        rest = {key: value for key, value in schema.items() if key not in (PART, "default")}
+        return {**rest, "$ref": f"#/$defs/{schema[PART]}"}
+    return {key: _with_references(value) for key, value in schema.items()}
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {
+        f.name: dump(getattr(value, f.name))
+        for f in fields(value)
+        if f.repr and getattr(value, f.name) != _default(f)
+    }
+
+
+def _default(f: Any) -> Any:
+    return f.default if f.default is not MISSING else f.default_factory() if f.default_factory is not MISSING else f
+
+
+def _read(source: str | Path) -> Any:
+    if isinstance(source, Path) or source.endswith((".yaml", ".yml")):
+        path = Path(source)
+        if not path.is_file():
+            raise ConfigError(f"no pipeline file at {str(path)!r}")
+        return _parse(path.read_text(encoding="utf-8"), str(path))
+    names = {path.name.removesuffix(".yaml"): path for path in _preset_files()}
+    if source not in names:
+        raise ConfigError(unknown("pipeline", source, names) + " A path to a file must end in .yaml.")
+    return _parse(names[source].read_text(encoding="utf-8"), source)
+
+
+def _preset_files() -> list[Any]:
+    folder = resources.files("tamis.presets")
+    return sorted((path for path in folder.iterdir() if path.name.endswith(".yaml")), key=lambda path: path.name)
+
+
+def _parse(text: str, where: str) -> Any:
+    import yaml
+
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where} is not valid YAML: {error}") from error
+    if data is None:
+        raise ConfigError(f"{where} is empty; it must describe a pipeline")
+    return data
+
+
+__all__ = ["Family", "dump", "from_yaml", "json_schema", "load", "presets", "to_yaml"]

@@ -1,0 +1,69 @@
+"""A criterion is a value: what to look at, how much it counts, on which range, and who says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic.dataclasses import dataclass
+
+from tamis.catalog import SOURCES, build, unknown
+from tamis.criteria.sources import Incoming, Rubric, Source
+from tamis.errors import ConfigError
+from tamis.references import SourceRef
+from tamis.stage import STAGE
+
+
+@dataclass(frozen=True, config=STAGE)
+class Criterion:
+    """One thing a good passage has. Scored 0..`max` by `source`; counts `weight` times in a composite.
+
+    `description` is what an LLM rubric is told. The default source is that rubric.
+
+    >>> Criterion("recency", weight=1.0, source=Recency("published", half_life_days=365))  # doctest: +SKIP
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    description: str = ""
+    weight: Annotated[float, Field(ge=0)] = 0.5
+    max: Annotated[float, Field(gt=0)] = 5.0
+    source: SourceRef = Rubric()
+
+
+RELEVANCE = Criterion(
+    "relevance",
+    "how directly and fully the passage answers or helps to answer the query; 0 is off topic, the top is a full answer",
+    weight=1.0,
+    max=10.0,
+)
+
+STANDARD: Mapping[str, Criterion] = {
+    criterion.name: criterion
+    for criterion in (
+        Criterion("depth", "how thoroughly the passage treats its subject: explanation and detail, not a passing mention"),
+        Criterion("diversity", "whether the passage shows more than one viewpoint, aspect or source of evidence"),
+        Criterion("clarity", "whether the passage is specific, well organised and easy to understand"),
+        Criterion("authoritativeness", "whether the passage comes from, or rests on, an expert or otherwise reliable source"),
+        Criterion("recency", "how up to date the passage is, as far as the query cares about time"),
+    )
+}
+"""The five criteria of one-turn REBEL (LeVine and Varjavand, 2025), in our words."""
+
+
+def criterion(value: Any, info: ValidationInfo | None = None) -> Any:
+    """From a `Criterion`, a `Source`, the name of a standard criterion, `{source: options}` or a mapping of the fields."""
+    if isinstance(value, Source):
+        return Criterion(SOURCES.name_of(type(value)) or type(value).__name__.lower(), source=value)
+    if isinstance(value, str):
+        if value not in STANDARD:
+            hint = f" To use the source of that name write {{{value}: {{}}}}." if value in SOURCES.members else ""
+            raise ConfigError(unknown("criterion", value, STANDARD) + hint)
+        return STANDARD[value]
+    if isinstance(value, Mapping) and "name" not in value and len(value) == 1:
+        (name,) = value
+        return Criterion(name, source=build(SOURCES, value, info.context if info else None))
+    return value
+
+
+CriterionRef = Annotated[Criterion, BeforeValidator(criterion)]

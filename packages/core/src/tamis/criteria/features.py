@@ -1,0 +1,66 @@
+"""Criteria read from the text itself, without a model."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from tamis.criteria.sources import Source, Unit
+from tamis.ranking import Ranked, Ranking
+from tamis.stage import STAGE, Asking
+from tamis.text import STOPWORDS, WORD, terms
+
+SENTENCE_END = re.compile(r"[.!?。！？]+(?:\s|$)|\n\s*\n")
+
+
+@dataclass(frozen=True, config=STAGE)
+class Depth(Source):
+    """How much there is: log of the number of distinct content terms, full at `full` of them."""
+
+    full: Annotated[int, Field(ge=2)] = 120
+
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+        yield from ()
+        return [self._score(ranked.text) for ranked in head]
+
+    def _score(self, text: str) -> float:
+        distinct = len(set(terms(text)) - STOPWORDS)
+        return min(1.0, math.log1p(distinct) / math.log1p(self.full))
+
+
+@dataclass(frozen=True, config=STAGE)
+class Clarity(Source):
+    """How easy it reads: sentences near `ideal` words, and words rather than symbols. Empty text scores 0."""
+
+    ideal: Annotated[float, Field(gt=0)] = 18.0
+
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+        yield from ()
+        return [self._score(ranked.text) for ranked in head]
+
+    def _score(self, text: str) -> float:
+        words = WORD.findall(text)
+        if not words:
+            return 0.0
+        per_sentence = len(words) / max(1, len(SENTENCE_END.findall(text)))
+        ease = math.exp(-abs(math.log(per_sentence / self.ideal)) / 2)
+        visible = sum(not character.isspace() for character in text)
+        return ease * min(1.0, sum(map(len, words)) / max(1, visible) / 0.9)
+
+
+@dataclass(frozen=True, config=STAGE)
+class Coverage(Source):
+    """Which share of the query's content words the candidate has, rare ones (within the pool) counting more."""
+
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+        yield from ()
+        wanted = set(terms(ranking.query.text)) - STOPWORDS or set(terms(ranking.query.text))
+        present = [wanted & set(terms(ranked.candidate.full_text)) for ranked in head]
+        weight = {term: math.log(1 + len(head) / (1 + sum(term in found for found in present))) for term in wanted}
+        total = sum(weight.values())
+        return [sum(weight[term] for term in found) / total if total else None for found in present]

@@ -1,0 +1,94 @@
+"""Which criteria matter for this query? Asked once, of the query alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tamis.calls import Failure, Generate
+from tamis.criteria.criterion import RELEVANCE, STANDARD, Criterion
+from tamis.judges.parsing import json_objects, nested, number
+from tamis.judges.prompting import DATA_ONLY, chat, neutralise, query_block
+from tamis.ranking import Notice, Query
+from tamis.stage import Asking
+
+FEWEST, MOST = 2, 5
+SYSTEM = f"You plan how search results should be judged. You see the query only. {DATA_ONLY}"
+ASK = (
+    "Besides relevance, which two to five properties should a passage have to be most useful for this query? Choose what this "
+    "query needs, for example: technical accuracy, fit to the domain, several viewpoints, timeliness, depth, specificity, "
+    "trustworthiness, neutrality, reasoning, authority. For each give a short name, one sentence that tells a judge what "
+    "deserves a low and a high grade, and a weight from 0 to 1 (0.5 is usual)."
+)
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "criteria": {
+            "type": "array",
+            "minItems": FEWEST,
+            "maxItems": MOST,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "name": {"type": "string"},
+                    "description": {"type": "string"},
+                    "weight": {"type": "number", "minimum": 0, "maximum": 1},
+                },
+                "required": ["name", "description", "weight"],
+                "additionalProperties": False,
+            },
+        }
+    },
+    "required": ["criteria"],
+    "additionalProperties": False,
+}
+EXAMPLE = {"criteria": [{"name": "depth", "description": "explains in detail rather than in passing", "weight": 0.5}]}
+
+
+def infer_criteria(model: Any, query: Query) -> Asking[tuple[tuple[Criterion, ...], list[Notice]]]:
+    """Criteria for `query` as the model sees them, or the standard five with a notice when its answers are unusable.
+
+    One `generate` call, a second when the first is unusable. The call depends on nothing but the query's words, so the
+    engine's cache answers it when the query comes again. Source: two-turn REBEL (LeVine and Varjavand, 2025).
+    """
+    problem = "the answer named no usable criteria"
+    for attempt in range(2):
+        (answer,) = yield [infer_call(model, query, attempt)]
+        if isinstance(answer, Failure):
+            problem = str(answer)
+            break
+        if criteria := parse_criteria(answer.text):
+            return criteria, []
+    message = f"criteria could not be inferred ({problem}); the standard ones are used: {', '.join(STANDARD)}"
+    return tuple(STANDARD.values()), [Notice(message)]
+
+
+def infer_call(model: Any, query: Query, attempt: int) -> Generate:
+    words = " ".join(query.text.split())
+    form = f"Answer with JSON only, in the form {json.dumps(EXAMPLE)}."
+    expect = json.dumps({"criteria": EXAMPLE["criteria"] * 3})
+    user = "\n\n".join([query_block(words, query.instruction), ASK, form])
+    return Generate(model, chat(SYSTEM, user), max_tokens=600, schema=SCHEMA, expect=expect, attempt=attempt)
+
+
+def parse_criteria(text: str) -> tuple[Criterion, ...]:
+    """Two to five criteria with distinct names and weights in 0..1, or none. Relevance is left out: it is always judged."""
+    found: dict[str, Criterion] = {}
+    for outer in json_objects(text):
+        for entry in nested(outer):
+            criterion = _criterion(entry)
+            if criterion and criterion.name != RELEVANCE.name:
+                found.setdefault(criterion.name, criterion)
+    chosen: Sequence[Criterion] = list(found.values())[:MOST]
+    return tuple(chosen) if len(chosen) >= FEWEST else ()
+
+
+def _criterion(entry: Mapping[str, Any]) -> Criterion | None:
+    name, description = entry.get("name"), entry.get("description")
+    if not isinstance(name, str) or not name.strip():
+        return None
+    weight = number(entry.get("weight"))
+    weight = 0.5 if weight is None else min(1.0, max(0.0, weight))
+    told = neutralise(" ".join(description.split()))[:400] if isinstance(description, str) else ""
+    return Criterion(neutralise(" ".join(name.lower().split()))[:60], told, weight)

@@ -1,0 +1,153 @@
+"""Criteria read from what is known about a candidate, not from its text."""
+
+from __future__ import annotations
+
+import email.utils
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+from pydantic import Field as Bound
+from pydantic.dataclasses import dataclass
+
+from tamis.criteria.sources import Source, Unit
+from tamis.errors import ConfigError
+from tamis.ranking import Ranked, Ranking
+from tamis.stage import STAGE, Asking
+
+DAY = 86_400.0
+
+
+def lookup(metadata: Mapping[str, Any], path: str) -> Any:
+    """`metadata[path]`, or nested by dots; `None` when absent."""
+    if path in metadata:
+        return metadata[path]
+    value: Any = metadata
+    for part in path.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def moment(value: Any) -> datetime | None:
+    """A point in time from a datetime, date, ISO 8601 or e-mail date, a year, or Unix seconds; `None` if it is none.
+
+    >>> moment("2024-05-01").isoformat()
+    '2024-05-01T00:00:00+00:00'
+    """
+    try:
+        if isinstance(value, datetime):
+            found = value
+        elif isinstance(value, date):
+            found = datetime(value.year, value.month, value.day)
+        elif isinstance(value, bool) or value is None:
+            return None
+        elif isinstance(value, (int, float)):
+            found = datetime(int(value), 1, 1) if 1000 <= value < 3000 else datetime.fromtimestamp(value, UTC)
+        else:
+            found = _from_text(str(value).strip())
+    except (ValueError, OverflowError, OSError, TypeError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _from_text(text: str) -> datetime:
+    if text.isdigit() and len(text) == 4:
+        return datetime(int(text), 1, 1)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return email.utils.parsedate_to_datetime(text)
+
+
+@dataclass(frozen=True, config=STAGE)
+class Recency(Source):
+    """0.5 ** (age / half-life). An unknown date scores `unknown` (the middle by default); a future one scores 1.
+
+    `now`: the moment ages are measured from; default: the newest date among the candidates, so that a ranking does not
+    change with the day it is made.
+    """
+
+    field: str = "date"
+    half_life_days: Annotated[float, Bound(gt=0)] = 365.0
+    now: datetime | None = None
+    unknown: Annotated[float, Bound(ge=0, le=1)] | None = 0.5
+
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+        yield from ()
+        dates = [moment(lookup(ranked.candidate.metadata, self.field)) for ranked in head]
+        known = [found for found in dates if found is not None]
+        now = moment(self.now) or max(known, default=None)
+        return [self.unknown if found is None or now is None else self._decay(found, now) for found in dates]
+
+    def _decay(self, found: datetime, now: datetime) -> float:
+        age = max(0.0, (now - found).total_seconds() / DAY)
+        return 0.5 ** (age / self.half_life_days)
+
+
+@dataclass(frozen=True, config=STAGE)
+class Authority(Source):
+    """How far a source is trusted: `trust` maps values of `field` to 0..1, others score `unknown`.
+
+    A value that names a host matches its domain too: `docs.python.org` finds `python.org`.
+    """
+
+    trust: Mapping[str, Annotated[float, Bound(ge=0, le=1)]]
+    field: str = "source"
+    unknown: Annotated[float, Bound(ge=0, le=1)] | None = 0.5
+
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+        yield from ()
+        trust = {key.casefold(): value for key, value in self.trust.items()}
+        return [self._trust(trust, lookup(ranked.candidate.metadata, self.field)) for ranked in head]
+
+    def _trust(self, trust: Mapping[str, float], value: Any) -> Unit:
+        name = str(value).casefold().removeprefix("https://").removeprefix("http://").partition("/")[0]
+        while name:
+            if name in trust:
+                return trust[name]
+            name = name.partition(".")[2]
+        return self.unknown
+
+
+@dataclass(frozen=True, config=STAGE)
+class Field(Source):
+    """Any metadata field. Numeric: `low`..`high` maps to 0..1 (`low` > `high`: less is better), optionally on a log scale.
+    Categorical: `values` maps each value to 0..1. What is missing or unreadable scores `unknown`.
+
+    >>> Field("deprecated", values={"True": 0.0, "False": 1.0})
+    Field(field='deprecated', low=None, high=None, log=False, values={'True': 0.0, 'False': 1.0}, unknown=0.5)
+    """
+
+    field: str
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    values: Mapping[str, Annotated[float, Bound(ge=0, le=1)]] | None = None
+    unknown: Annotated[float, Bound(ge=0, le=1)] | None = 0.5
+
+    def __post_init__(self) -> None:
+        if self.values is None and (self.low is None or self.high is None or self.low == self.high):
+            raise ConfigError(f"the criterion on field {self.field!r} needs `values`, or different `low` and `high`")
+        if self.log and (self.low is None or self.high is None or min(self.low, self.high) <= 0):
+            raise ConfigError(f"a log scale on field {self.field!r} needs low and high above 0")
+
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+        yield from ()
+        return [self._score(lookup(ranked.candidate.metadata, self.field)) for ranked in head]
+
+    def _score(self, value: Any) -> Unit:
+        if self.values is not None:
+            return self.values.get(str(value), self.unknown)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            return self.unknown
+        low, high = self.low or 0.0, self.high or 0.0
+        if math.isnan(number) or (self.log and number <= 0):
+            return self.unknown
+        if self.log:
+            number, low, high = math.log(number), math.log(low), math.log(high)
+        return min(1.0, max(0.0, (number - low) / (high - low)))

@@ -1,0 +1,191 @@
+"""Rank by several criteria at once: the first heart of tamis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from tamis.calls import Failure, Plan
+from tamis.criteria.combine import COMBINATIONS, Row, scale_of, value
+from tamis.criteria.criterion import RELEVANCE, Criterion, CriterionRef
+from tamis.criteria.diversity import Diversity, similarity
+from tamis.criteria.infer import infer_criteria
+from tamis.criteria.rubric import RubricJudge, Sheet
+from tamis.criteria.sources import Incoming, Rubric
+from tamis.errors import ConfigError
+from tamis.models.base import require
+from tamis.rankers.scoring import Depth, failure_notices
+from tamis.ranking import Notice, Query, Ranked, Ranking
+from tamis.references import ModelRef
+from tamis.stage import STAGE, Asking, Stage, together
+
+Combine = Literal["composite", "normalised", "weighted", "lexicographic", "pareto"]
+
+
+@dataclass(frozen=True, config=STAGE)
+class MultiCriteria(Stage):
+    """Score candidates on relevance and other criteria, combine in code, drop what is below the relevance gate.
+
+    Args:
+        model: grades the criteria whose source is a `Rubric`, and names them when `criteria="infer"`; not needed otherwise.
+        criteria: `Criterion`s, sources, or names of standard criteria; `"infer"` asks the model, from the query alone.
+        relevance: the criterion the gate is on; here the incoming score, so that any ranker can stand in front.
+        combine: `composite` (weighted sum on the criteria's own ranges), `normalised` (the same as a share of the highest
+            possible), `weighted` (weighted mean of shares), `lexicographic`, `pareto`. See `tamis.criteria.combine`.
+        gate: candidates with relevance below it are dropped (`below_relevance_gate`); `None` keeps all.
+        tie_break: the criterion that decides between equal scores, before relevance and incoming order.
+        batch_size, anchors, passage_tokens, reasons: how the rubric is asked; see `tamis.criteria.rubric`.
+
+    Every kept candidate carries its score on each criterion, on the criterion's range, and the model's reason.
+
+    >>> from tamis import Lexical
+    >>> from tamis.criteria import Field
+    >>> stage = Lexical() | MultiCriteria(criteria=[Field("stars", low=0, high=5)])
+    >>> hotels = [{"text": "a quiet hotel", "metadata": {"stars": 1}}, {"text": "a quiet hotel", "metadata": {"stars": 5}}]
+    >>> stage.rerank("quiet hotel", hotels).positions
+    (1, 0)
+    """
+
+    model: ModelRef = None
+    criteria: tuple[CriterionRef, ...] | Literal["infer"] = ()
+    relevance: CriterionRef = replace(RELEVANCE, source=Incoming())
+    combine: Combine = "composite"
+    gate: float | None = None
+    depth: Depth = None
+    tie_break: str | None = None
+    batch_size: Annotated[int, Field(ge=1)] = 10
+    anchors: Annotated[int, Field(ge=0)] = 1
+    passage_tokens: Annotated[int, Field(ge=16)] = 512
+    reasons: bool = True
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        given = () if self.criteria == "infer" else self.criteria
+        by_rubric = [c.name for c in (self.relevance, *given) if isinstance(c.source, Rubric)]
+        if by_rubric or self.criteria == "infer":
+            if self.model is None:
+                raise ConfigError(
+                    f"{name}: criteria {', '.join(by_rubric) or 'to infer'} are judged by a language model and none was given. "
+                    "Pass model=..., or give the criteria sources that need none (see tamis.criteria)."
+                )
+            require(self.model, "generate", name)
+        names = [self.relevance.name, *(c.name for c in given)]
+        if len(set(names)) != len(names):
+            raise ConfigError(f"{name}: criteria must have different names, got {names}")
+        if self.tie_break is not None and self.criteria != "infer" and self.tie_break not in names:
+            raise ConfigError(f"{name}: tie_break {self.tie_break!r} is none of the criteria {names}")
+        if _diverse(given) and self.combine in ("lexicographic", "pareto"):
+            raise ConfigError(f"{name}: a diversity criterion cannot be combined by {self.combine!r}; use 'composite'")
+
+    def plan(self, ranking: Ranking) -> Plan:
+        head = ranking.kept[: self.depth]
+        if not head:
+            return ranking
+        others, notices = yield from self._criteria(ranking.query)
+        criteria = (self.relevance, *others)
+        rows, sheet = yield from self._rows(ranking, head, criteria)
+        judged = [
+            replace(ranked, criteria=row, reason=reason or ranked.reason, score=None)
+            for ranked, row, reason in zip(head, rows, sheet.reasons, strict=True)
+        ]
+        known = [index for index, row in enumerate(rows) if row[self.relevance.name] is not None]
+        for index, score, row in self._combined(known, rows, head, criteria):
+            judged[index] = replace(judged[index], score=score, criteria=row)
+        tail = [replace(ranked, score=None) for ranked in ranking.kept[len(head) :]]
+        result = ranking.scored([*judged, *tail], scale_of(self.combine, criteria), self._ties)
+        if self.gate is not None:
+            result = result.drop("below_relevance_gate", self._below_gate)
+        return result.warn(*notices, *failure_notices(type(self).__name__, head, sheet.failures))
+
+    def _criteria(self, query: Query) -> Asking[tuple[tuple[Criterion, ...], list[Notice]]]:
+        if self.criteria != "infer":
+            return self.criteria, []
+        return (yield from infer_criteria(self.model, query))
+
+    def _rows(
+        self, ranking: Ranking, head: Sequence[Ranked], criteria: Sequence[Criterion]
+    ) -> Asking[tuple[list[dict[str, float | None]], Sheet]]:
+        """Each candidate's score on each criterion, all sources asked in the same round."""
+        by_rubric = [c for c in criteria if isinstance(c.source, Rubric)]
+        by_source = [c for c in criteria if not isinstance(c.source, Rubric)]
+        judge = RubricJudge(
+            self.model, by_rubric, self.batch_size, self.anchors, self.passage_tokens, self.reasons
+        )
+        plans: list[Asking[Any]] = [c.source.scores(ranking, head) for c in by_source]
+        plans.append(judge.sheet(ranking.query, head) if by_rubric else _nothing(len(head)))
+        *columns, sheet = yield from together(plans)
+        table = dict(sheet.grades)
+        for criterion, column in zip(by_source, columns, strict=True):
+            table[criterion.name] = [None if unit is None else unit * criterion.max for unit in column]
+        rows = [{c.name: table[c.name][index] for c in criteria} for index in range(len(head))]
+        for index, row in enumerate(rows):
+            if row[self.relevance.name] is None and sheet.failures[index] is None:
+                sheet.failures[index] = Failure("malformed", "its relevance is unknown")
+        return rows, sheet
+
+    def _combined(
+        self, known: Sequence[int], rows: Sequence[Row], head: Sequence[Ranked], criteria: Sequence[Criterion]
+    ) -> list[tuple[int, float, Row]]:
+        """(index, score, row) of every judged candidate."""
+        diverse = _diverse(criteria)
+        combine = COMBINATIONS[self.combine]
+        if not diverse:
+            scores = combine([rows[index] for index in known], criteria)
+            return [(index, score, rows[index]) for index, score in zip(known, scores, strict=True)]
+        gate = self.gate
+        left = [i for i in known if gate is None or (rows[i][self.relevance.name] or 0.0) >= gate]
+        gated = [i for i in known if i not in set(left)]
+        fixed = list(zip(gated, combine([rows[i] for i in gated], criteria), (rows[i] for i in gated), strict=True))
+        return _greedy(left, rows, head, criteria, self.combine) + fixed
+
+    def _ties(self, ranked: Ranked) -> tuple[float, float]:
+        first = ranked.criteria.get(self.tie_break) if self.tie_break else None
+        return -(first or 0.0), -(ranked.criteria.get(self.relevance.name) or 0.0)
+
+    def _below_gate(self, index: int, ranked: Ranked) -> bool:
+        return ranked.score is not None and value(ranked.criteria, self.relevance) < (self.gate or 0.0)
+
+
+def _diverse(criteria: Sequence[Criterion]) -> list[Criterion]:
+    return [criterion for criterion in criteria if isinstance(criterion.source, Diversity)]
+
+
+def _nothing(count: int) -> Asking[Sheet]:
+    yield from ()
+    return Sheet({}, [None] * count, [None] * count)
+
+
+def _greedy(
+    left: Sequence[int], rows: Sequence[Row], head: Sequence[Ranked], criteria: Sequence[Criterion], combination: str
+) -> list[tuple[int, float, Row]]:
+    """Choose one by one: each time the best composite, diversity measured against those already chosen."""
+    diverse = _diverse(criteria)
+    vectors = diverse[0].source.vectors(head) if isinstance(diverse[0].source, Diversity) else []
+    combine = COMBINATIONS[combination]
+    plain = [c for c in criteria if c not in diverse]
+    total = combine([rows[i] for i in left], [*plain, *diverse])
+    nearest = dict.fromkeys(left, 0.0)
+    loss = _loss_of_similarity(diverse, criteria, combination)
+    full = dict(zip(left, total, strict=True))
+    chosen: list[tuple[int, float, Row]] = []
+    remaining = list(left)
+    while remaining:
+        best = max(remaining, key=lambda i: full[i] - loss * nearest[i])
+        remaining.remove(best)
+        row = {**rows[best], **{c.name: c.max * (1.0 - nearest[best]) for c in diverse}}
+        chosen.append((best, full[best] - loss * nearest[best], row))
+        for index in remaining:
+            nearest[index] = max(nearest[index], similarity(vectors[best], vectors[index]))
+    return chosen
+
+
+def _loss_of_similarity(diverse: Sequence[Criterion], criteria: Sequence[Criterion], combination: str) -> float:
+    """What the combined score loses for a candidate identical to one already chosen: combinations here are linear."""
+    full = {c.name: c.max for c in criteria}
+    none = {**full, **{c.name: 0.0 for c in diverse}}
+    high, low = COMBINATIONS[combination]([full, none], criteria)
+    return high - low

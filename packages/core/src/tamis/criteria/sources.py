@@ -1,0 +1,63 @@
+"""Who scores a criterion. A source maps candidates to 0..1, or `None` where it cannot say."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from pydantic.dataclasses import dataclass
+
+from tamis.errors import ScaleError
+from tamis.ranking import Ranked, Ranking
+from tamis.references import StageRef
+from tamis.stage import STAGE, Asking, Stage
+
+Unit = float | None
+
+
+class Source(ABC):
+    """Where the scores of a criterion come from. Subclasses are frozen pydantic dataclasses."""
+
+    @abstractmethod
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+        """A score in 0..1 for each of `head`, `None` for unknown. May yield calls."""
+
+
+@dataclass(frozen=True, config=STAGE)
+class Rubric(Source):
+    """A language model reads the candidate and grades it. All rubric criteria of a batch are graded in one call, which
+    the multi-criteria stage makes; needs its `model`."""
+
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+        raise NotImplementedError("rubric criteria are graded together by tamis.criteria.rubric")
+        yield
+
+
+@dataclass(frozen=True, config=STAGE)
+class Incoming(Source):
+    """The score the candidate comes in with, mapped to 0..1 by its scale; by rank where there are no usable scores."""
+
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+        yield from ()
+        try:
+            unit = ranking.scale.unit([ranked.score for ranked in head])
+        except ScaleError:
+            unit = [None]
+        if any(score is not None for score in unit):
+            return unit
+        return [1.0 - rank / len(head) for rank in range(len(head))]
+
+
+@dataclass(frozen=True, config=STAGE)
+class Ranker(Source):
+    """Any scoring stage as a source: a cross-encoder, an embedder, BM25. Its scores are mapped to 0..1 by their scale."""
+
+    stage: StageRef
+
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+        stage: Stage = self.stage
+        part = Ranking.of(ranking.query, [ranked.candidate for ranked in head], scale=ranking.scale)
+        ranked = yield from stage.plan(part)
+        kept = sorted(ranked.kept, key=lambda r: r.position)
+        unit = dict(zip((r.position for r in kept), ranked.scale.unit([r.score for r in kept]), strict=True))
+        return [unit.get(index) for index in range(len(head))]

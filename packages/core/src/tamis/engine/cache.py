@@ -1,0 +1,96 @@
+"""Remembering answers, in memory or on disk. Failures are never remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import MutableMapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Protocol
+
+from tamis import calls
+from tamis.calls import Answer, Call
+
+OBJECT_ONLY = "object:"
+"""Start of a model's `cache_key` when it identifies one live object: such answers are not worth a disk."""
+
+
+class Cache(Protocol):
+    """Where answers are kept, by 16-byte digest of the call."""
+
+    def get(self, key: bytes) -> Answer | None: ...
+    def put(self, key: bytes, answer: Answer) -> None: ...
+
+
+def cache_key(call: Call) -> bytes | None:
+    """Digest of the model and of everything asked, or `None` for a model that declares no `cache_key`."""
+    model = getattr(call.model, "cache_key", None)
+    if not model:
+        return None
+    asked = tuple(getattr(call, f.name) for f in fields(call) if f.name not in ("model", "expect"))
+    return hashlib.blake2b(repr((model, call.capability, asked)).encode(), digest_size=16).digest()
+
+
+class MemoryCache:
+    """The `size` most recently used answers. Safe to share between threads."""
+
+    def __init__(self, size: int = 10_000) -> None:
+        from cachetools import LRUCache
+
+        self._answers: MutableMapping[bytes, Answer] = LRUCache(size)
+        self._lock = threading.Lock()
+
+    def get(self, key: bytes) -> Answer | None:
+        with self._lock:
+            return self._answers.get(key)
+
+    def put(self, key: bytes, answer: Answer) -> None:
+        with self._lock:
+            self._answers[key] = answer
+
+
+class DiskCache:
+    """Answers in one SQLite file, as JSON (never pickled), shared between processes.
+
+    `cache_key`s must tell models and their versions apart: an answer on disk outlives the process that got it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(path, check_same_thread=False, timeout=30.0, isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT) WITHOUT ROWID")
+
+    def get(self, key: bytes) -> Answer | None:
+        with self._lock:
+            row = self._connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+        return None if row is None else _decode(row[0])
+
+    def put(self, key: bytes, answer: Answer) -> None:
+        with self._lock:
+            self._connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, _encode(answer)))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+ANSWERS: dict[str, Any] = {
+    cls.__name__: cls for cls in (calls.Generated, calls.Logprobs, calls.Score, calls.Vector)
+}
+
+
+def _encode(answer: Answer) -> str:
+    state = {f.name: getattr(answer, f.name) for f in fields(answer)}
+    return json.dumps([type(answer).__name__, state])
+
+
+def _decode(text: str) -> Answer:
+    name, state = json.loads(text)
+    if isinstance(state.get("values"), list):
+        state["values"] = tuple(state["values"])
+    return ANSWERS[name](**state)

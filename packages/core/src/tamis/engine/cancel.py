@@ -1,0 +1,32 @@
+"""Stopping a rerank from outside."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+class Cancellation:
+    """Give one to `Engine.rerank(..., cancel=...)` and call `cancel()` from anywhere: the rerank returns at once with
+    the best ranking so far, marked degraded. One token may stop many reranks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wakers: set[Callable[[], None]] = set()
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        with self._lock:
+            self.cancelled = True
+            wakers = list(self._wakers)
+        for wake in wakers:
+            wake()
+
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call `wake` on `cancel()`, at once if that has happened. Returns a function that unsubscribes."""
+        with self._lock:
+            self._wakers.add(wake)
+            late = self.cancelled
+        if late:
+            wake()
+        return lambda: self._wakers.discard(wake)

@@ -1,0 +1,300 @@
+"""The engine's heart, without I/O: which calls are ready, which batch goes out next, whom an answer belongs to.
+
+Both drivers (threads, asyncio) turn the same `Dispatcher`, so that sync, async and many-at-once cannot differ.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tamis.calls import Answer, Call, Failure, Generate, Plan
+from tamis.engine.cache import Cache, cache_key
+from tamis.errors import DegradedError, ModelError, TamisError
+from tamis.ranking import Ranking
+from tamis.tokens import estimate_tokens
+from tamis.usage import Usage
+
+
+@dataclass(eq=False)
+class Job:
+    """One plan being driven: what it waits for, what it may still spend, what it has spent."""
+
+    plan: Plan
+    before: Ranking
+    deadline: float | None = None
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    started: float = field(default_factory=time.monotonic)
+    answers: list[Any] = field(default_factory=list)
+    open: int = 0
+    stopped: Failure | None = None
+    reserved_calls: int = 0
+    reserved_tokens: int = 0
+    spent: Usage = Usage()
+    ranking: Ranking | None = None
+    error: BaseException | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.ranking is not None or self.error is not None
+
+    def spend(self, **more: int) -> None:
+        self.spent = replace(self.spent, **{name: getattr(self.spent, name) + value for name, value in more.items()})
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """A place in a job's list of answers."""
+
+    job: Job
+    round: list[Any]
+    index: int
+
+    @property
+    def live(self) -> bool:
+        return self.job.answers is self.round and self.round[self.index] is None and not self.job.done
+
+
+@dataclass(eq=False, slots=True)
+class Work:
+    """One call to make, and everyone who waits for its answer."""
+
+    call: Call
+    key: bytes | None
+    tokens: int
+    tickets: list[Ticket]
+
+
+@dataclass(eq=False, slots=True)
+class Batch:
+    """Calls of one capability that one model answers together."""
+
+    model: Any
+    capability: str
+    works: list[Work]
+
+    @property
+    def calls(self) -> list[Call]:
+        return [work.call for work in self.works]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a batch: answers, or the error that ended it; `retries` made on the way; `seconds` it took."""
+
+    answers: Sequence[Any] | None
+    error: Exception | None = None
+    retries: int = 0
+    seconds: float = 0.0
+
+
+class Dispatcher:
+    """Drives any number of jobs. Give every batch of `take()` to its model and bring the outcome to `settle`."""
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        *,
+        cache: Cache | None,
+        concurrency: Callable[[Any], int],
+        on_failure: str = "keep",
+    ) -> None:
+        self.jobs = jobs
+        self._cache = cache
+        self._concurrency = concurrency
+        self._on_failure = on_failure
+        self._queues: dict[tuple[int, str], deque[Work]] = {}
+        self._in_flight: dict[tuple[int, str], int] = {}
+        self._shared: dict[bytes, Work] = {}
+
+    def start(self) -> None:
+        for job in self.jobs:
+            self._advance(job, None)
+
+    @property
+    def finished(self) -> bool:
+        return all(job.done for job in self.jobs)
+
+    def seconds_left(self) -> float | None:
+        """Until the nearest deadline; `None` without one."""
+        deadlines = [job.deadline for job in self.jobs if job.deadline is not None and not job.done]
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+    def take(self) -> Iterator[Batch]:
+        """Batches that may go out now, oldest calls first, no more at once than each model allows."""
+        for key, queue in self._queues.items():
+            while queue and self._in_flight.get(key, 0) < self._concurrency(queue[0].call.model):
+                works: list[Work] = []
+                size = max(1, getattr(queue[0].call.model, "max_batch", 1))
+                while queue and len(works) < size:
+                    work = queue.popleft()
+                    if any(ticket.live for ticket in work.tickets):
+                        works.append(work)
+                    else:
+                        self._forget(work)
+                if works:
+                    self._in_flight[key] = self._in_flight.get(key, 0) + 1
+                    yield Batch(works[0].call.model, works[0].call.capability, works)
+
+    def settle(self, batch: Batch, outcome: Outcome) -> None:
+        """Hand the answers of a batch to those who wait, and advance every plan that has all it asked for."""
+        self._in_flight[id(batch.model), batch.capability] -= 1
+        answers = _answers(batch, outcome)
+        waiting: dict[int, Job] = {}
+        for work, answer in zip(batch.works, answers, strict=True):
+            self._forget(work)
+            if self._cache is not None and work.key is not None and isinstance(answer, Answer):
+                self._cache.put(work.key, answer)
+            for rank, ticket in enumerate(work.tickets):
+                if ticket.live:
+                    self._deliver(ticket, answer, work, first=rank == 0)
+                    waiting[id(ticket.job)] = ticket.job
+        if waiting and outcome.retries:
+            next(iter(waiting.values())).spend(retries=outcome.retries)
+        if isinstance(outcome.error, TamisError) and not isinstance(outcome.error, ModelError):
+            for job in waiting.values():
+                self._abort(job, outcome.error)
+        for job in waiting.values():
+            if not job.done and job.open == 0:
+                self._advance(job, job.answers)
+
+    def stop(self, failure: Failure, where: Callable[[Job], bool] = lambda job: True) -> None:
+        """End jobs with what they have: every answer they wait for, now or later, becomes `failure`."""
+        for job in self.jobs:
+            if not job.done and job.stopped is None and where(job):
+                job.stopped = failure
+                job.spend(failed=job.open)
+                answers = [failure if answer is None else answer for answer in job.answers]
+                self._advance(job, answers)
+
+    def expire(self) -> None:
+        """Stop the jobs whose deadline has passed."""
+        now = time.monotonic()
+        self.stop(
+            Failure("deadline", "the deadline passed before the model answered"),
+            lambda job: job.deadline is not None and job.deadline <= now,
+        )
+
+    def _advance(self, job: Job, answers: Sequence[Any] | None) -> None:
+        while True:
+            try:
+                calls = next(job.plan) if answers is None else job.plan.send(answers)
+            except StopIteration as stop:
+                return self._finish(job, stop.value)
+            except Exception as error:
+                return self._abort(job, error)
+            job.answers, job.open = [None] * len(calls), 0
+            for index, call in enumerate(calls):
+                answer = self._answer_now(job, call, index)
+                if answer is None:
+                    job.open += 1
+                else:
+                    job.answers[index] = answer
+            if job.open:
+                job.spend(rounds=1)
+                return None
+            answers = job.answers
+
+    def _answer_now(self, job: Job, call: Call, index: int) -> Any:
+        """The answer when no model is needed for it, else `None` and the call is queued."""
+        if job.stopped:
+            job.spend(failed=1)
+            return job.stopped
+        key = cache_key(call) if self._cache is not None else None
+        if key is not None and self._cache is not None and (cached := self._cache.get(key)) is not None:
+            job.spend(cached=1)
+            return cached
+        ticket = Ticket(job, job.answers, index)
+        if key is not None and key in self._shared:
+            self._shared[key].tickets.append(ticket)
+            return None
+        tokens = call_tokens(call) if job.max_tokens is not None else 0
+        if refusal := _over_budget(job, tokens):
+            job.spend(failed=1)
+            return refusal
+        job.reserved_calls += 1
+        job.reserved_tokens += tokens
+        work = Work(call, key, tokens, [ticket])
+        if key is not None:
+            self._shared[key] = work
+        self._queues.setdefault((id(call.model), call.capability), deque()).append(work)
+        return None
+
+    def _deliver(self, ticket: Ticket, answer: Any, work: Work, first: bool) -> None:
+        job = ticket.job
+        ticket.round[ticket.index] = answer
+        job.open -= 1
+        if isinstance(answer, Failure):
+            job.spend(failed=1)
+        elif not first:
+            job.spend(cached=1)
+        else:
+            tokens_in, tokens_out = answer_tokens(work.call, answer)
+            job.reserved_tokens += tokens_in + tokens_out - work.tokens
+            job.spend(calls=1, tokens_in=tokens_in, tokens_out=tokens_out)
+
+    def _finish(self, job: Job, ranking: Ranking) -> None:
+        seconds = time.monotonic() - job.started
+        usage = ranking.usage + job.spent + Usage(seconds=seconds)
+        ranking = replace(ranking, usage=usage)
+        if self._on_failure == "raise" and ranking.degraded:
+            messages = "; ".join(str(notice) for notice in ranking.warnings if notice.degraded)
+            job.error = DegradedError(messages, ranking)
+        else:
+            job.ranking = ranking
+
+    def _abort(self, job: Job, error: BaseException) -> None:
+        job.plan.close()
+        job.error = error
+
+    def _forget(self, work: Work) -> None:
+        if work.key is not None and self._shared.get(work.key) is work:
+            del self._shared[work.key]
+
+
+def _answers(batch: Batch, outcome: Outcome) -> list[Any]:
+    """One answer or `Failure` a call, whatever the model did."""
+    count = len(batch.works)
+    if outcome.error is not None:
+        message = f"{type(outcome.error).__name__}: {str(outcome.error)[:300]}"
+        return [Failure("error", message)] * count
+    answers = list(outcome.answers or ())
+    if len(answers) != count or not all(isinstance(answer, (Answer, Failure)) for answer in answers):
+        name = getattr(batch.model, "name", type(batch.model).__name__)
+        problem = f"{name}.{batch.capability} must return {count} answers, one a call; it gave {len(answers)}"
+        return [Failure("malformed", problem)] * count
+    return answers
+
+
+def _over_budget(job: Job, tokens: int) -> Failure | None:
+    if job.max_calls is not None and job.reserved_calls + 1 > job.max_calls:
+        return Failure("budget", f"the budget of {job.max_calls} calls is spent")
+    if job.max_tokens is not None and job.reserved_tokens + tokens > job.max_tokens:
+        return Failure("budget", f"the budget of {job.max_tokens} tokens is spent")
+    return None
+
+
+def call_text(call: Any) -> Iterator[str]:
+    """Every text a call makes the model read."""
+    for message in getattr(call, "messages", ()):
+        yield message.content
+    for name in ("prefix", "continuation", "query", "text"):
+        if value := getattr(call, name, ""):
+            yield value
+
+
+def call_tokens(call: Call) -> int:
+    """Estimated tokens a call will cost, in and out."""
+    out = estimate_tokens(call.expect) if isinstance(call, Generate) else 0
+    return sum(map(estimate_tokens, call_text(call))) + out
+
+
+def answer_tokens(call: Call, answer: Answer) -> tuple[int, int]:
+    """Tokens in and out, as the model reports them, else estimated."""
+    read = sum(map(estimate_tokens, call_text(call))) if answer.tokens_in is None else answer.tokens_in
+    wrote = estimate_tokens(getattr(answer, "text", "")) if answer.tokens_out is None else answer.tokens_out
+    return read, wrote

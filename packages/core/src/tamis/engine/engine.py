@@ -1,0 +1,205 @@
+"""The engine: the only place that makes calls."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from tamis.engine.cache import Cache, DiskCache, MemoryCache
+from tamis.engine.cancel import Cancellation
+from tamis.engine.dispatch import Dispatcher, Job
+from tamis.engine.drive import Asker, adrive, drive
+from tamis.engine.limiter import Limiter
+from tamis.engine.trace import Listener, Trace
+from tamis.errors import BudgetError, ConfigError
+from tamis.models.cost_only import CostOnly
+from tamis.ranking import Candidate, Query, Ranking
+from tamis.stage import Stage
+from tamis.usage import Usage
+
+Candidates = Iterable[str | Mapping[str, Any] | Candidate]
+
+
+class Engine:
+    """Drives stages and owns everything a production service asks for. Share one between threads and event loops.
+
+    Args:
+        deadline: seconds one rerank may take; then it returns with what it has, marked degraded.
+        max_calls, max_tokens: budget of one rerank; what does not fit is not asked and keeps its incoming order.
+        over_budget: `"stop"` when the budget is spent, or `"refuse"` beforehand (`BudgetError`, from a dry run).
+        concurrency: batches in flight per model, over all reranks; default: what the model declares.
+        retries: further tries after a transient failure, with exponential backoff and jitter from `backoff` seconds; a
+            server's `Retry-After` is honoured.
+        on_failure: `"keep"` the incoming order of what could not be judged, or `"raise"` `DegradedError`.
+        cache: `"memory"`, a path ending in `.sqlite` (on disk), a `Cache`, or `None`. Only models that declare a
+            `cache_key` are cached.
+        on_event: called with every `Event`, from any thread.
+
+    >>> from tamis import Lexical
+    >>> Engine(deadline=2.0).rerank(Lexical(), "tall mountain", ["a recipe", "a tall mountain"]).positions
+    (1, 0)
+    """
+
+    def __init__(
+        self,
+        *,
+        deadline: float | None = None,
+        max_calls: int | None = None,
+        max_tokens: int | None = None,
+        over_budget: Literal["stop", "refuse"] = "stop",
+        concurrency: int | None = None,
+        retries: int = 2,
+        backoff: float = 0.5,
+        on_failure: Literal["keep", "raise"] = "keep",
+        cache: Cache | str | None = "memory",
+        on_event: Listener | None = None,
+    ) -> None:
+        _check("deadline", deadline, positive=True)
+        for name, value in (("max_calls", max_calls), ("max_tokens", max_tokens), ("retries", retries)):
+            _check(name, value)
+        _check("concurrency", concurrency, positive=True)
+        _one_of("on_failure", on_failure, ("keep", "raise"))
+        _one_of("over_budget", over_budget, ("stop", "refuse"))
+        self.deadline = deadline
+        self.max_calls = max_calls
+        self.max_tokens = max_tokens
+        self.over_budget = over_budget
+        self.concurrency = concurrency
+        self.retries = retries
+        self.backoff = backoff
+        self.on_failure = on_failure
+        self.cache = _cache(cache)
+        self.on_event = on_event
+        self._limiters: dict[int, tuple[Any, Limiter]] = {}
+        self._lock = threading.Lock()
+
+    def rerank(
+        self, stage: Stage, query: str | Query, candidates: Candidates, *, cancel: Cancellation | None = None
+    ) -> Ranking:
+        """Rerank one query's candidates in this thread."""
+        return self.rerank_many(stage, [Ranking.of(query, candidates)], cancel=cancel)[0]
+
+    async def arerank(
+        self, stage: Stage, query: str | Query, candidates: Candidates, *, cancel: Cancellation | None = None
+    ) -> Ranking:
+        """Rerank one query's candidates without blocking the event loop."""
+        return (await self.arerank_many(stage, [Ranking.of(query, candidates)], cancel=cancel))[0]
+
+    def rerank_many(
+        self, stage: Stage, rankings: Sequence[Ranking], *, cancel: Cancellation | None = None
+    ) -> list[Ranking]:
+        """Rerank many queries abreast: each runs free, and their calls to one model are batched together.
+
+        `rankings` are made with `Ranking.of(query, candidates)` or come from another stage. Results in the same order.
+        Deadline and budget count for each query. The first error is raised after all have ended.
+        """
+        trace = self._trace(stage, rankings)
+        with trace.running():
+            dispatcher = self._dispatcher(stage, rankings)
+            drive(dispatcher, self._asker(trace), cancel)
+            return self._results(dispatcher, trace)
+
+    async def arerank_many(
+        self, stage: Stage, rankings: Sequence[Ranking], *, cancel: Cancellation | None = None
+    ) -> list[Ranking]:
+        """As `rerank_many`, without blocking the event loop."""
+        trace = self._trace(stage, rankings)
+        with trace.running():
+            dispatcher = self._dispatcher(stage, rankings)
+            await adrive(dispatcher, self._asker(trace), cancel)
+            return self._results(dispatcher, trace)
+
+    def dry_run(self, stage: Stage, query: str | Query, candidates: Candidates) -> Usage:
+        """Predict calls, rounds and tokens (estimated) without asking any model.
+
+        >>> from tamis import Listwise
+        >>> from tamis.models import CostOnly
+        >>> Engine().dry_run(Listwise(CostOnly(), window=20, stride=10), "q", ["text"] * 100).calls
+        9
+        """
+        job = _job(stage, Ranking.of(query, candidates))
+        dispatcher = Dispatcher([job], cache=None, concurrency=lambda model: 1)
+        asker = Asker(lambda model: Limiter(1), lambda batch, outcome: None, retries=0, stand_in=CostOnly())
+        drive(dispatcher, asker)
+        if job.error is not None:
+            raise job.error
+        assert job.ranking is not None
+        return job.ranking.usage
+
+    def _dispatcher(self, stage: Stage, rankings: Sequence[Ranking]) -> Dispatcher:
+        if self.over_budget == "refuse":
+            for ranking in rankings:
+                self._refuse_costly(stage, ranking)
+        now = time.monotonic()
+        deadline = None if self.deadline is None else now + self.deadline
+        jobs = [
+            _job(stage, ranking, deadline=deadline, max_calls=self.max_calls, max_tokens=self.max_tokens)
+            for ranking in rankings
+        ]
+        return Dispatcher(jobs, cache=self.cache, concurrency=self._slots, on_failure=self.on_failure)
+
+    def _refuse_costly(self, stage: Stage, ranking: Ranking) -> None:
+        predicted = self.dry_run(stage, ranking.query, ranking.candidates)
+        for name, limit, cost in (
+            ("calls", self.max_calls, predicted.calls),
+            ("tokens", self.max_tokens, predicted.tokens),
+        ):
+            if limit is not None and cost > limit:
+                raise BudgetError(
+                    f"{len(ranking)} candidates would take about {cost} {name}, more than the budget of {limit}. "
+                    f"Raise max_{name}, lower the stage's depth, or use over_budget='stop'."
+                )
+
+    def _asker(self, trace: Trace) -> Asker:
+        return Asker(self._limiter, trace.batch, self.retries, self.backoff)
+
+    def _slots(self, model: Any) -> int:
+        return max(1, self.concurrency or getattr(model, "max_concurrency", 1))
+
+    def _limiter(self, model: Any) -> Limiter:
+        with self._lock:
+            if id(model) not in self._limiters:
+                self._limiters[id(model)] = (model, Limiter(self._slots(model)))
+            return self._limiters[id(model)][1]
+
+    def _trace(self, stage: Stage, rankings: Sequence[Ranking]) -> Trace:
+        return Trace(self.on_event, type(stage).__name__, len(rankings), sum(map(len, rankings)))
+
+    def _results(self, dispatcher: Dispatcher, trace: Trace) -> list[Ranking]:
+        results = []
+        for job in dispatcher.jobs:
+            if job.error is not None:
+                raise job.error
+            assert job.ranking is not None
+            results.append(job.ranking)
+        total = sum((ranking.usage for ranking in results), Usage())
+        trace.end(total, any(ranking.degraded for ranking in results))
+        return results
+
+
+def _job(stage: Stage, ranking: Ranking, **limits: Any) -> Job:
+    return Job(stage.plan(ranking), ranking, **limits)
+
+
+def _cache(cache: Cache | str | None) -> Cache | None:
+    if cache == "memory":
+        return MemoryCache()
+    if isinstance(cache, str):
+        if not cache.endswith(".sqlite"):
+            raise ConfigError(f"cache must be 'memory', None, a Cache or a path ending in '.sqlite', got {cache!r}")
+        return DiskCache(cache)
+    return cache
+
+
+def _check(name: str, value: float | None, *, positive: bool = False) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or (positive and value == 0):
+        raise ConfigError(f"{name} must be {'> 0' if positive else '>= 0'} or None, got {value!r}")
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")

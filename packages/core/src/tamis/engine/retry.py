@@ -1,0 +1,75 @@
+"""Which failures are worth another try, and how long to wait before it. The waiting itself is tenacity's."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from typing import Any
+
+import tenacity
+
+from tamis.errors import ModelError, TamisError
+
+HOPELESS = (TypeError, AttributeError, NotImplementedError, NameError, ImportError, AssertionError, LookupError)
+TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
+LONGEST_WAIT = 60.0
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether asking again may help: rate limits, timeouts, server errors and errors of unknown kind."""
+    if isinstance(error, ModelError):
+        return error.retryable
+    if isinstance(error, (TamisError, *HOPELESS)) or not isinstance(error, Exception):
+        return False
+    status = _status(error)
+    return status is None or status >= 500 or status in TRANSIENT_STATUS
+
+
+def retry_after(error: BaseException | None) -> float | None:
+    """Seconds the server asked to wait, from the error itself or its response's `Retry-After` header."""
+    own = getattr(error, "retry_after", None)
+    if isinstance(own, (int, float)):
+        return float(own)
+    headers: Any = getattr(getattr(error, "response", None), "headers", None)
+    return parse_retry_after(headers.get("retry-after")) if hasattr(headers, "get") else None
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """`Retry-After` as seconds: a number, or an HTTP date."""
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        moment = email.utils.parsedate_tz(value)
+        return None if moment is None else max(0.0, email.utils.mktime_tz(moment) - time.time())
+
+
+def _status(error: BaseException) -> int | None:
+    for source in (error, getattr(error, "response", None)):
+        status = getattr(source, "status_code", None) or getattr(source, "status", None)
+        if isinstance(status, int):
+            return status
+    return None
+
+
+class Backoff(tenacity.wait.wait_base):
+    """What the server asked for, else exponential with full jitter from `base` seconds."""
+
+    def __init__(self, base: float) -> None:
+        self._jitter = tenacity.wait_random_exponential(multiplier=base, max=LONGEST_WAIT)
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> float:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        asked = retry_after(error)
+        return self._jitter(retry_state) if asked is None else min(asked, LONGEST_WAIT)
+
+
+def policy(retries: int, base: float) -> dict[str, Any]:
+    """Arguments for tenacity's sync and async controllers alike."""
+    return {
+        "stop": tenacity.stop_after_attempt(retries + 1),
+        "wait": Backoff(base),
+        "retry": tenacity.retry_if_exception(is_transient),
+        "reraise": True,
+    }

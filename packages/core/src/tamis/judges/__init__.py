@@ -1,0 +1,1 @@
+"""What one model call looks at, and how a score or an order leaves it."""

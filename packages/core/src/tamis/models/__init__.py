@@ -1,0 +1,46 @@
+"""Who answers. Nothing heavy is imported until a model that needs it is made."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tamis.models.causal_lm import CausalLM
+    from tamis.models.cost_only import CostOnly
+    from tamis.models.function import Function
+    from tamis.models.onnx import OnnxCrossEncoder, OnnxEmbedder
+    from tamis.models.openai_chat import OpenAIChat
+    from tamis.models.transformers_encoders import SentenceTransformerEmbedder, TransformersCrossEncoder
+
+_WHERE = {
+    "CausalLM": "causal_lm",
+    "CostOnly": "cost_only",
+    "Function": "function",
+    "OnnxCrossEncoder": "onnx",
+    "OnnxEmbedder": "onnx",
+    "OpenAIChat": "openai_chat",
+    "SentenceTransformerEmbedder": "transformers_encoders",
+    "TransformersCrossEncoder": "transformers_encoders",
+}
+
+__all__ = [
+    "CausalLM",
+    "CostOnly",
+    "Function",
+    "OnnxCrossEncoder",
+    "OnnxEmbedder",
+    "OpenAIChat",
+    "SentenceTransformerEmbedder",
+    "TransformersCrossEncoder",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'tamis.models' has no attribute {name!r}")
+    return getattr(import_module(f"tamis.models.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

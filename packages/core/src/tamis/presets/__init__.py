@@ -1,0 +1,1 @@
+"""Published and ready pipelines, one YAML file each."""

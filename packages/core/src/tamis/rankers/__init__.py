@@ -1,0 +1,1 @@
+"""Judge x schedule under the names users know."""

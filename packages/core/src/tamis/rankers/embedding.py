@@ -1,0 +1,68 @@
+"""Score each candidate by the similarity of embeddings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+
+from tamis.calls import Embed, Failure, Plan
+from tamis.models.base import require
+from tamis.rankers.scoring import Depth, failure_notices, rescored
+from tamis.ranking import Ranking
+from tamis.references import ModelRef
+from tamis.scale import COSINE
+from tamis.stage import STAGE, Stage
+
+
+@dataclass(frozen=True, config=STAGE)
+class Embedding(Stage):
+    """Sort by the cosine of query and candidate embeddings. One `embed` call a text, all in one round.
+
+    `given_vectors`: use vectors the query and candidates bring along instead of embedding them again; they must all come
+    from `model`. Scale: `cosine`.
+
+    >>> from tamis.models import Function
+    >>> letters = Function(lambda call: [call.text.count(c) for c in "abcdefghijklmnopqrstuvwxyz"], "embed")
+    >>> Embedding(letters).rerank("tall", ["zoo", "all"]).positions
+    (1, 0)
+    """
+
+    model: ModelRef
+    depth: Depth = None
+    given_vectors: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.model, "embed", "Embedding")
+
+    def plan(self, ranking: Ranking) -> Plan:
+        head = ranking.kept[: self.depth]
+        if not head:
+            return ranking
+        given: list[Any] = [ranking.query.vector, *(ranked.candidate.vector for ranked in head)]
+        calls = [
+            Embed(self.model, ranking.query.text, "query"),
+            *(Embed(self.model, ranked.candidate.full_text) for ranked in head),
+        ]
+        wanted = [index for index in range(len(calls)) if not self.given_vectors or given[index] is None]
+        answers = yield [calls[index] for index in wanted]
+        vectors = list(given)
+        for index, answer in zip(wanted, answers, strict=True):
+            vectors[index] = answer if isinstance(answer, Failure) else answer.values
+        query, *passages = vectors
+        if isinstance(query, Failure):
+            passages = [query] * len(head)
+        failures = [vector if isinstance(vector, Failure) else None for vector in passages]
+        scores = [None if isinstance(vector, Failure) else cosine(query, vector) for vector in passages]
+        return rescored(ranking, scores, COSINE).warn(*failure_notices("Embedding", head, failures))
+
+
+def cosine(a: Sequence[float], b: Sequence[float]) -> float:
+    """Cosine of two vectors of the same length; 0 when one is all zeros."""
+    import numpy as np
+
+    left, right = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    norm = math.sqrt(float(left @ left) * float(right @ right))
+    return float(left @ right) / norm if norm else 0.0

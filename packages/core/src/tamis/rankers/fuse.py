@@ -1,0 +1,92 @@
+"""Combine the results of several stages on the same candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from tamis.calls import Plan
+from tamis.errors import ConfigError, ScaleError
+from tamis.ranking import Dropped, Ranked, Ranking
+from tamis.references import StageRef
+from tamis.scale import FUSION, ORDINAL, rescale
+from tamis.stage import STAGE, Stage, together
+
+
+@dataclass(frozen=True, config=STAGE)
+class Fuse(Stage):
+    """Run `stages` abreast on the same ranking and merge their results. `a & b` is `Fuse((a, b))`.
+
+    `method`: `"rrf"`, the sum of `weight / (k + rank)` (Cormack et al., 2009), needs only orders; `"weighted"`, the weighted
+    mean of scores after min-max within the query, needs scores. A candidate that a branch dropped gets nothing from that
+    branch, and is dropped when every branch dropped it; one that a branch could not judge is averaged over the others.
+
+    >>> from tamis import FirstStage, Lexical
+    >>> fused = Fuse((FirstStage(), Lexical()), weights=(1, 2), method="weighted")
+    """
+
+    stages: tuple[StageRef, ...]
+    weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
+    method: Literal["rrf", "weighted"] = "rrf"
+    k: Annotated[float, Field(gt=0)] = 60.0
+
+    def __post_init__(self) -> None:
+        if len(self.stages) < 1:
+            raise ConfigError("Fuse needs at least one stage")
+        if self.weights is not None and (len(self.weights) != len(self.stages) or not any(self.weights)):
+            raise ConfigError(
+                f"Fuse needs one weight a stage, not all zero: {len(self.stages)} stages, weights {self.weights}"
+            )
+
+    def plan(self, ranking: Ranking) -> Plan:
+        branches = yield from together([stage.plan(ranking) for stage in self.stages])
+        weights = self.weights or (1.0,) * len(branches)
+        shares = [self._shares(branch) for branch in branches]
+        views = [{ranked.position: ranked for ranked in branch.kept} for branch in branches]
+        merged = [
+            _merge(ranked, [view.get(ranked.position) for view in views], self._total(ranked.position, shares, weights))
+            for ranked in ranking.kept
+        ]
+        fused = ranking.scored(merged, FUSION)
+        fused = _drop_where_all_did(fused, ranking, branches)
+        return fused.warn(*(notice for branch in branches for notice in branch.warnings[len(ranking.warnings) :]))
+
+    def _shares(self, branch: Ranking) -> dict[int, float | None]:
+        """What each candidate gets from one branch, by position; `None` where the branch could not judge it."""
+        if self.method == "rrf":
+            return {ranked.position: 1.0 / (self.k + rank) for rank, ranked in enumerate(branch.kept, 1)}
+        if branch.scale == ORDINAL:
+            raise ScaleError("ordinal scores have no distances to add; fuse with method='rrf'")
+        known = [ranked.score for ranked in branch.kept if ranked.score is not None]
+        scores = rescale([ranked.score for ranked in branch.kept], min(known, default=0.0), max(known, default=0.0))
+        return {ranked.position: score for ranked, score in zip(branch.kept, scores, strict=True)}
+
+    def _total(
+        self, position: int, shares: Sequence[dict[int, float | None]], weights: Sequence[float]
+    ) -> float | None:
+        given = [(share.get(position, 0.0), weight) for share, weight in zip(shares, weights, strict=True)]
+        known = [(score, weight) for score, weight in given if score is not None]
+        total = sum(weight for _, weight in known)
+        if not total:
+            return None
+        fused = sum(score * weight for score, weight in known)
+        return fused if self.method == "rrf" else fused / total
+
+
+def _merge(ranked: Ranked, views: Sequence[Ranked | None], score: float | None) -> Ranked:
+    """One candidate with the fused score and what every branch said of it."""
+    criteria = {name: value for view in views if view for name, value in view.criteria.items()}
+    reason = next((view.reason for view in views if view and view.reason), ranked.reason)
+    return replace(ranked, score=score, criteria=criteria or ranked.criteria, reason=reason)
+
+
+def _drop_where_all_did(fused: Ranking, before: Ranking, branches: Sequence[Ranking]) -> Ranking:
+    new = [{d.position: d for d in branch.dropped[len(before.dropped) :]} for branch in branches]
+    gone = set.intersection(*(set(drops) for drops in new))
+    dropped = tuple(Dropped(new[0][position].ranked, new[0][position].why) for position in sorted(gone))
+    kept = tuple(ranked for ranked in fused.kept if ranked.position not in gone)
+    return replace(fused, kept=kept, dropped=fused.dropped + dropped)

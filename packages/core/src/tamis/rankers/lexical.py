@@ -1,0 +1,71 @@
+"""Score each candidate by the query's words in it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from pydantic.dataclasses import dataclass
+
+from tamis.calls import Plan
+from tamis.rankers.scoring import Depth, rescored
+from tamis.ranking import Ranking
+from tamis.scale import LEXICAL
+from tamis.stage import STAGE, Stage
+from tamis.text import terms
+
+
+@dataclass(frozen=True, config=STAGE)
+class CorpusStatistics:
+    """What BM25 knows of a collection: documents, mean length in terms, and in how many documents each term occurs."""
+
+    documents: int
+    mean_length: float
+    frequencies: Mapping[str, int]
+
+    @classmethod
+    def of(cls, documents: Sequence[Sequence[str]]) -> CorpusStatistics:
+        """From documents given as lists of `tamis.text.terms`."""
+        frequencies = Counter(term for document in documents for term in set(document))
+        mean = sum(map(len, documents)) / max(1, len(documents))
+        return cls(len(documents), mean, frequencies)
+
+    def idf(self, term: str) -> float:
+        """ln(1 + (N - df + .5) / (df + .5)), never negative."""
+        df = min(self.frequencies.get(term, 0), self.documents)
+        return math.log(1 + (self.documents - df + 0.5) / (df + 0.5))
+
+
+@dataclass(frozen=True, config=STAGE)
+class Lexical(Stage):
+    """Sort by BM25, without any model. Statistics come from the candidates themselves unless `statistics` are given.
+
+    Scale: `lexical` (>= 0, comparable within a query). Source: Robertson and Zaragoza, 2009; defaults of Anserini.
+
+    >>> Lexical().rerank("tall mountains", ["a recipe", "the tallest mountain", "a tall mountain"]).positions
+    (2, 1, 0)
+    """
+
+    k1: float = 0.9
+    b: float = 0.4
+    depth: Depth = None
+    statistics: CorpusStatistics | None = None
+
+    def plan(self, ranking: Ranking) -> Plan:
+        yield from ()
+        head = ranking.kept[: self.depth]
+        documents = [terms(ranked.candidate.full_text) for ranked in head]
+        return rescored(ranking, self.scores(terms(ranking.query.text), documents), LEXICAL)
+
+    def scores(self, query: Sequence[str], documents: Sequence[Sequence[str]]) -> list[float]:
+        """BM25 of each document, both sides as lists of terms."""
+        statistics = self.statistics or CorpusStatistics.of(documents)
+        weights = {term: count * statistics.idf(term) for term, count in Counter(query).items()}
+        mean = statistics.mean_length or 1.0
+        return [self._score(weights, document, len(document) / mean) for document in documents]
+
+    def _score(self, weights: Mapping[str, float], document: Sequence[str], relative_length: float) -> float:
+        counts = Counter(term for term in document if term in weights)
+        damping = self.k1 * (1 - self.b + self.b * relative_length)
+        return sum(weights[term] * tf * (self.k1 + 1) / (tf + damping) for term, tf in counts.items())

@@ -1,0 +1,100 @@
+"""A pipeline made ready for use: bound to models, an engine and the cuts a caller asks for. What every adapter holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tamis.config import dump, load
+from tamis.engine import Cancellation, Engine
+from tamis.errors import ConfigError
+from tamis.ranking import Candidate, Query, Ranking
+from tamis.select.cut import Threshold, TopN
+from tamis.stage import Stage
+
+Candidates = Iterable[str | Mapping[str, Any] | Candidate]
+
+
+class Reranker:
+    """A pipeline with its engine, and `threshold` (inclusive, applied first) and `top_n` behind it.
+
+    Args:
+        pipeline: anything `tamis.load` takes: a stage, a preset's name, plain data, a path to YAML.
+        models: the models the pipeline calls by name.
+        top_n: how many to keep at most, at least 1; `None` keeps what the pipeline keeps.
+        threshold: the lowest score to keep, on the pipeline's own scale.
+        engine: an `Engine`, or its keyword arguments as a mapping.
+
+    >>> reranker = Reranker("lexical", top_n=1)
+    >>> reranker.rerank("tall mountain", ["a recipe", "a tall mountain"]).positions
+    (1,)
+    """
+
+    def __init__(
+        self,
+        pipeline: Any = "default",
+        *,
+        models: Mapping[str, Any] | None = None,
+        top_n: int | None = None,
+        threshold: float | None = None,
+        engine: Engine | Mapping[str, Any] | None = None,
+    ) -> None:
+        self.source = pipeline
+        self.stage = load(pipeline, models=models)
+        self.top_n, self.threshold = top_n, threshold
+        self.engine = engine if isinstance(engine, Engine) else _engine(engine or {})
+        self._with_cuts(top_n, threshold)
+
+    def rerank(
+        self,
+        query: str | Query,
+        candidates: Candidates,
+        *,
+        top_n: int | None = None,
+        threshold: float | None = None,
+        cancel: Cancellation | None = None,
+    ) -> Ranking:
+        """Rerank in this thread. `top_n` and `threshold` override the reranker's own for this call."""
+        return self.engine.rerank(self._with_cuts(top_n, threshold), query, candidates, cancel=cancel)
+
+    async def arerank(
+        self,
+        query: str | Query,
+        candidates: Candidates,
+        *,
+        top_n: int | None = None,
+        threshold: float | None = None,
+        cancel: Cancellation | None = None,
+    ) -> Ranking:
+        """As `rerank`, without blocking the event loop."""
+        return await self.engine.arerank(self._with_cuts(top_n, threshold), query, candidates, cancel=cancel)
+
+    def to_data(self) -> Any:
+        """The pipeline as it can be written down: the name or data it was made from, else its stages as data."""
+        return dump(self.source) if isinstance(self.source, Stage) else plain(self.source)
+
+    def _with_cuts(self, top_n: int | None, threshold: float | None) -> Stage:
+        stage = self.stage
+        if (minimum := self.threshold if threshold is None else threshold) is not None:
+            stage = stage | Threshold(minimum)
+        if (keep := self.top_n if top_n is None else top_n) is not None:
+            stage = stage | TopN(keep)
+        return stage
+
+
+def plain(source: Any) -> Any:
+    """A pipeline description as JSON-like data; paths become strings."""
+    if source is None or isinstance(source, (str, int, float, bool)):
+        return source
+    if isinstance(source, Mapping):
+        return {str(key): plain(value) for key, value in source.items()}
+    if isinstance(source, (list, tuple)):
+        return [plain(item) for item in source]
+    return dump(source) if not hasattr(source, "__fspath__") else str(source)
+
+
+def _engine(options: Mapping[str, Any]) -> Engine:
+    try:
+        return Engine(**options)
+    except TypeError as error:
+        raise ConfigError(f"engine options {sorted(options)}: {error}") from None

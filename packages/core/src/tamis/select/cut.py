@@ -1,0 +1,68 @@
+"""The plainest ways to keep fewer candidates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from tamis.calls import Plan
+from tamis.errors import ScaleError
+from tamis.ranking import Ranked, Ranking
+from tamis.stage import STAGE, Stage
+
+
+@dataclass(frozen=True, config=STAGE)
+class TopN(Stage):
+    """Keep the first `n` candidates (at least 1); the others are dropped as `top_n`.
+
+    >>> len(TopN(2).rerank("q", ["a", "b", "c"]).dropped)
+    1
+    """
+
+    n: Annotated[int, Field(ge=1)]
+
+    def plan(self, ranking: Ranking) -> Plan:
+        yield from ()
+        return ranking.drop("top_n", lambda index, ranked: index >= self.n)
+
+
+@dataclass(frozen=True, config=STAGE)
+class Threshold(Stage):
+    """Keep candidates with a score of at least `minimum` (inclusive), on whatever scale the ranking carries.
+
+    A candidate without a score was not judged and is kept. Refuses `ordinal` scores with `ScaleError`.
+    """
+
+    minimum: float
+
+    def plan(self, ranking: Ranking) -> Plan:
+        yield from ()
+        if ranking.scale.kind == "ordinal" and ranking.kept:
+            raise ScaleError(
+                f"a threshold of {self.minimum} means nothing on ordinal scores; put a stage that scores in front"
+            )
+        return ranking.drop(
+            "below_threshold", lambda index, ranked: ranked.score is not None and ranked.score < self.minimum
+        )
+
+
+@dataclass(frozen=True, config=STAGE)
+class Deduplicate(Stage):
+    """Drop later candidates with the same text (white space and case aside) or the same id as an earlier one."""
+
+    by: Literal["text", "id"] = "text"
+
+    def plan(self, ranking: Ranking) -> Plan:
+        yield from ()
+        seen: set[object] = set()
+
+        def repeated(ranked: Ranked) -> bool:
+            candidate = ranked.candidate
+            key = candidate.id if self.by == "id" else " ".join(candidate.text.split()).casefold()
+            new = key is not None and key not in seen
+            seen.add(key)
+            return not new and key is not None
+
+        return ranking.drop("duplicate", lambda index, ranked: repeated(ranked))

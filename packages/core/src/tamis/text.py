@@ -1,0 +1,49 @@
+"""Words of a text, for methods that count them."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+WORD = re.compile(r"[^\W_]+")
+CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+")
+
+STOPWORDS = frozenset(
+    "a an and are as at be been but by can could did do does for from had has have how i if in into is it its me my no not of "
+    "on or our should so than that the their them then there these they this those to was we were what when where which "
+    "who why will with would you your".split()
+)
+
+
+def terms(text: str) -> list[str]:
+    """Lower-case word stems of `text` in order, `camelCase` and `snake_case` split.
+
+    Scripts written without spaces give overlapping pairs of characters.
+
+    >>> terms("Parsing ISO dates with dateTime_parser")
+    ['parsing', 'iso', 'date', 'with', 'date', 'time', 'parser']
+    """
+    found: list[str] = []
+    for word in WORD.findall(CAMEL.sub(" ", text)):
+        if word.isascii() or not UNSPACED.search(word):
+            found.append(stem(word.lower()))
+        else:
+            found.extend(_pairs(word))
+    return found
+
+
+def _pairs(word: str) -> list[str]:
+    return [word[i : i + 2] for i in range(len(word) - 1)] or [word]
+
+
+@lru_cache(maxsize=65_536)
+def stem(word: str) -> str:
+    """Without an English plural ending. The weak "S stemmer" of Harman (1991)."""
+    if len(word) > 3 and word.endswith("ies") and word[-4] not in "ae":
+        return word[:-3] + "y"
+    if len(word) > 3 and word.endswith("es") and word[-3] not in "aeo":
+        return word[:-1]
+    if len(word) > 3 and word.endswith("s") and word[-2] not in "us":
+        return word[:-1]
+    return word

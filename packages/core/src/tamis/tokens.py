@@ -1,0 +1,29 @@
+"""Counting and cutting text by tokens when no tokenizer is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+BYTES_PER_TOKEN = 4
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many tokens `text` has: UTF-8 bytes / 4, which suits English and stays honest for other scripts."""
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return (size + BYTES_PER_TOKEN - 1) // BYTES_PER_TOKEN
+
+
+def truncate(text: str, max_tokens: int, count: Callable[[str], int] = estimate_tokens) -> str:
+    """The longest prefix of `text` with at most `max_tokens` tokens by `count`, found by bisection."""
+    if len(text) <= max_tokens:
+        return text
+    low, high = 0, min(len(text), 16 * max_tokens)
+    if high == len(text) and count(text) <= max_tokens:
+        return text
+    while low < high:
+        middle = (low + high + 1) // 2
+        if count(text[:middle]) <= max_tokens:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low]

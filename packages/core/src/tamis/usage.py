@@ -1,0 +1,31 @@
+"""What a ranking cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Cost of one rerank. Add two to sum them.
+
+    `calls`: answered by a model (retries and cached answers not counted); `cached`: answered by the cache; `retries`;
+    `failed`: calls that ended without an answer; `tokens_in`, `tokens_out`: as reported by the model, else estimated;
+    `seconds`: wall time of the whole rerank; `rounds`: how often a plan had to wait for answers.
+    """
+
+    calls: int = 0
+    cached: int = 0
+    retries: int = 0
+    failed: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    rounds: int = 0
+    seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return self.tokens_in + self.tokens_out
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
