@@ -21,9 +21,9 @@ def rerank(
 ) -> Ranking:
     """Rerank `candidates` (strings, mappings or `Candidate`s) for `query`.
 
-    `pipeline` is anything `tamis.load` takes; the default needs no model and nothing beyond the base install. `top_n` keeps
-    that many; the rest is in `dropped`. `models` are those a pipeline calls by name, such as `{"llm": ...}`. To rerank more
-    than once keep a `Reranker`.
+    `pipeline` is anything `tamis.load` takes; the default needs no model and nothing beyond the base install. `top_n`
+    keeps that many; the rest is in `dropped`. `models` are those a pipeline calls by name, such as `{"llm": ...}`. To
+    rerank more than once keep a `Reranker`.
 
     >>> rerank("tall mountain", ["a recipe", "a tall mountain"]).candidates[0].text
     'a tall mountain'

@@ -22,8 +22,8 @@ FAMILIES = (STAGES, MODELS, SOURCES)
 def load(source: Any, *, models: Mapping[str, Any] | None = None) -> Stage:
     """A pipeline from whatever describes it.
 
-    `source`: a `Stage` (returned as is), the name of a preset (see `presets()`), a path to a YAML file, or plain data: a
-    list of steps, each a name or `{name: options}`. `models` are the models the description calls by name.
+    `source`: a `Stage` (returned as is), the name of a preset (see `presets()`), a path to a YAML file, or plain data:
+    a list of steps, each a name or `{name: options}`. `models` are the models the description calls by name.
     Raises `ConfigError` naming the step, the field, the value and the remedy.
 
     >>> load([{"lexical": {}}, {"top_n": 5}])
@@ -121,9 +121,7 @@ def _with_references(schema: Any) -> Any:
 
 def _fields(value: Any) -> dict[str, Any]:
     return {
-        f.name: dump(getattr(value, f.name))
-        for f in fields(value)
-        if f.repr and getattr(value, f.name) != _default(f)
+        f.name: dump(getattr(value, f.name)) for f in fields(value) if f.repr and getattr(value, f.name) != _default(f)
     }
 
 

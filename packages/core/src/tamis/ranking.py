@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, Literal
 
 from tamis.errors import InputError
 from tamis.scale import UNKNOWN, Scale
 from tamis.usage import Usage
-
-EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,7 @@ class Candidate:
     id: Hashable = None
     title: str | None = None
     score: float | None = None
-    metadata: Mapping[str, Any] = field(default_factory=lambda: EMPTY, hash=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     images: tuple[str, ...] = ()
     vector: tuple[float, ...] | None = None
 
@@ -91,7 +88,7 @@ class Ranked:
     candidate: Candidate
     position: int
     score: float | None = None
-    criteria: Mapping[str, float | None] = field(default_factory=lambda: EMPTY, hash=False)
+    criteria: Mapping[str, float | None] = field(default_factory=dict, hash=False)
     reason: str | None = None
 
     @property
@@ -156,7 +153,7 @@ class Ranking:
     kept: tuple[Ranked, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     scale: Scale = UNKNOWN
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     warnings: tuple[Notice, ...] = ()
     abstained: bool = False
 

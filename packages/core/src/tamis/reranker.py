@@ -1,4 +1,5 @@
-"""A pipeline made ready for use: bound to models, an engine and the cuts a caller asks for. What every adapter holds."""
+"""A pipeline made ready for use: bound to models, an engine and the cuts a caller asks for. What every adapter
+holds."""
 
 from __future__ import annotations
 

@@ -10,11 +10,9 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ConfigDict
-from pydantic.dataclasses import dataclass
-
 from tamis.calls import Call, Plan
 from tamis.config import dump, to_yaml
+from tamis.part import part
 from tamis.ranking import Candidate, Query, Ranking
 from tamis.references import StageRef
 
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Asking = Generator[list[Call], Sequence[Any], T]
 """A generator that yields calls, receives their answers and returns a `T`."""
-
-STAGE = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
 
 class Stage(ABC):
@@ -93,7 +89,7 @@ class Stage(ABC):
         return {name: value for name, value in self.__dict__.items() if name != "_engine"}
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Pipeline(Stage):
     """Stages one after the other. Usually written `a | b | c`."""
 
@@ -132,4 +128,3 @@ def together(plans: Sequence[Asking[T]]) -> Asking[list[T]]:
             advance(index, answers[start : start + len(calls)])
             start += len(calls)
     return [results[index] for index in range(len(plans))]
-

@@ -10,9 +10,11 @@ CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+")
 
 STOPWORDS = frozenset(
-    "a an and are as at be been but by can could did do does for from had has have how i if in into is it its me my no not of "
-    "on or our should so than that the their them then there these they this those to was we were what when where which "
-    "who why will with would you your".split()
+    """
+    a an and are as at be been but by can could did do does for from had has have how i if in into is it its me my no
+    not of on or our should so than that the their them then there these they this those to was we were what when
+    where which who why will with would you your
+    """.split()
 )
 
 

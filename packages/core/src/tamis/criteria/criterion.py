@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo
-from pydantic.dataclasses import dataclass
 
 from tamis.catalog import SOURCES, build, unknown
-from tamis.criteria.sources import Incoming, Rubric, Source
+from tamis.criteria.sources import Rubric, Source
 from tamis.errors import ConfigError
+from tamis.part import part
 from tamis.references import SourceRef
-from tamis.stage import STAGE
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Criterion:
     """One thing a good passage has. Scored 0..`max` by `source`; counts `weight` times in a composite.
 
@@ -41,10 +40,14 @@ RELEVANCE = Criterion(
 STANDARD: Mapping[str, Criterion] = {
     criterion.name: criterion
     for criterion in (
-        Criterion("depth", "how thoroughly the passage treats its subject: explanation and detail, not a passing mention"),
+        Criterion(
+            "depth", "how thoroughly the passage treats its subject: detail, not a passing mention"
+        ),
         Criterion("diversity", "whether the passage shows more than one viewpoint, aspect or source of evidence"),
         Criterion("clarity", "whether the passage is specific, well organised and easy to understand"),
-        Criterion("authoritativeness", "whether the passage comes from, or rests on, an expert or otherwise reliable source"),
+        Criterion(
+            "authoritativeness", "whether the passage comes from, or rests on, a reliable source"
+        ),
         Criterion("recency", "how up to date the passage is, as far as the query cares about time"),
     )
 }
@@ -52,7 +55,8 @@ STANDARD: Mapping[str, Criterion] = {
 
 
 def criterion(value: Any, info: ValidationInfo | None = None) -> Any:
-    """From a `Criterion`, a `Source`, the name of a standard criterion, `{source: options}` or a mapping of the fields."""
+    """From a `Criterion`, a `Source`, the name of a standard criterion, `{source: options}` or a mapping of the
+    fields."""
     if isinstance(value, Source):
         return Criterion(SOURCES.name_of(type(value)) or type(value).__name__.lower(), source=value)
     if isinstance(value, str):

@@ -6,21 +6,21 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from pydantic.dataclasses import dataclass
-
 from tamis.criteria.sources import Source, Unit
+from tamis.part import part
 from tamis.ranking import Ranked, Ranking
-from tamis.stage import STAGE, Asking
+from tamis.stage import Asking
 from tamis.text import STOPWORDS, terms
 
 TermVector = dict[str, float]
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Diversity(Source):
     """1 - the largest cosine to a candidate already chosen, on term vectors weighted by rarity in the pool.
 
-    Depends on the order of choice, so the stage picks candidates one by one, each time the best by all criteria together.
+    Depends on the order of choice, so the stage picks candidates one by one, each time the best by all criteria
+    together.
     Source: maximal marginal relevance (Carbonell and Goldstein, 1998).
     """
 

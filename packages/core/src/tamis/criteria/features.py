@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
-from pydantic.dataclasses import dataclass
 
 from tamis.criteria.sources import Source, Unit
+from tamis.part import part
 from tamis.ranking import Ranked, Ranking
-from tamis.stage import STAGE, Asking
+from tamis.stage import Asking
 from tamis.text import STOPWORDS, WORD, terms
 
 SENTENCE_END = re.compile(r"[.!?。！？]+(?:\s|$)|\n\s*\n")
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Depth(Source):
     """How much there is: log of the number of distinct content terms, full at `full` of them."""
 
@@ -33,7 +33,7 @@ class Depth(Source):
         return min(1.0, math.log1p(distinct) / math.log1p(self.full))
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Clarity(Source):
     """How easy it reads: sentences near `ideal` words, and words rather than symbols. Empty text scores 0."""
 
@@ -53,7 +53,7 @@ class Clarity(Source):
         return ease * min(1.0, sum(map(len, words)) / max(1, visible) / 0.9)
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Coverage(Source):
     """Which share of the query's content words the candidate has, rare ones (within the pool) counting more."""
 

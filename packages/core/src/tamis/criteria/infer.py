@@ -16,10 +16,10 @@ from tamis.stage import Asking
 FEWEST, MOST = 2, 5
 SYSTEM = f"You plan how search results should be judged. You see the query only. {DATA_ONLY}"
 ASK = (
-    "Besides relevance, which two to five properties should a passage have to be most useful for this query? Choose what this "
-    "query needs, for example: technical accuracy, fit to the domain, several viewpoints, timeliness, depth, specificity, "
-    "trustworthiness, neutrality, reasoning, authority. For each give a short name, one sentence that tells a judge what "
-    "deserves a low and a high grade, and a weight from 0 to 1 (0.5 is usual)."
+    "Besides relevance, which two to five properties should a passage have to be most useful for this query? "
+    "Choose what this query needs, for example: technical accuracy, fit to the domain, several viewpoints, timeliness, "
+    "depth, specificity, trustworthiness, neutrality, reasoning, authority. For each give a short name, one sentence "
+    "that tells a judge what deserves a low and a high grade, and a weight from 0 to 1 (0.5 is usual)."
 )
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -73,7 +73,8 @@ def infer_call(model: Any, query: Query, attempt: int) -> Generate:
 
 
 def parse_criteria(text: str) -> tuple[Criterion, ...]:
-    """Two to five criteria with distinct names and weights in 0..1, or none. Relevance is left out: it is always judged."""
+    """Two to five criteria with distinct names and weights in 0..1, or none. Relevance is left out: it is always
+    judged."""
     found: dict[str, Criterion] = {}
     for outer in json_objects(text):
         for entry in nested(outer):

@@ -9,12 +9,12 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import Field as Bound
-from pydantic.dataclasses import dataclass
 
 from tamis.criteria.sources import Source, Unit
 from tamis.errors import ConfigError
+from tamis.part import part
 from tamis.ranking import Ranked, Ranking
-from tamis.stage import STAGE, Asking
+from tamis.stage import Asking
 
 DAY = 86_400.0
 
@@ -24,10 +24,10 @@ def lookup(metadata: Mapping[str, Any], path: str) -> Any:
     if path in metadata:
         return metadata[path]
     value: Any = metadata
-    for part in path.split("."):
-        if not isinstance(value, Mapping) or part not in value:
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
             return None
-        value = value[part]
+        value = value[key]
     return value
 
 
@@ -62,7 +62,7 @@ def _from_text(text: str) -> datetime:
         return email.utils.parsedate_to_datetime(text)
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Recency(Source):
     """0.5 ** (age / half-life). An unknown date scores `unknown` (the middle by default); a future one scores 1.
 
@@ -87,7 +87,7 @@ class Recency(Source):
         return 0.5 ** (age / self.half_life_days)
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Authority(Source):
     """How far a source is trusted: `trust` maps values of `field` to 0..1, others score `unknown`.
 
@@ -112,9 +112,10 @@ class Authority(Source):
         return self.unknown
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Field(Source):
-    """Any metadata field. Numeric: `low`..`high` maps to 0..1 (`low` > `high`: less is better), optionally on a log scale.
+    """Any metadata field. Numeric: `low`..`high` maps to 0..1 (`low` > `high`: less is better), optionally on a log
+    scale.
     Categorical: `values` maps each value to 0..1. What is missing or unreadable scores `unknown`.
 
     >>> Field("deprecated", values={"True": 0.0, "False": 1.0})

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from pydantic.dataclasses import dataclass
 
 from tamis.calls import Failure, Plan
 from tamis.criteria.combine import COMBINATIONS, Row, scale_of, value
@@ -18,24 +17,27 @@ from tamis.criteria.rubric import RubricJudge, Sheet
 from tamis.criteria.sources import Incoming, Rubric
 from tamis.errors import ConfigError
 from tamis.models.base import require
+from tamis.part import part
 from tamis.rankers.scoring import Depth, failure_notices
 from tamis.ranking import Notice, Query, Ranked, Ranking
 from tamis.references import ModelRef
-from tamis.stage import STAGE, Asking, Stage, together
+from tamis.stage import Asking, Stage, together
 
 Combine = Literal["composite", "normalised", "weighted", "lexicographic", "pareto"]
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class MultiCriteria(Stage):
     """Score candidates on relevance and other criteria, combine in code, drop what is below the relevance gate.
 
     Args:
-        model: grades the criteria whose source is a `Rubric`, and names them when `criteria="infer"`; not needed otherwise.
+        model: grades the criteria whose source is a `Rubric`, and names them when `criteria="infer"`; not needed
+        otherwise.
         criteria: `Criterion`s, sources, or names of standard criteria; `"infer"` asks the model, from the query alone.
         relevance: the criterion the gate is on; here the incoming score, so that any ranker can stand in front.
-        combine: `composite` (weighted sum on the criteria's own ranges), `normalised` (the same as a share of the highest
-            possible), `weighted` (weighted mean of shares), `lexicographic`, `pareto`. See `tamis.criteria.combine`.
+        combine: `composite` (weighted sum on the criteria's own ranges), `normalised` (the same as a share of the
+            highest possible), `weighted` (weighted mean of shares), `lexicographic`, `pareto`. See
+            `tamis.criteria.combine`.
         gate: candidates with relevance below it are dropped (`below_relevance_gate`); `None` keeps all.
         tie_break: the criterion that decides between equal scores, before relevance and incoming order.
         batch_size, anchors, passage_tokens, reasons: how the rubric is asked; see `tamis.criteria.rubric`.
@@ -45,7 +47,7 @@ class MultiCriteria(Stage):
     >>> from tamis import Lexical
     >>> from tamis.criteria import Field
     >>> stage = Lexical() | MultiCriteria(criteria=[Field("stars", low=0, high=5)])
-    >>> hotels = [{"text": "a quiet hotel", "metadata": {"stars": 1}}, {"text": "a quiet hotel", "metadata": {"stars": 5}}]
+    >>> hotels = [{"text": "a quiet hotel", "metadata": {"stars": stars}} for stars in (1, 5)]
     >>> stage.rerank("quiet hotel", hotels).positions
     (1, 0)
     """
@@ -69,7 +71,7 @@ class MultiCriteria(Stage):
         if by_rubric or self.criteria == "infer":
             if self.model is None:
                 raise ConfigError(
-                    f"{name}: criteria {', '.join(by_rubric) or 'to infer'} are judged by a language model and none was given. "
+                    f"{name}: {', '.join(by_rubric) or 'what to infer'} is judged by a language model and none was given. "
                     "Pass model=..., or give the criteria sources that need none (see tamis.criteria)."
                 )
             require(self.model, "generate", name)
@@ -112,9 +114,7 @@ class MultiCriteria(Stage):
         """Each candidate's score on each criterion, all sources asked in the same round."""
         by_rubric = [c for c in criteria if isinstance(c.source, Rubric)]
         by_source = [c for c in criteria if not isinstance(c.source, Rubric)]
-        judge = RubricJudge(
-            self.model, by_rubric, self.batch_size, self.anchors, self.passage_tokens, self.reasons
-        )
+        judge = RubricJudge(self.model, by_rubric, self.batch_size, self.anchors, self.passage_tokens, self.reasons)
         plans: list[Asking[Any]] = [c.source.scores(ranking, head) for c in by_source]
         plans.append(judge.sheet(ranking.query, head) if by_rubric else _nothing(len(head)))
         *columns, sheet = yield from together(plans)

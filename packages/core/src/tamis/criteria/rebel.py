@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic.dataclasses import dataclass
-
 from tamis.criteria.criterion import RELEVANCE, STANDARD, CriterionRef
 from tamis.criteria.multi_criteria import MultiCriteria
+from tamis.part import part
 from tamis.references import ModelRef
-from tamis.stage import STAGE
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Rebel(MultiCriteria):
     """Multi-criteria reranking by a language model, with the defaults of the paper.
 
-    `Rebel(model)` is the one-turn method: relevance 0..10 and five criteria 0..5 with weight 0.5, a gate at relevance 3, ties
-    by authoritativeness. `Rebel(model, criteria="infer")` is the two-turn one: the model first names the criteria that
-    matter for the query. Calls: ceil(n / 10), one more to infer (none when the engine's cache has it).
+    `Rebel(model)` is the one-turn method: relevance 0..10 and five criteria 0..5 with weight 0.5, a gate at relevance
+    3, ties by authoritativeness. `Rebel(model, criteria="infer")` is the two-turn one: the model first names the
+    criteria that matter for the query. Calls: ceil(n / 10), one more to infer (none when the engine's cache has it).
     Other fields as in `MultiCriteria`. Source: LeVine and Varjavand, 2025 (arXiv 2504.07104).
 
     >>> from tamis.models import OpenAIChat

@@ -16,7 +16,8 @@ from tamis.stage import Asking
 
 @dataclass(frozen=True)
 class Sheet:
-    """Grades of `n` candidates: by criterion name a list of scores in 0..max (`None`: not graded), reasons, failures."""
+    """Grades of `n` candidates: by criterion name a list of scores in 0..max (`None`: not graded), reasons,
+    failures."""
 
     grades: dict[str, list[float | None]]
     reasons: list[str | None]
@@ -35,7 +36,8 @@ class RubricJudge:
     reasons: bool = True
 
     def sheet(self, query: Query, head: Sequence[Ranked]) -> Asking[Sheet]:
-        """Grade all of `head`: ceil(n / batch_size) calls in one round, and a second round for what came back unread."""
+        """Grade all of `head`: ceil(n / batch_size) calls in one round, and a second round for what came back
+        unread."""
         batches = [_Batch(group) for group in self._groups(len(head))]
         answers = yield [self._call(query, head, batch.shown) for batch in batches]
         for batch, answer in zip(batches, answers, strict=True):
@@ -67,7 +69,8 @@ class RubricJudge:
         )
 
     def _align(self, batches: Sequence[_Batch]) -> None:
-        """Shift each later batch, criterion by criterion, by the median difference its anchors show to the first batch."""
+        """Shift each later batch, criterion by criterion, by the median difference its anchors show to the first
+        batch."""
         for batch in batches[1:]:
             for criterion in self.criteria:
                 shift = _anchor_shift(batches[0], batch, criterion.name)

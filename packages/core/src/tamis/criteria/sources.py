@@ -5,12 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from pydantic.dataclasses import dataclass
-
 from tamis.errors import ScaleError
+from tamis.part import part
 from tamis.ranking import Ranked, Ranking
 from tamis.references import StageRef
-from tamis.stage import STAGE, Asking, Stage
+from tamis.stage import Asking, Stage
 
 Unit = float | None
 
@@ -23,7 +22,7 @@ class Source(ABC):
         """A score in 0..1 for each of `head`, `None` for unknown. May yield calls."""
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Rubric(Source):
     """A language model reads the candidate and grades it. All rubric criteria of a batch are graded in one call, which
     the multi-criteria stage makes; needs its `model`."""
@@ -33,7 +32,7 @@ class Rubric(Source):
         yield
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Incoming(Source):
     """The score the candidate comes in with, mapped to 0..1 by its scale; by rank where there are no usable scores."""
 
@@ -48,9 +47,10 @@ class Incoming(Source):
         return [1.0 - rank / len(head) for rank in range(len(head))]
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Ranker(Source):
-    """Any scoring stage as a source: a cross-encoder, an embedder, BM25. Its scores are mapped to 0..1 by their scale."""
+    """Any scoring stage as a source: a cross-encoder, an embedder, BM25. Its scores are mapped to 0..1 by their
+    scale."""
 
     stage: StageRef
 

@@ -79,9 +79,7 @@ class DiskCache:
         self._connection.close()
 
 
-ANSWERS: dict[str, Any] = {
-    cls.__name__: cls for cls in (calls.Generated, calls.Logprobs, calls.Score, calls.Vector)
-}
+ANSWERS: dict[str, Any] = {cls.__name__: cls for cls in (calls.Generated, calls.Logprobs, calls.Score, calls.Vector)}
 
 
 def _encode(answer: Answer) -> str:

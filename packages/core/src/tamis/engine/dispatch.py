@@ -34,7 +34,7 @@ class Job:
     stopped: Failure | None = None
     reserved_calls: int = 0
     reserved_tokens: int = 0
-    spent: Usage = Usage()
+    spent: Usage = field(default_factory=Usage)
     ranking: Ranking | None = None
     error: BaseException | None = None
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import email.utils
-import time
 from typing import Any
 
 import tenacity
 
 from tamis.errors import ModelError, TamisError
+from tamis.models.http import is_transient_status, parse_retry_after
 
 HOPELESS = (TypeError, AttributeError, NotImplementedError, NameError, ImportError, AssertionError, LookupError)
-TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
 LONGEST_WAIT = 60.0
 
 
@@ -22,7 +20,7 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, (TamisError, *HOPELESS)) or not isinstance(error, Exception):
         return False
     status = _status(error)
-    return status is None or status >= 500 or status in TRANSIENT_STATUS
+    return status is None or is_transient_status(status)
 
 
 def retry_after(error: BaseException | None) -> float | None:
@@ -32,17 +30,6 @@ def retry_after(error: BaseException | None) -> float | None:
         return float(own)
     headers: Any = getattr(getattr(error, "response", None), "headers", None)
     return parse_retry_after(headers.get("retry-after")) if hasattr(headers, "get") else None
-
-
-def parse_retry_after(value: str | None) -> float | None:
-    """`Retry-After` as seconds: a number, or an HTTP date."""
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        moment = email.utils.parsedate_tz(value)
-        return None if moment is None else max(0.0, email.utils.mktime_tz(moment) - time.time())
 
 
 def _status(error: BaseException) -> int | None:

@@ -10,9 +10,7 @@ from typing import Any
 
 THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-LINE = re.compile(
-    r"doc(?:ument)?\W{0,4}(?P<number>-?\d+)\W+relevance\W{0,4}?(?P<score>-?\d+(?:\.\d+)?)", re.IGNORECASE
-)
+LINE = re.compile(r"doc(?:ument)?\W{0,4}(?P<number>-?\d+)\W+relevance\W{0,4}?(?P<score>-?\d+(?:\.\d+)?)", re.IGNORECASE)
 DECODER = json.JSONDecoder()
 
 

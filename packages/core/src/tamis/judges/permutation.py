@@ -23,8 +23,8 @@ def permutation_call(model: Any, query: Query, texts: Sequence[str], max_tokens:
         [
             query_block(query.text, query.instruction),
             passage_blocks(texts, model, fitting(model, count, max_tokens, reserved)),
-            f"Order all {count} passages by how well they answer the query, the best first. Answer with the numbers only, "
-            f"each once, in this form: [2] > [1]. Use every number from 1 to {count} and write nothing else.",
+            f"Order all {count} passages by how well they answer the query, the best first. Answer with the numbers "
+            f"only, each once, in this form: [2] > [1]. Use every number from 1 to {count} and write nothing else.",
         ]
     )
     expect = " > ".join(f"[{number}]" for number in range(1, count + 1))

@@ -71,16 +71,15 @@ def rubric_call(
         [
             query_block(query.text, query.instruction),
             passage_blocks(texts, model, fitting(model, count, max_tokens, reserved)),
-            f"Grade each of the {count} passages above for the query on each criterion, independently of the others:\n{rubric}",
+            f"Grade each of the {count} passages above for the query on each criterion, "
+            f"independently of the others:\n{rubric}",
             f'Answer with JSON only, in the form {{"passages": [{json.dumps(entry)}]}}, one entry for each passage '
             f"from 1 to {count}.",
         ]
     )
     expect = json.dumps({"passages": [{**entry, "passage": n} for n in range(1, count + 1)]})
     schema = _schema(names, criteria, count, reasons)
-    return Generate(
-        model, chat(SYSTEM, user), max_tokens=answer_tokens, schema=schema, expect=expect, attempt=attempt
-    )
+    return Generate(model, chat(SYSTEM, user), max_tokens=answer_tokens, schema=schema, expect=expect, attempt=attempt)
 
 
 def _schema(names: Sequence[str], criteria: Sequence[Graded], count: int, reasons: bool) -> dict[str, Any]:
@@ -103,10 +102,11 @@ Grades = Mapping[str, float]
 
 
 def parse_rubric(text: str, criteria: Sequence[Graded], count: int) -> dict[int, tuple[Grades, str | None]]:
-    """What a model said of each passage: 0-based index to grades by criterion name (clipped to their ranges) and a reason.
+    """What a model said of each passage: 0-based index to grades by criterion name (clipped to their ranges) and a
+    reason.
 
-    Takes JSON in any wrapping, whole or cut short, grades as numbers or text, flat or under `scores`; failing that, lines
-    `Doc: 2, Relevance: 7`. Unknown passage numbers are ignored, of repeated ones the first counts. Never raises.
+    Takes JSON in any wrapping, whole or cut short, grades as numbers or text, flat or under `scores`; failing that,
+    lines `Doc: 2, Relevance: 7`. Unknown passage numbers are ignored, of repeated ones the first counts. Never raises.
     """
     names = dict(zip(keys(criteria), criteria, strict=True))
     found: dict[int, tuple[Grades, str | None]] = {}

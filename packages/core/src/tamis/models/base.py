@@ -1,12 +1,13 @@
 """What a model is to tamis: any object with a method for each kind of call it can answer.
 
-A method takes a batch of calls and returns one answer (or `Failure`) a call, in the same order. An async twin with an `a`
-in front (`agenerate`, ...) is used by the async driver when it is there. A model may raise: the engine retries what is
-worth it (`ModelError.retryable`, rate limits, timeouts, server errors) and turns the rest into `Failure`s.
+A method takes a batch of calls and returns one answer (or `Failure`) a call, in the same order. An async twin with an
+`a` in front (`agenerate`, ...) is used by the async driver when it is there. A model may raise: the engine retries what
+is worth it (`ModelError.retryable`, rate limits, timeouts, server errors) and turns the rest into `Failure`s.
 
-Optional attributes: `name` (for traces), `capabilities` (when having the method is not enough), `max_concurrency` (batches
-at once, default 1), `max_batch` (calls a batch, default 1), `context_window` (tokens), `count_tokens(text)`, `scale` (of the
-scores `classify` gives), `cache_key` (a string that changes when answers may change; absent: never cached).
+Optional attributes: `name` (for traces), `capabilities` (when having the method is not enough), `max_concurrency`
+(batches at once, default 1), `max_batch` (calls a batch, default 1), `context_window` (tokens), `count_tokens(text)`,
+`scale` (of the scores `classify` gives), `cache_key` (a string that changes when answers may change; absent: never
+cached).
 """
 
 from __future__ import annotations

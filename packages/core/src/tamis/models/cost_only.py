@@ -12,7 +12,8 @@ from tamis.scale import PROBABILITY, Scale
 
 @dataclass(frozen=True)
 class CostOnly:
-    """Answers every kind of call with a value of the right shape that prefers nothing, so that plans run to their end."""
+    """Answers every kind of call with a value of the right shape that prefers nothing, so that plans run to their
+    end."""
 
     name: str = "cost-only"
     max_batch: int = 1_000_000

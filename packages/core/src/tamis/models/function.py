@@ -15,9 +15,10 @@ from tamis.scale import UNKNOWN, Scale
 class Function:
     """Wraps `function(call) -> value`, plain or async, as a model with one capability.
 
-    `call` is the call dataclass (`Generate`, `Classify`, ...). The value may be the answer dataclass, a `Failure`, or the
-    bare value: a string for `generate`, a number for `classify`, numbers for the others. `scale` is what `classify`'s numbers
-    mean. `max_concurrency`: calls at once. A plain function runs in threads; an async one needs `arerank`.
+    `call` is the call dataclass (`Generate`, `Classify`, ...). The value may be the answer dataclass, a `Failure`, or
+    the bare value: a string for `generate`, a number for `classify`, numbers for the others. `scale` is what
+    `classify`'s numbers mean. `max_concurrency`: calls at once. A plain function runs in threads; an async one needs
+    `arerank`.
 
     >>> model = Function(lambda call: len(call.text), "classify")
     """
@@ -40,7 +41,7 @@ class Function:
         self.scale = scale
         self.max_concurrency = max_concurrency
         self._function = function
-        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):
+        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
             setattr(self, f"a{capability}", self._aanswer)
         else:
             setattr(self, capability, self._answer)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic.dataclasses import dataclass
-
 from tamis.calls import Classify, Plan
 from tamis.models.base import require
+from tamis.part import part
 from tamis.rankers.scoring import Depth, failure_notices, read, rescored
 from tamis.ranking import Ranking
 from tamis.references import ModelRef
 from tamis.scale import UNKNOWN
-from tamis.stage import STAGE, Stage
+from tamis.stage import Stage
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class CrossEncoder(Stage):
     """Sort by the score a cross-encoder gives (query, candidate). One `classify` call a candidate, all in one round.
 

@@ -6,23 +6,22 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic.dataclasses import dataclass
-
 from tamis.calls import Embed, Failure, Plan
 from tamis.models.base import require
+from tamis.part import part
 from tamis.rankers.scoring import Depth, failure_notices, rescored
 from tamis.ranking import Ranking
 from tamis.references import ModelRef
 from tamis.scale import COSINE
-from tamis.stage import STAGE, Stage
+from tamis.stage import Stage
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Embedding(Stage):
     """Sort by the cosine of query and candidate embeddings. One `embed` call a text, all in one round.
 
-    `given_vectors`: use vectors the query and candidates bring along instead of embedding them again; they must all come
-    from `model`. Scale: `cosine`.
+    `given_vectors`: use vectors the query and candidates bring along instead of embedding them again; they must all
+    come from `model`. Scale: `cosine`.
 
     >>> from tamis.models import Function
     >>> letters = Function(lambda call: [call.text.count(c) for c in "abcdefghijklmnopqrstuvwxyz"], "embed")

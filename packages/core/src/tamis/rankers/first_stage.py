@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic.dataclasses import dataclass
-
 from tamis.calls import Plan
+from tamis.part import part
 from tamis.rankers.scoring import rescored
 from tamis.ranking import Ranking
 from tamis.scale import UNKNOWN
-from tamis.stage import STAGE, Stage
+from tamis.stage import Stage
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class FirstStage(Stage):
     """Sort by the scores the candidates came with. Without scores the order stays. Useful as one side of a `Fuse`."""
 

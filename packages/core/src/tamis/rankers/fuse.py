@@ -7,23 +7,24 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
-from pydantic.dataclasses import dataclass
 
 from tamis.calls import Plan
 from tamis.errors import ConfigError, ScaleError
+from tamis.part import part
 from tamis.ranking import Dropped, Ranked, Ranking
 from tamis.references import StageRef
 from tamis.scale import FUSION, ORDINAL, rescale
-from tamis.stage import STAGE, Stage, together
+from tamis.stage import Stage, together
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Fuse(Stage):
     """Run `stages` abreast on the same ranking and merge their results. `a & b` is `Fuse((a, b))`.
 
-    `method`: `"rrf"`, the sum of `weight / (k + rank)` (Cormack et al., 2009), needs only orders; `"weighted"`, the weighted
-    mean of scores after min-max within the query, needs scores. A candidate that a branch dropped gets nothing from that
-    branch, and is dropped when every branch dropped it; one that a branch could not judge is averaged over the others.
+    `method`: `"rrf"`, the sum of `weight / (k + rank)` (Cormack et al., 2009), needs only orders; `"weighted"`, the
+    weighted mean of scores after min-max within the query, needs scores. A candidate that a branch dropped gets nothing
+    from that branch, and is dropped when every branch dropped it; one that a branch could not judge is averaged over
+    the others.
 
     >>> from tamis import FirstStage, Lexical
     >>> fused = Fuse((FirstStage(), Lexical()), weights=(1, 2), method="weighted")

@@ -6,17 +6,16 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from pydantic.dataclasses import dataclass
-
 from tamis.calls import Plan
+from tamis.part import part
 from tamis.rankers.scoring import Depth, rescored
 from tamis.ranking import Ranking
 from tamis.scale import LEXICAL
-from tamis.stage import STAGE, Stage
+from tamis.stage import Stage
 from tamis.text import terms
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class CorpusStatistics:
     """What BM25 knows of a collection: documents, mean length in terms, and in how many documents each term occurs."""
 
@@ -37,7 +36,7 @@ class CorpusStatistics:
         return math.log(1 + (self.documents - df + 0.5) / (df + 0.5))
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Lexical(Stage):
     """Sort by BM25, without any model. Statistics come from the candidates themselves unless `statistics` are given.
 

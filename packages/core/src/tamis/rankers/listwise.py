@@ -6,27 +6,28 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
-from pydantic.dataclasses import dataclass
 
 from tamis.calls import Failure, Plan
 from tamis.errors import ConfigError
 from tamis.judges.parsing import permutation
 from tamis.judges.permutation import permutation_call
 from tamis.models.base import require
+from tamis.part import part
 from tamis.rankers.scoring import Depth
 from tamis.ranking import Notice, Query, Ranked, Ranking
 from tamis.references import ModelRef
 from tamis.scale import ORDINAL
 from tamis.schedules.sliding import sliding
-from tamis.stage import STAGE, Asking, Stage
+from tamis.stage import Asking, Stage
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Listwise(Stage):
-    """Order by a sliding window of generated permutations. Calls: `passes * (1 + ceil((n - window) / stride))`, in sequence.
+    """Order by a sliding window of generated permutations. Calls: `passes * (1 + ceil((n - window) / stride))`, in
+    sequence.
 
-    An answer that names only some passages orders those and leaves the rest behind them; one that names none is asked for
-    once more, then the window keeps its order. Scale: `ordinal` (no scores). Source: RankGPT (Sun et al., 2023).
+    An answer that names only some passages orders those and leaves the rest behind them; one that names none is asked
+    for once more, then the window keeps its order. Scale: `ordinal` (no scores). Source: RankGPT (Sun et al., 2023).
     """
 
     model: ModelRef

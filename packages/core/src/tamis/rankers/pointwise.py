@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import Field
-from pydantic.dataclasses import dataclass
 
 from tamis.calls import Plan
 from tamis.judges.relevance import label_probability, relevance_call
 from tamis.models.base import require
+from tamis.part import part
 from tamis.rankers.scoring import Depth, failure_notices, read, rescored
 from tamis.ranking import Ranking
 from tamis.references import ModelRef
 from tamis.scale import PROBABILITY
-from tamis.stage import STAGE, Stage
+from tamis.stage import Stage
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Pointwise(Stage):
     """Sort by p(`labels[0]`) against p(`labels[1]`) as the model's next word. One `choice_logprobs` call a candidate.
 

@@ -28,8 +28,8 @@ def sliding(
     """Order `items` by asking for the order of overlapping windows, from the back to the front.
 
     Yields a window, receives its items in the wanted order, best first. With a perfect judge the best
-    `passes * (size - stride)` places come out right. Calls: `passes * (1 + ceil((n - size) / stride))` for n > size, `passes`
-    for 2 <= n <= size, none below. Source: RankGPT (Sun et al., 2023), with the head clamped.
+    `passes * (size - stride)` places come out right. Calls: `passes * (1 + ceil((n - size) / stride))` for n > size,
+    `passes` for 2 <= n <= size, none below. Source: RankGPT (Sun et al., 2023), with the head clamped.
     """
     order = list(items)
     for _ in range(passes):

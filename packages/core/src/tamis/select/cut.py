@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field
-from pydantic.dataclasses import dataclass
 
 from tamis.calls import Plan
 from tamis.errors import ScaleError
+from tamis.part import part
 from tamis.ranking import Ranked, Ranking
-from tamis.stage import STAGE, Stage
+from tamis.stage import Stage
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class TopN(Stage):
     """Keep the first `n` candidates (at least 1); the others are dropped as `top_n`.
 
@@ -28,7 +28,7 @@ class TopN(Stage):
         return ranking.drop("top_n", lambda index, ranked: index >= self.n)
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Threshold(Stage):
     """Keep candidates with a score of at least `minimum` (inclusive), on whatever scale the ranking carries.
 
@@ -48,7 +48,7 @@ class Threshold(Stage):
         )
 
 
-@dataclass(frozen=True, config=STAGE)
+@part
 class Deduplicate(Stage):
     """Drop later candidates with the same text (white space and case aside) or the same id as an earlier one."""
 

@@ -1,0 +1,193 @@
+"""What models behind HTTP share: clients for threads and event loops, and errors that say what the server said."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import json
+import time
+from collections.abc import Generator, Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from tamis.errors import ConfigError, ModelError
+from tamis.models.lazy import Lazy, lock_of, needed, once
+
+T = TypeVar("T")
+TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
+BODY_SHOWN = 200
+
+
+def is_transient_status(status: int) -> bool:
+    """Whether an HTTP status says that asking again may help."""
+    return status >= 500 or status in TRANSIENT_STATUS
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """`Retry-After` as seconds: a number, or an HTTP date."""
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        moment = email.utils.parsedate_tz(value)
+        return None if moment is None else max(0.0, email.utils.mktime_tz(moment) - time.time())
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A server's answer: HTTP status, JSON (`None` when the body is none), text, seconds to wait before a retry."""
+
+    status: int
+    data: Any
+    text: str
+    retry_after: float | None = None
+
+    @property
+    def message(self) -> str:
+        """What the server says went wrong. Leaves out the request that some servers send back."""
+        data = self.data if isinstance(self.data, dict) else {}
+        for part in (data.get("error"), data.get("detail"), data.get("message")):
+            if isinstance(part, dict) and part.get("message"):
+                return " ".join(str(part[key]) for key in ("message", "param", "code") if part.get(key))
+            if isinstance(part, list) and all(isinstance(item, dict) for item in part):
+                return "; ".join(f"{item.get('loc', '')} {item.get('msg', '')}" for item in part)
+            if part and isinstance(part, str):
+                return part
+        return " ".join(self.text.split())
+
+
+Dialogue = Generator[dict[str, Any], Reply, T]
+"""Yields request bodies, receives replies, returns a `T`: written once for threads and event loops."""
+
+
+class HttpModel(Lazy):
+    """Base of dataclasses that POST JSON to a server. Safe to share between threads and event loops.
+
+    Holds one `httpx.Client`, and one `httpx.AsyncClient` for each event loop, all made at first use.
+    """
+
+    base_url: str
+    timeout: float
+    max_concurrency: int
+
+    def _headers(self) -> dict[str, str]:
+        """Headers of every request, credentials included. Their values never show in an error."""
+        return {}
+
+    @once
+    def _client(self) -> Any:
+        return _httpx().Client(**self._client_options())
+
+    @once
+    def _async_clients(self) -> MutableMapping[asyncio.AbstractEventLoop, Any]:
+        return WeakKeyDictionary()
+
+    def _async_client(self) -> Any:
+        loop, clients = asyncio.get_running_loop(), self._async_clients
+        with lock_of(self):
+            if loop not in clients:
+                for ended in [other for other in clients if other.is_closed()]:
+                    del clients[ended]
+                clients[loop] = _httpx().AsyncClient(**self._client_options())
+            return clients[loop]
+
+    def _client_options(self) -> dict[str, Any]:
+        limits = _httpx().Limits(max_connections=None, max_keepalive_connections=max(20, self.max_concurrency))
+        return {"headers": self._headers(), "timeout": self.timeout, "limits": limits}
+
+    def _hold(self, path: str, dialogue: Dialogue[T]) -> T:
+        """Carry a dialogue with `{base_url}/{path}` through in this thread."""
+        try:
+            body = next(dialogue)
+            while True:
+                with self._explained():
+                    response = self._client.post(f"{self.base_url}/{path}", content=encode(body), headers=JSON)
+                body = dialogue.send(_reply(response))
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    async def _ahold(self, path: str, dialogue: Dialogue[T]) -> T:
+        """As `_hold`, without blocking the event loop."""
+        try:
+            body = next(dialogue)
+            while True:
+                with self._explained():
+                    client = self._async_client()
+                    response = await client.post(f"{self.base_url}/{path}", content=encode(body), headers=JSON)
+                body = dialogue.send(_reply(response))
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def _error(self, reply: Reply) -> ModelError:
+        """A reply that is no answer, as an error the engine understands."""
+        message = reply.message
+        hopeless = "insufficient_quota" in message
+        return ModelError(
+            f"{self.base_url} answered HTTP {reply.status}: {self._redacted(message)[:BODY_SHOWN]}",
+            retryable=is_transient_status(reply.status) and not hopeless,
+            retry_after=reply.retry_after,
+        )
+
+    def _redacted(self, text: str) -> str:
+        for value in self._headers().values():
+            for secret in (value, value.rpartition(" ")[2]):
+                if len(secret) >= 4:
+                    text = text.replace(secret, "***")
+        return text
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        httpx = _httpx()
+        try:
+            yield
+        except httpx.TimeoutException as error:
+            text = f"{self.base_url} did not answer within {self.timeout:g} s ({type(error).__name__})"
+            raise ModelError(text, retryable=True) from error
+        except httpx.ConnectError as error:
+            text = f"cannot connect to {self.base_url}: {self._redacted(str(error))[:BODY_SHOWN]}"
+            raise ModelError(f"{text}. Is the server running?", retryable=True) from error
+        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            problem = type(error).__name__
+            raise ConfigError(f"no request can be made for {self.base_url} with these headers ({problem})") from None
+        except httpx.HTTPError as error:
+            text = f"the connection to {self.base_url} failed: {type(error).__name__} {self._redacted(str(error))}"
+            raise ModelError(text[: 2 * BODY_SHOWN], retryable=True) from error
+
+    def close(self) -> None:
+        """Close the connections of the sync methods and drop the others; the next call opens new ones."""
+        client = self.__dict__.pop("_client", None)
+        if client is not None:
+            client.close()
+        super().close()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop and of the sync methods."""
+        client = self._async_clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+        self.close()
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+def encode(body: dict[str, Any]) -> bytes:
+    """JSON as UTF-8; halves of characters (lone surrogates), which no server takes, become `?`."""
+    return json.dumps(body, ensure_ascii=False, default=dict).encode("utf-8", "replace")
+
+
+def _reply(response: Any) -> Reply:
+    try:
+        data = response.json()
+    except ValueError:
+        data = None
+    return Reply(response.status_code, data, response.text, parse_retry_after(response.headers.get("retry-after")))
+
+
+def _httpx() -> Any:
+    return needed("httpx", "A model behind HTTP", "openai")

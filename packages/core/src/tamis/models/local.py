@@ -1,0 +1,117 @@
+"""What models that run in this process share: naming weights, grouping by length, reading logits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
+
+from tamis.calls import Capability
+from tamis.errors import ConfigError
+from tamis.models.lazy import Lazy, needed, once
+
+T = TypeVar("T")
+LOCAL = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+SPEED_ONLY = frozenset({"max_batch", "device", "threads", "providers"})
+
+
+def _path_as_text(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, Path) else value
+
+
+Weights = Annotated[Any, BeforeValidator(_path_as_text), WithJsonSchema({"type": "string"})]
+"""A folder, the name of a model in a hub, or an object already loaded."""
+
+
+class Local(Lazy):
+    """Base of dataclasses whose first field names the weights. Loads at the first call; one batch at a time."""
+
+    max_concurrency: ClassVar[int] = 1
+    capabilities: ClassVar[tuple[Capability, ...]]
+
+    @property
+    def _source(self) -> Any:
+        return getattr(self, fields(cast(Any, self))[0].name)
+
+    @property
+    def name(self) -> str:
+        """The name the weights go by: in the hub, or their folder's."""
+        if not isinstance(self._source, str):
+            return type(self._source).__name__
+        path = Path(self._source)
+        return path.resolve().name if path.is_dir() else self._source
+
+    @once
+    def cache_key(self) -> str | None:
+        """Names the weights and every option that changes answers. `None` (never cached) for an object already loaded,
+        since its owner may go on training it."""
+        if not isinstance(self._source, str):
+            return None
+        options = {f.name: getattr(self, f.name) for f in fields(cast(Any, self))[1:] if f.name not in SPEED_ONLY}
+        return f"{type(self).__name__}:{self.name}:{fingerprint(Path(self._source))}:{options}"
+
+
+def fingerprint(folder: Path) -> str:
+    """Digest of the names, sizes and times of the files in a folder; empty for a name in a hub."""
+    if not folder.is_dir():
+        return ""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        status = path.stat()
+        digest.update(f"{path.relative_to(folder)}:{status.st_size}:{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def loaded(load: Callable[..., T], source: Any, **options: Any) -> T:
+    """`load(source, **options)`, with a `ConfigError` that names the weights when they cannot be loaded."""
+    try:
+        return load(source, **options)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot load a model from {source!r}: {error}") from error
+
+
+def torch_device(device: str | None) -> str:
+    """`device`, else the first accelerator there is, else the CPU."""
+    torch = needed("torch", "A local model", "transformers")
+    if device:
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def by_length(lengths: Sequence[int], size: int, slack: float = 1.3) -> Iterator[list[int]]:
+    """Positions in groups of at most `size` and of similar length, so that little of a padded group is padding.
+
+    The longest of a group is at most `slack` times as long as its shortest, plus 8.
+    """
+    order = sorted(range(len(lengths)), key=lambda position: lengths[position])
+    group: list[int] = []
+    for position in order:
+        if group and (len(group) == size or lengths[position] > slack * lengths[group[0]] + 8):
+            yield group
+            group = []
+        group.append(position)
+    if group:
+        yield group
+
+
+def log_sum_exp(values: Sequence[float]) -> float:
+    """Log of the sum of probabilities given as logs; `-inf` for none."""
+    return float(np.logaddexp.reduce(np.asarray(values, dtype=np.float64)))
+
+
+def log_odds(logits: NDArray[Any], label: int = -1) -> list[float]:
+    """One logit a row from `logits` of shape (rows, labels): the only one, or `label` against all the others."""
+    logits = np.asarray(logits, dtype=np.float64).reshape(len(logits), -1)
+    if logits.shape[1] == 1:
+        return cast(list[float], logits[:, 0].tolist())
+    others = np.delete(logits, label, axis=1)
+    return cast(list[float], (logits[:, label] - np.logaddexp.reduce(others, axis=1)).tolist())

@@ -1,0 +1,140 @@
+"""Encoders in this process, with transformers and sentence-transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import field
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from tamis.calls import Capability, Classify, Embed, Score, Vector
+from tamis.errors import ConfigError
+from tamis.models.lazy import lock_of, needed, once
+from tamis.models.local import LOCAL, Local, Weights, by_length, loaded, log_odds, torch_device
+from tamis.scale import LOGIT, Scale
+
+
+@dataclass(frozen=True, config=LOCAL)
+class TransformersCrossEncoder(Local):
+    """A sequence classifier of (query, text) pairs, such as a BERT reranker. Can `classify`.
+
+    Args:
+        model: a folder or a hub name; for a model already loaded use `TransformersCrossEncoder.of`.
+        device, dtype: as for `CausalLM`.
+        max_batch: pairs in one call; those of similar length share a forward pass.
+        max_length: tokens of a pair. What is longer loses the end of the text; only where the query takes more than
+            half of the room is the query cut as well.
+        label: of a model with several labels, the one that means relevant.
+        scale: of the scores.
+
+    The score is a logit: the model's only one, or the log-odds of `label` against all other labels.
+    Needs the extra `transformers`. Raises `ConfigError` for weights that cannot be loaded.
+    """
+
+    model: Weights
+    device: str | None = None
+    dtype: str = "auto"
+    max_batch: Annotated[int, Field(ge=1)] = 32
+    max_length: Annotated[int, Field(ge=8)] = 512
+    label: int = -1
+    scale: Scale = LOGIT
+    tokenizer: Any = field(default=None, repr=False)
+
+    capabilities: ClassVar[tuple[Capability, ...]] = ("classify",)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, str) and self.tokenizer is None:
+            raise ConfigError(
+                "a model already loaded needs its tokenizer: TransformersCrossEncoder.of(model, tokenizer)"
+            )
+
+    @classmethod
+    def of(cls, model: Any, tokenizer: Any, **options: Any) -> TransformersCrossEncoder:
+        """From a transformers model and tokenizer already loaded. The model is put in evaluation mode."""
+        return cls(model, tokenizer=tokenizer, **options)
+
+    def classify(self, calls: Sequence[Classify]) -> list[Score]:
+        """One logit a pair."""
+        torch = needed("torch", "TransformersCrossEncoder", "transformers")
+        answers: dict[int, Score] = {}
+        with lock_of(self), torch.inference_mode():
+            pairs = [self._encoded(call) for call in calls]
+            for group in by_length([len(pair["input_ids"]) for pair in pairs], self.max_batch):
+                inputs = self._tokenizer.pad([pairs[index] for index in group], return_tensors="pt")
+                logits = self._network(**inputs.to(self._network.device)).logits.float().cpu().numpy()
+                for index, value in zip(group, log_odds(logits, self.label), strict=True):
+                    answers[index] = Score(value, tokens_in=len(pairs[index]["input_ids"]), tokens_out=0)
+        return [answers[index] for index in range(len(calls))]
+
+    def _encoded(self, call: Classify) -> dict[str, list[int]]:
+        query = self._tokenizer(call.query, add_special_tokens=False, verbose=False)["input_ids"]
+        cut = "longest_first" if len(query) > self.max_length // 2 else "only_second"
+        return dict(self._tokenizer(call.query, call.text, truncation=cut, max_length=self.max_length))
+
+    @once
+    def _tokenizer(self) -> Any:
+        if self.tokenizer is not None:
+            return self.tokenizer
+        load = needed("transformers", "TransformersCrossEncoder", "transformers").AutoTokenizer.from_pretrained
+        return loaded(load, self.model)
+
+    @once
+    def _network(self) -> Any:
+        if not isinstance(self.model, str):
+            return (self.model.to(self.device) if self.device else self.model).eval()
+        transformers = needed("transformers", "TransformersCrossEncoder", "transformers")
+        load = transformers.AutoModelForSequenceClassification.from_pretrained
+        return loaded(load, self.model, dtype=self.dtype).to(torch_device(self.device)).eval()
+
+
+@dataclass(frozen=True, config=LOCAL)
+class SentenceTransformerEmbedder(Local):
+    """A sentence-transformers model. Can `embed`; vectors have length 1.
+
+    Args:
+        model: a folder, a hub name, or a `SentenceTransformer`.
+        device: as for `CausalLM`.
+        max_batch: texts in one call; sentence-transformers groups them by length.
+        query_prompt, passage_prompt: put before each text; default: the model's own prompts for queries and documents.
+
+    Needs the extra `sentence-transformers`. Raises `ConfigError` for weights that cannot be loaded.
+    """
+
+    model: Weights
+    device: str | None = None
+    max_batch: Annotated[int, Field(ge=1)] = 32
+    query_prompt: str | None = None
+    passage_prompt: str | None = None
+
+    capabilities: ClassVar[tuple[Capability, ...]] = ("embed",)
+
+    def embed(self, calls: Sequence[Embed]) -> list[Vector]:
+        """One vector a text."""
+        answers: dict[int, Vector] = {}
+        with lock_of(self):
+            for role, encode, prompt in (
+                ("query", self._network.encode_query, self.query_prompt),
+                ("passage", self._network.encode_document, self.passage_prompt),
+            ):
+                group = [index for index, call in enumerate(calls) if call.role == role]
+                if not group:
+                    continue
+                vectors = encode(
+                    [calls[index].text for index in group],
+                    prompt=prompt,
+                    batch_size=self.max_batch,
+                    normalize_embeddings=True,
+                    show_progress_bar=False,
+                )
+                for index, vector in zip(group, vectors, strict=True):
+                    answers[index] = Vector(tuple(vector.tolist()))
+        return [answers[index] for index in range(len(calls))]
+
+    @once
+    def _network(self) -> Any:
+        if not isinstance(self.model, str):
+            return self.model.to(self.device) if self.device else self.model
+        library = needed("sentence_transformers", "SentenceTransformerEmbedder", "sentence-transformers")
+        return loaded(library.SentenceTransformer, self.model, device=torch_device(self.device))

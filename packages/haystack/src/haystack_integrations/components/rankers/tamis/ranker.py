@@ -1,0 +1,262 @@
+"""The ranker component: Haystack documents in, a tamis pipeline, Haystack documents out."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from haystack import Document, component, default_from_dict, default_to_dict
+from haystack.components.embedders.types import TextEmbedder
+from haystack.components.generators.chat.types import ChatGenerator
+from haystack.core.errors import SerializationError
+from haystack.core.serialization import component_to_dict
+from haystack.utils.deserialization import deserialize_component_inplace
+
+from haystack_integrations.components.rankers.tamis.models import HaystackChat, HaystackTextEmbedder
+from tamis import Candidate, Ranking, Reranker, presets
+
+
+@component
+class TamisRanker:
+    """Ranks documents with a tamis pipeline, and drops those the pipeline rejects.
+
+    ```python
+    from haystack_integrations.components.rankers.tamis import TamisRanker
+
+    pipe.add_component("ranker", TamisRanker("rebel", chat_generator=OpenAIChatGenerator(), top_k=5))
+    pipe.connect("retriever.documents", "ranker.documents")
+    ```
+
+    What a model could not judge keeps its incoming order and has no score; `diagnostics` says so.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any = "default",
+        *,
+        chat_generator: ChatGenerator | None = None,
+        embedder: TextEmbedder | None = None,
+        models: Mapping[str, Any] | None = None,
+        top_k: int | None = None,
+        score_threshold: float | None = None,
+        engine: Mapping[str, Any] | None = None,
+        meta_fields_to_embed: Sequence[str] = (),
+        explain: bool = False,
+        raise_on_failure: bool = False,
+    ) -> None:
+        """Check everything that can be checked without a model; clients and secrets wait for `warm_up`.
+
+        :param pipeline: a tamis stage, the name of a ready pipeline (`tamis.presets()`), plain data, or a path to YAML.
+            The default needs no model.
+        :param chat_generator: the model a pipeline calls `llm`.
+        :param embedder: a text embedder, the model a pipeline calls `embedder`.
+        :param models: tamis models by the names the pipeline calls them. They cannot be serialised.
+        :param top_k: how many documents to return at most; `None` leaves that to the pipeline.
+        :param score_threshold: the lowest score to return, inclusive, on the pipeline's scale. Applied before `top_k`.
+        :param engine: options of `tamis.Engine`, such as `{"deadline": 5.0, "max_calls": 20}`.
+        :param meta_fields_to_embed: meta fields that are ranked along with the content, one a line in front of it.
+        :param explain: put `{"criteria", "reason", "retrieval_score"}` under `tamis` in the meta of each document.
+        :param raise_on_failure: raise `tamis.errors.DegradedError` when some document could not be judged.
+        :raises ValueError: if `top_k` is not above 0 or the pipeline or the engine is described wrongly.
+        :raises TypeError: if a model cannot do what the pipeline asks of it.
+        """
+        self.pipeline = pipeline
+        self.chat_generator = chat_generator
+        self.embedder = embedder
+        self.models = models
+        self.top_k = top_k
+        self.score_threshold = score_threshold
+        self.engine = engine
+        self.meta_fields_to_embed = list(meta_fields_to_embed)
+        self.explain = explain
+        self.raise_on_failure = raise_on_failure
+        self._reranker = self._build()
+
+    def _build(self) -> Reranker:
+        _check_top_k(self.top_k)
+        own: dict[str, Any] = {}
+        if self.chat_generator is not None:
+            own["llm"] = HaystackChat(self.chat_generator)
+        if self.embedder is not None:
+            own["embedder"] = HaystackTextEmbedder(self.embedder)
+        if twice := own.keys() & (self.models or {}).keys():
+            raise ValueError(f"given twice, as a component and in `models`: {', '.join(sorted(twice))}")
+        self._models = {**(self.models or {}), **own}
+        engine = {**(self.engine or {}), **({"on_failure": "raise"} if self.raise_on_failure else {})}
+        return Reranker(
+            self.pipeline, models=self._models, top_n=self.top_k, threshold=self.score_threshold, engine=engine
+        )
+
+    @component.output_types(documents=list[Document], diagnostics=dict[str, Any])
+    def run(
+        self, query: str, documents: list[Document], top_k: int | None = None, score_threshold: float | None = None
+    ) -> dict[str, Any]:
+        """Rank `documents` for `query`. Of documents with the same id only the one with the highest score is ranked.
+
+        :param query: must not be blank.
+        :param documents: never changed; what comes back are copies with new scores.
+        :param top_k: overrides the component's own for this call.
+        :param score_threshold: overrides the component's own for this call.
+        :returns: `documents`, best first, with Python float scores, or `None` where there is none; and `diagnostics`, plain
+            data: `dropped` (`id`, `why`, `score`), `warnings` (`message`, `ids`), `degraded`, `abstained`, `scale`, `usage`.
+        :raises ValueError: if `top_k` is not above 0 or the query is blank.
+        """
+        _check_top_k(top_k)
+        distinct, repeated = _by_id(documents)
+        if distinct:
+            self.warm_up()
+        candidates = map(self._candidate, distinct)
+        ranking = self._reranker.rerank(query, candidates, top_n=top_k, threshold=score_threshold)
+        return self._output(ranking, distinct, repeated)
+
+    @component.output_types(documents=list[Document], diagnostics=dict[str, Any])
+    async def run_async(
+        self, query: str, documents: list[Document], top_k: int | None = None, score_threshold: float | None = None
+    ) -> dict[str, Any]:
+        """As `run`, without blocking the event loop, also where the chat generator has no `run_async`."""
+        _check_top_k(top_k)
+        distinct, repeated = _by_id(documents)
+        if distinct:
+            await self.warm_up_async()
+        candidates = map(self._candidate, distinct)
+        ranking = await self._reranker.arerank(query, candidates, top_n=top_k, threshold=score_threshold)
+        return self._output(ranking, distinct, repeated)
+
+    def _candidate(self, document: Document) -> Candidate:
+        fields = [document.meta.get(name) for name in self.meta_fields_to_embed]
+        return Candidate(
+            "\n".join([*(str(value) for value in fields if value is not None), document.content or ""]),
+            id=document.id,
+            score=document.score,
+            metadata=document.meta,
+            vector=None if document.embedding is None else tuple(document.embedding),
+        )
+
+    def _output(self, ranking: Ranking, distinct: list[Document], repeated: list[Document]) -> dict[str, Any]:
+        documents = []
+        for ranked in ranking.kept:
+            document = distinct[ranked.position]
+            meta = document.meta
+            if self.explain:
+                why = {"criteria": dict(ranked.criteria), "reason": ranked.reason, "retrieval_score": document.score}
+                meta = {**meta, "tamis": why}
+            documents.append(replace(document, id=document.id, score=ranked.score, meta=meta))
+        dropped = [(distinct[d.position].id, d.why, d.ranked.score) for d in ranking.dropped]
+        dropped += [(document.id, "duplicate", document.score) for document in repeated]
+        diagnostics = {
+            "dropped": [dict(zip(("id", "why", "score"), entry, strict=True)) for entry in dropped],
+            "warnings": [
+                {"message": notice.message, "ids": [distinct[position].id for position in notice.positions]}
+                for notice in ranking.warnings
+            ],
+            "degraded": ranking.degraded,
+            "abstained": ranking.abstained,
+            "scale": ranking.scale.kind,
+            "usage": asdict(ranking.usage),
+        }
+        return {"documents": documents, "diagnostics": diagnostics}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; the pipeline as the name or path it was given by, else under the key `stage`.
+
+        :raises SerializationError: with `models`, which are live objects.
+        """
+        if self.models:
+            raise SerializationError(
+                f"TamisRanker cannot serialise models={sorted(self.models)}: write them into the pipeline as data "
+                "(such as `model: {openai: name}`), or give Haystack components as `chat_generator` and `embedder`."
+            )
+        data = self._reranker.to_data()
+        data = data.get("stage", data) if isinstance(data, dict) else data
+        nested = {"chat_generator": self.chat_generator, "embedder": self.embedder}
+        return default_to_dict(
+            self,
+            pipeline=data if isinstance(data, str) else {"stage": data},
+            **{name: None if part is None else component_to_dict(part, name) for name, part in nested.items()},
+            top_k=self.top_k,
+            score_threshold=self.score_threshold,
+            engine=None if self.engine is None else dict(self.engine),
+            meta_fields_to_embed=self.meta_fields_to_embed,
+            explain=self.explain,
+            raise_on_failure=self.raise_on_failure,
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> TamisRanker:
+        """The component that `to_dict` described. `data` is left as it was."""
+        parameters = dict(data.get("init_parameters", {}))
+        for name in ("chat_generator", "embedder"):
+            if parameters.get(name) is not None:
+                deserialize_component_inplace(parameters, key=name)
+        ranker: TamisRanker = default_from_dict(cls, {**data, "init_parameters": parameters})
+        return ranker
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_reranker", "_models")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reranker = self._build()
+
+    def _parts(self) -> list[Any]:
+        return [getattr(model, "component", model) for model in self._models.values()]
+
+    def warm_up(self) -> None:
+        """Warm up the chat generator, the embedder and the models that need it."""
+        for part in self._parts():
+            _call(part, "warm_up")
+
+    async def warm_up_async(self) -> None:
+        """As `warm_up`, on the serving event loop; what can only be warmed up synchronously is, in a thread."""
+        for part in self._parts():
+            await _call_async(part, "warm_up")
+
+    def close(self) -> None:
+        """Release what the chat generator, the embedder and the models hold."""
+        for part in self._parts():
+            _call(part, "close")
+
+    async def close_async(self) -> None:
+        """As `close`, on the serving event loop."""
+        for part in self._parts():
+            await _call_async(part, "close")
+
+    def _get_telemetry_data(self) -> dict[str, Any]:
+        """Sent to Haystack's usage analytics, where the user has not switched them off: a ready pipeline's name, or none."""
+        ready = isinstance(self.pipeline, str) and self.pipeline in presets()
+        return {"pipeline": self.pipeline if ready else "custom"}
+
+
+def _by_id(documents: list[Document]) -> tuple[list[Document], list[Document]]:
+    """Haystack's rule for repeated ids: the highest score wins, no score being the lowest. Winners and others, in order."""
+    best: dict[str, int] = {}
+    for index, document in enumerate(documents):
+        held = documents[best.setdefault(document.id, index)]
+        if _number(document.score) > _number(held.score):
+            best[document.id] = index
+    won = set(best.values())
+    return [documents[index] for index in best.values()], [d for index, d in enumerate(documents) if index not in won]
+
+
+def _number(score: float | None) -> float:
+    return -math.inf if score is None else score
+
+
+def _check_top_k(top_k: int | None) -> None:
+    if top_k is not None and top_k <= 0:
+        raise ValueError(f"top_k must be > 0, but got {top_k}")
+
+
+def _call(part: Any, name: str) -> None:
+    if hasattr(part, name):
+        getattr(part, name)()
+
+
+async def _call_async(part: Any, name: str) -> None:
+    if hasattr(part, f"{name}_async"):
+        await getattr(part, f"{name}_async")()
+    elif hasattr(part, name):
+        await asyncio.to_thread(getattr(part, name))

