@@ -22,7 +22,7 @@ def part(cls: type[T]) -> type[T]:
     """Make `cls` a frozen pydantic dataclass whose bad arguments raise `ConfigError`: one line with name and value."""
     made: Any = dataclass(frozen=True, config=PART)(cls)
     made.__init__ = _readable(made.__init__, cls.__name__)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def _readable(init: Callable[..., None], name: str) -> Callable[..., None]:

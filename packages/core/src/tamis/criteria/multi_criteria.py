@@ -71,7 +71,7 @@ class MultiCriteria(Stage):
         if by_rubric or self.criteria == "infer":
             if self.model is None:
                 raise ConfigError(
-                    f"{name}: {', '.join(by_rubric) or 'what to infer'} is judged by a language model and none was given. "
+                    f"{name}: {', '.join(by_rubric) or 'what to infer'} is judged by a language model; none was given. "
                     "Pass model=..., or give the criteria sources that need none (see tamis.criteria)."
                 )
             require(self.model, "generate", name)

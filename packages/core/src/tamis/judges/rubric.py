@@ -63,7 +63,7 @@ def rubric_call(
         f"- {name} (0 to {criterion.max:g}): {criterion.description or criterion.name}"
         for name, criterion in zip(names, criteria, strict=True)
     )
-    entry = {"passage": 1, **{name: round(c.max / 2) for name, c in zip(names, criteria, strict=True)}}
+    entry: dict[str, Any] = {"passage": 1, **{name: round(c.max / 2) for name, c in zip(names, criteria, strict=True)}}
     if reasons:
         entry["reason"] = REASON
     reserved = OVERHEAD + answer_tokens + (len(rubric) + len(query.text)) // 3

@@ -19,17 +19,16 @@ def label_logprobs(top: Iterable[tuple[str, float]], labels: Sequence[str]) -> L
     >>> label_logprobs([(" Yes", -0.1), ("yes", -3.0), ("Maybe", -4.0)], ("Yes", "No")).values[1]
     -inf
     """
-    exact = {label: label for label in labels}
+    mass = dict.fromkeys(labels, 0.0)
     folded: dict[str, list[str]] = {}
     for label in labels:
         folded.setdefault(label.casefold(), []).append(label)
-    mass = dict.fromkeys(labels, 0.0)
     for token, logprob in top:
         word = token.strip(SPACE_MARKS)
         same = folded.get(word.casefold(), [])
-        label = exact.get(word) or (same[0] if len(same) == 1 else None)
-        if label is not None and not math.isnan(logprob):
-            mass[label] += math.exp(min(0.0, logprob))
+        meant = word if word in mass else same[0] if len(same) == 1 else None
+        if meant is not None and not math.isnan(logprob):
+            mass[meant] += math.exp(min(0.0, logprob))
     if not any(mass.values()):
         return Failure("malformed", f"none of the labels {', '.join(labels)} is among the model's likeliest tokens")
     return Logprobs(tuple(math.log(mass[label]) if mass[label] else -math.inf for label in labels))

@@ -42,8 +42,8 @@ class TamisRerank(BaseNodePostprocessor):
         engine: options of `tamis.Engine` (deadline, budget, retries, cache, `on_failure`), or one to share.
         on_ranking: called with every `Ranking`: what was dropped and why, warnings, usage.
 
-    Raises a `tamis.TamisError`: `ConfigError` (a `ValueError`) for a pipeline that cannot be built, `CapabilityError` for
-    a model that cannot do what it asks. A model that fails raises nothing, unless `engine={"on_failure": "raise"}`.
+    Raises a `tamis.TamisError`: `ConfigError` (a `ValueError`) for a pipeline that cannot be built, `CapabilityError`
+    for a model that cannot do what it asks. A model that fails raises only with `engine={"on_failure": "raise"}`.
     `to_dict` leaves out models, callbacks and an `Engine` object; give them again: `from_dict(data, llm=llm)`.
 
     >>> rerank = TamisRerank("rebel", llm=llm, top_n=5)  # doctest: +SKIP

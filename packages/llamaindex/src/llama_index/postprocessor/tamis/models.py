@@ -29,8 +29,8 @@ def to_model(value: Any) -> Any:
 class LlamaIndexLLM:
     """A LlamaIndex LLM as a tamis model: `generate`, and `choice_logprobs` where the LLM can show log-probabilities.
 
-    Chat models are asked by `chat`, the others by `complete`. Temperature, output length and output format are the LLM's
-    own: nothing is passed to it but `options`, keyword arguments for every call such as `{"temperature": 0}`.
+    Chat models are asked by `chat`, the others by `complete`. Temperature, output length and output format are as the
+    LLM was made: nothing is passed to it but `options`, keyword arguments for every call, such as `{"temperature": 0}`.
 
     Args:
         logprobs: whether `chat(..., logprobs=True, top_logprobs=20, max_tokens=1)` works. Default: if the LLM has the

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any, Literal
 from uuid import uuid4
 
-from haystack import tracing
 from haystack.components.embedders.types import TextEmbedder
 from haystack.components.generators.chat.types import ChatGenerator
 from haystack.dataclasses import ChatMessage
+from haystack.tracing.tracer import Span, tracer
 
 from tamis.calls import Call, Capability, ChoiceLogprobs, Embed, Failure, Generate, Generated, Logprobs, Vector
 from tamis.errors import ConfigError
@@ -33,8 +33,8 @@ class HaystackChat:
     `OpenAIChatGenerator(generation_kwargs={"logprobs": True, "top_logprobs": 20})`.
 
     Args:
-        chat_generator: any component with `run(messages)`. With `run_async` it is awaited in async pipelines, without it
-            works in threads.
+        chat_generator: any component with `run(messages)`. Async pipelines await its `run_async`; without one it works
+            in threads.
         forward: which settings of a call to send along as `generation_kwargs`, in OpenAI's words. None by default: the
             generator's own stand. `ConfigError` for a generator whose `run` takes no `generation_kwargs`.
 
@@ -83,21 +83,21 @@ class HaystackChat:
         return answers
 
     @contextmanager
-    def _span(self, call: Generate | ChoiceLogprobs) -> Iterator[tuple[dict[str, Any], tracing.Span]]:
-        """A span, child of the one that is current where the rerank was asked for, and what to call the generator with."""
+    def _span(self, call: Generate | ChoiceLogprobs) -> Iterator[tuple[dict[str, Any], Span]]:
+        """What to call the generator with, and a span: child of the one that is current where the rerank began."""
         arguments: dict[str, Any] = {"messages": [AS_MESSAGE[m.role](m.content) for m in call.messages]}
         if self.forward and isinstance(call, Generate):
             settings = _settings(call)
             arguments["generation_kwargs"] = {name: settings[name] for name in self.forward if name in settings}
         tags = {"haystack.component.name": "chat_generator", "haystack.component.type": type(self.component).__name__}
-        parent = tracing.tracer.current_span()
-        with tracing.tracer.trace("haystack.chat_generator.run", tags=tags, parent_span=parent) as span:
+        parent = tracer.current_span()
+        with tracer.trace("haystack.chat_generator.run", tags=tags, parent_span=parent) as span:
             span.set_content_tag("haystack.component.input", arguments)
             yield arguments, span
 
 
 class HaystackTextEmbedder:
-    """A Haystack text embedder as a tamis model that can `embed`; queries and passages alike go through its `run(text)`."""
+    """A Haystack text embedder as a tamis model that can `embed`, queries and passages alike, by its `run(text)`."""
 
     max_concurrency = 16
     max_batch = 1
@@ -131,7 +131,7 @@ def _answer(call: Call, result: Mapping[str, Any]) -> Generated | Logprobs | Fai
     if not isinstance(reply, ChatMessage):
         return Failure("malformed", "the chat generator gave no reply")
     usage = reply.meta.get("usage") or {}
-    tokens = {
+    tokens: dict[str, Any] = {
         "tokens_in": usage.get("prompt_tokens", usage.get("input_tokens")),
         "tokens_out": usage.get("completion_tokens", usage.get("output_tokens")),
     }
@@ -145,11 +145,12 @@ def _answer(call: Call, result: Mapping[str, Any]) -> Generated | Logprobs | Fai
 
 
 def _first_token(shown: Any) -> list[tuple[str, float]]:
-    """The alternatives at the first output position, from OpenAI's form (a list of such, when the reply was streamed)."""
+    """The alternatives at the first output position, in OpenAI's form: one object, or a list of them from a stream."""
     if isinstance(shown, list):
         shown = shown[0] if shown else None
     content = (shown or {}).get("content") or [{}]
-    return [(top["token"], top["logprob"]) for top in content[0].get("top_logprobs") or [] if top["logprob"] is not None]
+    alternatives = content[0].get("top_logprobs") or []
+    return [(top["token"], top["logprob"]) for top in alternatives if top["logprob"] is not None]
 
 
 def _vector(result: Mapping[str, Any]) -> Vector | Failure:
@@ -162,5 +163,5 @@ def _vector(result: Mapping[str, Any]) -> Vector | Failure:
 def _check(component: Any, what: str, method: str) -> None:
     if not callable(getattr(component, "run", None)):
         raise ConfigError(
-            f"{type(component).__name__} is not {what}: it has no `{method}`. Give tamis's own models by name in `models`."
+            f"{type(component).__name__} is not {what}: it has no `{method}`. tamis models go into `models`, by name."
         )

@@ -100,8 +100,9 @@ class TamisRanker:
         :param documents: never changed; what comes back are copies with new scores.
         :param top_k: overrides the component's own for this call.
         :param score_threshold: overrides the component's own for this call.
-        :returns: `documents`, best first, with Python float scores, or `None` where there is none; and `diagnostics`, plain
-            data: `dropped` (`id`, `why`, `score`), `warnings` (`message`, `ids`), `degraded`, `abstained`, `scale`, `usage`.
+        :returns: `documents`, best first, scores as Python floats (`None` where there is none), and `diagnostics`,
+            plain data: `dropped` (`id`, `why`, `score`), `warnings` (`message`, `ids`), `degraded`, `abstained`,
+            `scale`, `usage`.
         :raises ValueError: if `top_k` is not above 0 or the query is blank.
         """
         _check_top_k(top_k)
@@ -225,13 +226,13 @@ class TamisRanker:
             await _call_async(part, "close")
 
     def _get_telemetry_data(self) -> dict[str, Any]:
-        """Sent to Haystack's usage analytics, where the user has not switched them off: a ready pipeline's name, or none."""
+        """For Haystack's usage statistics, which users can switch off: the name of a ready pipeline, nothing else."""
         ready = isinstance(self.pipeline, str) and self.pipeline in presets()
         return {"pipeline": self.pipeline if ready else "custom"}
 
 
 def _by_id(documents: list[Document]) -> tuple[list[Document], list[Document]]:
-    """Haystack's rule for repeated ids: the highest score wins, no score being the lowest. Winners and others, in order."""
+    """Winners and losers by Haystack's rule for repeated ids: the highest score wins, `None` is the lowest."""
     best: dict[str, int] = {}
     for index, document in enumerate(documents):
         held = documents[best.setdefault(document.id, index)]
