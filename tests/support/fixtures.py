@@ -17,7 +17,7 @@ def package_file(package: str, *parts: str) -> Path:
     places = list(spec.submodule_search_locations or ()) if spec else []
     path = Path(places[0], *parts) if places else None
     if path is None or not path.exists():
-        pytest.skip(f"needs the package {package} (see CONTRIBUTING)")
+        pytest.skip(f"needs the package {package}")
     return path
 
 
@@ -61,7 +61,7 @@ def onnx_embedder_folder() -> Path:
 
 @dataclass(frozen=True)
 class LLMServer:
-    """A real language model behind the OpenAI protocol: pass both to `OpenAIChat(server.model, base_url=server.url)`."""
+    """A real language model behind the OpenAI protocol, for `OpenAIChat(server.model, base_url=server.url)`."""
 
     url: str
     model: str

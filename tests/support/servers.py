@@ -41,6 +41,12 @@ def refusal(status: int, message: str, **headers: str) -> Response:
     return Response(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+
 Answer = str | Mapping[str, Any] | Response
 Script = Answer | Sequence[Answer] | Callable[[dict], Answer]
 
@@ -61,9 +67,7 @@ class ChatServer:
         self._answer = answer
         self._lock = threading.Lock()
         self._at_once = 0
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._http.daemon_threads = True
-        self._http.block_on_close = False
+        self._http = _Listener(("127.0.0.1", 0), _handler(self))
 
     @property
     def url(self) -> str:
@@ -100,8 +104,8 @@ class ChatServer:
 def chat_server(answer: Script = "ok") -> Iterator[ChatServer]:
     """Serve while the block runs.
 
-    `answer`: a text (the completion), a dict (the whole JSON), a `Response`, a list of these (one a request, the last for
-    ever), or a function of the request's JSON that returns one.
+    `answer`: a text (the completion), a dict (the whole JSON), a `Response`, a list of these (one a request, the last
+    for ever), or a function of the request's JSON that returns one.
 
     >>> with chat_server(lambda request: request["messages"][-1]["content"].upper()) as server:
     ...     model = OpenAIChat("test", base_url=server.url)

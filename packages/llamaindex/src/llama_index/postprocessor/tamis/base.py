@@ -185,8 +185,9 @@ class TamisRerank(BaseNodePostprocessor):
 
     @field_serializer("engine")
     def _engine_as_data(self, engine: Any) -> dict[str, Any] | None:
-        plain = (str, int, float, bool)
-        return {k: v for k, v in engine.items() if isinstance(v, plain)} if isinstance(engine, Mapping) else None
+        if not isinstance(engine, Mapping):
+            return None
+        return {name: value for name, value in engine.items() if isinstance(value, str | int | float | None)}
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what cannot be pickled. Asked of a copy, since the base class deletes it from the object itself."""
@@ -196,7 +197,7 @@ class TamisRerank(BaseNodePostprocessor):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Build anew; `ConfigError` when the pipeline needs a model that could not be pickled."""
-        TamisRerank.__init__(self, **state["__dict__"])
+        self.__init__(**state["__dict__"])  # type: ignore[misc]
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> TamisRerank:
         """Shares models and engine, as a copy for another thread should."""

@@ -1,0 +1,192 @@
+"""A real corpus searched and reranked in three frameworks, before and after, with numbers.
+
+    python examples/demo.py [--questions N] [--model URL [--model-name NAME]]
+
+The corpus: the docstrings of this machine's Python standard library. The questions and judgements: `examples/data`. Each
+framework retrieves 50 passages its own way; tamis reranks them through the framework's own adapter, first with nothing
+but the base install, then with a small real cross-encoder plus criteria read from metadata. With `--model` a language
+model behind an OpenAI-compatible URL grades the ten best on REBEL's criteria as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+os.environ.setdefault("HAYSTACK_TELEMETRY_ENABLED", "False")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+from bundled_models import Embedder, cross_encoder
+from outcome import Outcome
+from questions import Question, load_questions, ndcg
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from stdlib_corpus import Passage, load_corpus
+from with_haystack import HaystackSearch
+from with_langchain import LangChainSearch
+from with_llamaindex import LlamaIndexSearch
+
+HERE = Path(__file__).parent
+CACHE = HERE.parent / ".demo"
+DEPTH, TOP_N = 50, 10
+SHOWN_QUESTION = "q31"
+
+
+class Search(Protocol):
+    """One framework: what its retriever finds, and what its pipeline with tamis in it gives."""
+
+    name: str
+    retriever: str
+
+    def before(self, question: str) -> list[str]: ...
+    def after(self, question: str, pipeline: Any, top_n: int, **models: Any) -> Outcome: ...
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table: a pipeline in a framework over all questions."""
+
+    framework: str
+    pipeline: str
+    ndcg: list[float]
+    milliseconds: float
+    calls: float
+    degraded: int
+
+
+def main() -> None:
+    options = _options()
+    console = Console(width=110 if not Console().is_terminal else None)
+    started = time.monotonic()
+    passages = load_corpus()
+    questions = load_questions({passage.id for passage in passages})[: options.questions]
+    console.print(f"Corpus: {len(passages)} docstrings of the standard library. Questions: {len(questions)}.")
+    console.print("Embedding the corpus with bge-small (about a minute; kept in .demo/ for the next time) ...")
+    embedder = Embedder([f"{passage.title}\n{passage.text}" for passage in passages], CACHE)
+    searches: list[Search] = [
+        LlamaIndexSearch(passages, embedder, DEPTH),
+        LangChainSearch(passages, embedder, DEPTH),
+        HaystackSearch(passages, DEPTH),
+    ]
+    pipelines, models = _pipelines(options)
+    lines = [line for search in searches for line in _measure(search, questions, pipelines, models, console)]
+    console.print(_table(lines, searches))
+    _show_one(searches[0], questions, pipelines, models, passages, console)
+    console.print(f"\nDone in {time.monotonic() - started:.0f} s.")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--questions", type=int, default=None, help="use only the first N questions")
+    parser.add_argument("--model", metavar="URL", help="base URL of an OpenAI-compatible server, ending in /v1")
+    parser.add_argument("--model-name", default="default", help="the model's name on that server")
+    return parser.parse_args()
+
+
+def _pipelines(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+    pipelines: dict[str, Any] = {
+        "tamis, base install": "default",
+        "tamis, cross-encoder + criteria": str(HERE / "beyond_relevance.yaml"),
+    }
+    models: dict[str, Any] = {"cross_encoder": cross_encoder()}
+    if options.model:
+        from tamis.models import OpenAIChat
+
+        pipelines["tamis, cross-encoder + REBEL"] = str(HERE / "with_llm.yaml")
+        models["llm"] = OpenAIChat(options.model_name, base_url=options.model, timeout=300.0, context_window=8192)
+    return pipelines, models
+
+
+def _measure(
+    search: Search, questions: Sequence[Question], pipelines: dict[str, Any], models: dict[str, Any], console: Console
+) -> list[Line]:
+    before: list[float] = []
+    found: dict[str, list[Outcome]] = {name: [] for name in pipelines}
+    for question in track(questions, description=f"{search.name:>10}", console=console, transient=True):
+        before.append(ndcg(search.before(question.text), question.grades))
+        for name, pipeline in pipelines.items():
+            found[name].append(search.after(question.text, pipeline, TOP_N, **models))
+    lines = [Line(search.name, "the retriever alone", before, 0.0, 0.0, 0)]
+    for name, outcomes in found.items():
+        scores = [ndcg(o.ids, question.grades) for question, o in zip(questions, outcomes, strict=True)]
+        milliseconds = 1000 * statistics.median(outcome.seconds for outcome in outcomes)
+        calls = statistics.mean(outcome.calls for outcome in outcomes)
+        lines.append(Line(search.name, name, scores, milliseconds, calls, sum(bool(o.warnings) for o in outcomes)))
+    return lines
+
+
+def _table(lines: Sequence[Line], searches: Sequence[Search]) -> Table:
+    retrievers = {search.name: search.retriever for search in searches}
+    table = Table(title=f"The {TOP_N} passages a generator would see", title_style="bold")
+    for column, justify in (
+        ("framework and retriever", "left"),
+        ("pipeline", "left"),
+        (f"nDCG@{TOP_N}", "right"),
+        ("better / worse", "right"),
+        ("ms a query", "right"),
+        ("calls", "right"),
+        ("degraded", "right"),
+    ):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    base: list[float] = []
+    for line in lines:
+        first = line.pipeline == "the retriever alone"
+        base = line.ndcg if first else base
+        better = sum(new > old + 1e-9 for new, old in zip(line.ndcg, base, strict=True))
+        worse = sum(new < old - 1e-9 for new, old in zip(line.ndcg, base, strict=True))
+        table.add_row(
+            f"{line.framework}: {retrievers[line.framework]}" if first else "",
+            line.pipeline,
+            f"{statistics.mean(line.ndcg):.3f}",
+            "" if first else f"{better} / {worse}",
+            "" if first else f"{line.milliseconds:.0f}",
+            "" if first else f"{line.calls:.0f}",
+            "" if first else str(line.degraded),
+            end_section=line is lines[-1] or lines[lines.index(line) + 1].pipeline == "the retriever alone",
+        )
+    return table
+
+
+def _show_one(
+    search: Search,
+    questions: Sequence[Question],
+    pipelines: dict[str, Any],
+    models: dict[str, Any],
+    passages: Sequence[Passage],
+    console: Console,
+) -> None:
+    question = next((q for q in questions if q.id == SHOWN_QUESTION), questions[0])
+    name, pipeline = list(pipelines.items())[-1]
+    deprecated = {passage.id for passage in passages if passage.metadata["deprecated"]}
+    outcome = search.after(question.text, pipeline, 5, **models)
+    console.print(f"\n[bold]One question's context in {search.name}[/bold]: {question.text}\n")
+    before = Table("", "before: the retriever's first five", "grade")
+    for place, passage in enumerate(search.before(question.text)[:5], 1):
+        before.add_row(str(place), _named(passage, deprecated), _grade(question, passage))
+    console.print(before)
+    after = Table("", f"after: {name}", "grade", "score", "criteria")
+    for place, shown in enumerate(outcome.context, 1):
+        criteria = ", ".join(f"{key} {value:.1f}" for key, value in shown.criteria.items() if value is not None)
+        score = "" if shown.score is None else f"{shown.score:.2f}"
+        after.add_row(str(place), _named(shown.id, deprecated), _grade(question, shown.id), score, criteria)
+    console.print(after)
+    console.print("Grade: 3 answers the question, 2 in part, 1 helps a little, 0 or - does not. (d): deprecated.")
+
+
+def _named(passage: str, deprecated: set[str]) -> str:
+    return f"{passage} (d)" if passage in deprecated else passage
+
+
+def _grade(question: Question, passage: str) -> str:
+    return str(question.grades.get(passage, "-"))
+
+
+if __name__ == "__main__":
+    main()
