@@ -2,8 +2,8 @@
 
     python examples/demo.py [--questions N] [--model URL [--model-name NAME]]
 
-The corpus: the docstrings of this machine's Python standard library. The questions and judgements: `examples/data`. Each
-framework retrieves 50 passages its own way; tamis reranks them through the framework's own adapter, first with nothing
+The corpus: the docstrings of this Python's standard library. The questions and judgements: `examples/data`. Each
+framework retrieves 30 passages its own way; tamis reranks them through the framework's own adapter, first with nothing
 but the base install, then with a small real cross-encoder plus criteria read from metadata. With `--model` a language
 model behind an OpenAI-compatible URL grades the ten best on REBEL's criteria as well.
 """
@@ -22,12 +22,13 @@ from typing import Any, Protocol
 os.environ.setdefault("HAYSTACK_TELEMETRY_ENABLED", "False")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
-from bundled_models import Embedder, cross_encoder
-from outcome import Outcome
-from questions import Question, load_questions, ndcg
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+
+from bundled_models import Embedder, cross_encoder
+from outcome import Outcome
+from questions import Question, load_questions, ndcg
 from stdlib_corpus import Passage, load_corpus
 from with_haystack import HaystackSearch
 from with_langchain import LangChainSearch
@@ -35,7 +36,7 @@ from with_llamaindex import LlamaIndexSearch
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent / ".demo"
-DEPTH, TOP_N = 50, 10
+DEPTH, TOP_N = 30, 10
 SHOWN_QUESTION = "q31"
 
 
@@ -92,14 +93,14 @@ def _options() -> argparse.Namespace:
 
 def _pipelines(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     pipelines: dict[str, Any] = {
-        "tamis, base install": "default",
-        "tamis, cross-encoder + criteria": str(HERE / "beyond_relevance.yaml"),
+        "base install, no model": "default",
+        "cross-encoder + criteria": str(HERE / "beyond_relevance.yaml"),
     }
     models: dict[str, Any] = {"cross_encoder": cross_encoder()}
     if options.model:
         from tamis.models import OpenAIChat
 
-        pipelines["tamis, cross-encoder + REBEL"] = str(HERE / "with_llm.yaml")
+        pipelines["cross-encoder + REBEL"] = str(HERE / "with_llm.yaml")
         models["llm"] = OpenAIChat(options.model_name, base_url=options.model, timeout=300.0, context_window=8192)
     return pipelines, models
 

@@ -9,6 +9,7 @@ from haystack import Document, Pipeline
 from haystack.components.retrievers.in_memory import InMemoryBM25Retriever
 from haystack.document_stores.in_memory import InMemoryDocumentStore
 from haystack_integrations.components.rankers.tamis import TamisRanker
+
 from outcome import Outcome, Shown
 from stdlib_corpus import Passage
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bundled_models import Embedder
 from langchain_classic.retrievers import ContextualCompressionRetriever
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import InMemoryVectorStore
+
+from bundled_models import Embedder
 from langchain_tamis import TamisCompressor
 from outcome import Outcome
 from stdlib_corpus import Passage
-
 from tamis import Ranking
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bundled_models import Embedder
 from llama_index.core import VectorStoreIndex
 from llama_index.core.embeddings import BaseEmbedding
 from llama_index.core.llms import LLM, MockLLM
 from llama_index.core.schema import TextNode
 from llama_index.postprocessor.tamis import TamisRerank
+
+from bundled_models import Embedder
 from outcome import Outcome
 from stdlib_corpus import Passage
-
 from tamis import Ranking
 
 
@@ -40,7 +40,14 @@ class LlamaIndexSearch:
     def __init__(self, passages: Sequence[Passage], embedder: Embedder, depth: int) -> None:
         texts = [f"{passage.title}\n{passage.text}" for passage in passages]
         nodes = [
-            TextNode(id_=passage.id, text=text, metadata=passage.metadata, embedding=vector)
+            TextNode(
+                id_=passage.id,
+                text=text,
+                metadata=passage.metadata,
+                embedding=vector,
+                excluded_embed_metadata_keys=list(passage.metadata),
+                excluded_llm_metadata_keys=list(passage.metadata),
+            )
             for passage, text, vector in zip(passages, texts, embedder.passages(texts), strict=True)
         ]
         self.index = VectorStoreIndex(nodes, embed_model=BundledEmbedding(embedder=embedder))

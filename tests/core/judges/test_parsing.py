@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tamis.criteria import RELEVANCE, STANDARD, Criterion
 from tamis.criteria.infer import parse_criteria
-from tamis.judges.parsing import answer_text, index, json_objects, nested, number, permutation, relevance_lines
+from tamis.judges.parsing import index, json_objects, nested, number, permutation, relevance_lines
 from tamis.judges.rubric import keys, parse_rubric
 
 TWO = (RELEVANCE, STANDARD["depth"])
@@ -229,12 +229,11 @@ def test_orders_in_every_dress(text: str, order: list[int]) -> None:
 
 def test_thinking_is_no_answer_but_an_answer_may_speak_of_thinking() -> None:
     answer = '{"passages": [{"passage": 1, "relevance": 4, "reason": "on <think> and </think> tags"}]}'
-    assert answer_text(f'<think>{{"passage": 1}}</think>\n{answer}') != ""
     for text in (answer, f"```json\n{answer}\n```"):
         assert parse_rubric(text, TWO, 1)[0][0] == {"relevance": 4.0}
     plain = answer.replace("<think> and </think> ", "")
     wrong = answer.replace("4", "9")
-    for text in (f"<think>{wrong}</think>{plain}", f"{wrong}, or rather:</think>{plain}", f"<THINK>{wrong}</THINK>{plain}"):
+    for text in (f"<think>{wrong}</think>{plain}", f"Hm, {wrong}?</think>{plain}", f"<THINK>{wrong}</THINK>{plain}"):
         assert parse_rubric(text, TWO, 1)[0][0] == {"relevance": 4.0}
     assert parse_rubric(f"<think>{wrong}", TWO, 1) == {}
 

@@ -551,3 +551,11 @@ def test_the_engine_keeps_many_requests_in_flight():
     with chat_server(lambda request: Response(200, completion("ok"), delay=0.1)) as server:
         Engine(cache=None).rerank(AskAll(OpenAIChat("m", base_url=server.url)), "q", ["text"] * 32)
     assert 8 < server.most_at_once <= 16
+
+
+def test_openais_key_goes_to_openai_only(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-from-environment")
+    with chat_server() as server:
+        ask(OpenAIChat("m", base_url=server.url))
+        ask(OpenAIChat("m", base_url=server.url, api_key_env="OPENAI_API_KEY"))
+    assert [headers.get("authorization") for headers in server.headers] == [None, "Bearer sk-from-environment"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import date, datetime
@@ -29,15 +30,22 @@ def load(source: Any, *, models: Mapping[str, Any] | None = None) -> Stage:
     >>> load([{"lexical": {}}, {"top_n": 5}])
     Pipeline(stages=(Lexical(...), TopN(n=5)))
     """
-    from tamis.stage import Pipeline, Stage
+    from tamis.stage import Stage
 
-    if isinstance(source, Stage):
-        return source
+    context = {"models": dict(models or {}), "used": set[str]()}
+    stage = source if isinstance(source, Stage) else _built(source, context)
+    if idle := set(context["models"]) - set(context["used"]):
+        warnings.warn(f"the pipeline does not use the models given as {', '.join(sorted(idle))}", stacklevel=2)
+    return stage
+
+
+def _built(source: Any, context: Mapping[str, Any]) -> Stage:
+    from tamis.stage import Pipeline
+
     if isinstance(source, (str, Path)):
         source = _read(source)
     if isinstance(source, Mapping) and "stage" in source:
         source = source["stage"]
-    context = {"models": dict(models or {})}
     if isinstance(source, list):
         return Pipeline(tuple(build(STAGES, step, context) for step in source))
     return build(STAGES, source, context)
@@ -142,7 +150,7 @@ def _read(source: str | Path) -> Any:
 
 
 def _preset_files() -> list[Any]:
-    folder = resources.files("tamis.presets")
+    folder = resources.files("tamis") / "presets"
     return sorted((path for path in folder.iterdir() if path.name.endswith(".yaml")), key=lambda path: path.name)
 
 

@@ -30,14 +30,15 @@ def _model(value: Any, info: ValidationInfo) -> Any:
         return build(MODELS, value, info.context)
     if not isinstance(value, str):
         return value
-    given = (info.context or {}).get("models", {})
-    if value in given:
-        return given[value]
     if info.context is None:
         raise ConfigError(
             f"{value!r} is not a model: pass a model object such as tamis.models.OpenAIChat({value!r}), "
             "or tamis.load(..., models={name: model}) where a pipeline names its models"
         )
+    given = info.context["models"]
+    if value in given:
+        info.context["used"].add(value)
+        return given[value]
     raise ConfigError(
         f"the pipeline asks for a model called {value!r} and none was given. "
         + (unknown("model name", value, given) if given else f"Pass models={{{value!r}: model}}.")

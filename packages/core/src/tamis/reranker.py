@@ -43,7 +43,7 @@ class Reranker:
         self.source = pipeline
         self.stage = load(pipeline, models=models)
         self.top_n, self.threshold = top_n, threshold
-        self.engine = engine if isinstance(engine, Engine) else _engine(engine or {})
+        self.engine = engine if isinstance(engine, Engine) else _engine({} if engine is None else engine)
         self._with_cuts(top_n, threshold)
 
     def rerank(
@@ -95,6 +95,8 @@ def plain(source: Any) -> Any:
 
 
 def _engine(options: Mapping[str, Any]) -> Engine:
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"engine must be a tamis.Engine or a mapping of its options, got {options!r}")
     try:
         return Engine(**options)
     except TypeError as error:

@@ -12,7 +12,7 @@ from tamis.engine.cancel import Cancellation
 from tamis.engine.dispatch import Dispatcher, Job
 from tamis.engine.drive import Asker, adrive, drive
 from tamis.engine.limiter import Limiter
-from tamis.engine.trace import Listener, Trace
+from tamis.engine.trace import Listener, Trace, log
 from tamis.errors import BudgetError, ConfigError
 from tamis.models.cost_only import CostOnly
 from tamis.ranking import Candidate, Query, Ranking
@@ -62,6 +62,18 @@ class Engine:
         _check("concurrency", concurrency, positive=True)
         _one_of("on_failure", on_failure, ("keep", "raise"))
         _one_of("over_budget", over_budget, ("stop", "refuse"))
+        self._options = {
+            "deadline": deadline,
+            "max_calls": max_calls,
+            "max_tokens": max_tokens,
+            "over_budget": over_budget,
+            "concurrency": concurrency,
+            "retries": retries,
+            "backoff": backoff,
+            "on_failure": on_failure,
+            "cache": cache,
+            "on_event": on_event,
+        }
         self.deadline = deadline
         self.max_calls = max_calls
         self.max_tokens = max_tokens
@@ -74,6 +86,10 @@ class Engine:
         self.on_event = on_event
         self._limiters: dict[int, tuple[Any, Limiter]] = {}
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy or pickle has the same options and nothing in flight; a memory cache starts empty."""
+        return _engine, (self._options,)
 
     def rerank(
         self, stage: Stage, query: str | Query, candidates: Candidates, *, cancel: Cancellation | None = None
@@ -174,13 +190,24 @@ class Engine:
                 raise job.error
             assert job.ranking is not None
             results.append(job.ranking)
-        total = sum((ranking.usage for ranking in results), Usage())
-        trace.end(total, any(ranking.degraded for ranking in results))
+        degraded = sum(ranking.degraded for ranking in results)
+        if degraded:
+            log.warning("%d of %d rerankings are degraded: %s", degraded, len(results), _why(results))
+        trace.end(sum((ranking.usage for ranking in results), Usage()), bool(degraded))
         return results
+
+
+def _engine(options: dict[str, Any]) -> Engine:
+    return Engine(**options)
 
 
 def _job(stage: Stage, ranking: Ranking, **limits: Any) -> Job:
     return Job(stage.plan(ranking), ranking, **limits)
+
+
+def _why(rankings: Sequence[Ranking]) -> str:
+    """The first notice of a degraded ranking: counts and kinds of failure, no text of queries or candidates."""
+    return next(str(notice) for ranking in rankings for notice in ranking.warnings if notice.degraded)
 
 
 def _cache(cache: Cache | str | None) -> Cache | None:

@@ -9,48 +9,60 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
+ANSWER_START = ("{", "```")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-LINE = re.compile(r"doc(?:ument)?\W{0,4}(?P<number>-?\d+)\W+relevance\W{0,4}?(?P<score>-?\d+(?:\.\d+)?)", re.IGNORECASE)
-DECODER = json.JSONDecoder()
+LINE = re.compile(
+    r"doc(?:ument)?\W{0,4}(?P<number>-?\d{1,9})\W{1,20}relevance\W{0,4}?(?P<score>-?\d{1,20}(?!\d)(?:\.\d+)?)",
+    re.IGNORECASE,
+)
+DECODER = json.JSONDecoder(parse_int=float, strict=False)
+OBJECT = re.compile(r'\{\s*"')
+MISSES, REREADS = 1_000, 8
 
 
 def answer_text(text: str) -> str:
-    """`text` without the model's thinking."""
+    """`text` without the model's thinking. An answer that begins as JSON has none, whatever it speaks of."""
+    text = text.strip()
+    if text.startswith(ANSWER_START):
+        return text
     if "</think>" in text:
         text = text.rpartition("</think>")[2]
     return THOUGHT.sub("", text).strip()
 
 
 def json_objects(text: str) -> Iterator[Mapping[str, Any]]:
-    """Every JSON object in `text`, outermost first, whatever stands around it.
+    """Every JSON object with a key in `text`, outermost first, whatever stands around it. Numbers are floats.
 
-    Code fences, prose and a missing end are no obstacle: an object inside a broken one is still found.
+    Code fences, prose and a missing end are no obstacle: an object inside a broken one is still found. Linear in the
+    length of `text`: it ends after `MISSES` starts that lead nowhere, or when those have read it `REREADS` times over.
 
     >>> list(json_objects('Sure! ```json {"a": 1} ``` and {"b": [{"c": 2}, {"d":'))
-    [{'a': 1}, {'c': 2}]
+    [{'a': 1.0}, {'c': 2.0}]
     """
     text = answer_text(text)
-    start = text.find("{")
-    while start >= 0:
+    misses = wasted = position = 0
+    while misses < MISSES and wasted <= REREADS * len(text) and (found := OBJECT.search(text, position)):
+        start, position = found.start(), found.start() + 1
         try:
-            value, end = DECODER.raw_decode(text, start)
-        except (json.JSONDecodeError, RecursionError):
-            end = start + 1
+            value, position = DECODER.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            misses, wasted = misses + 1, wasted + error.pos - start
+        except RecursionError:
+            misses, wasted = misses + 1, wasted + len(text) - start
         else:
-            if isinstance(value, dict):
-                yield value
-        start = text.find("{", end)
+            yield value
 
 
 def nested(value: Any) -> Iterator[Mapping[str, Any]]:
-    """`value` and every mapping inside it, outermost first."""
-    if isinstance(value, Mapping):
-        yield value
-        for item in value.values():
-            yield from nested(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from nested(item)
+    """`value` and every mapping inside it, outermost first, in the order they are written."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Mapping):
+            yield item
+            waiting.extend(reversed([*item.values()]))
+        elif isinstance(item, list):
+            waiting.extend(reversed(item))
 
 
 def number(value: Any) -> float | None:

@@ -40,8 +40,8 @@ def keys(criteria: Sequence[Graded]) -> list[str]:
     for criterion in criteria:
         base = re.sub(r"\W+", "_", criterion.name.strip().lower()).strip("_") or "criterion"
         base = f"{base}_grade" if base in ("passage", "reason") else base
-        count = sum(key == base or re.fullmatch(rf"{re.escape(base)}_\d+", key) is not None for key in found)
-        found.append(f"{base}_{count + 1}" if count else base)
+        numbered = (f"{base}_{number}" for number in range(2, len(found) + 3))
+        found.append(next(key for key in (base, *numbered) if key not in found))
     return found
 
 
@@ -73,7 +73,7 @@ def rubric_call(
             passage_blocks(texts, model, fitting(model, count, max_tokens, reserved)),
             f"Grade each of the {count} passages above for the query on each criterion, "
             f"independently of the others:\n{rubric}",
-            f'Answer with JSON only, in the form {{"passages": [{json.dumps(entry)}]}}, one entry for each passage '
+            f'Answer with JSON only, in the form {{"passages": [{json.dumps(entry, ensure_ascii=False)}]}}, one entry for each passage '
             f"from 1 to {count}.",
         ]
     )

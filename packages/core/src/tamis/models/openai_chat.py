@@ -75,7 +75,7 @@ class OpenAIChat(HttpModel):
         model: the name the server knows it by.
         base_url: where the API is, usually ending in `/v1`.
         api_key: sent as a bearer token. Never printed, written as data or put in an error. Default: the environment
-            variable `api_key_env`. Servers other than OpenAI's may do without.
+            variable `api_key_env`, if named; for OpenAI's own server `OPENAI_API_KEY`, which is sent nowhere else.
         timeout: seconds to wait for the server, for each of connecting, sending and reading.
         max_concurrency: requests in flight.
         context_window: tokens the model reads and writes in one call, where known.
@@ -99,7 +99,7 @@ class OpenAIChat(HttpModel):
     model: Annotated[str, Field(min_length=1)]
     base_url: Annotated[str, AfterValidator(_url)] = "https://api.openai.com/v1"
     api_key: str | None = field(default=None, repr=False)
-    api_key_env: str = "OPENAI_API_KEY"
+    api_key_env: str | None = None
     timeout: Annotated[float, Field(gt=0)] = 60.0
     max_concurrency: Annotated[int, Field(ge=1)] = 16
     context_window: Annotated[int, Field(ge=1)] | None = None
@@ -241,13 +241,13 @@ class OpenAIChat(HttpModel):
         return headers
 
     def _key(self) -> str:
-        key = (self.api_key or os.environ.get(self.api_key_env) or "").strip()
-        if not key and urlsplit(self.base_url).hostname == OPENAI_HOST and not self.headers:
-            raise ConfigError(f"{self.base_url} needs an API key: set the environment variable {self.api_key_env}")
+        at_openai = urlsplit(self.base_url).hostname == OPENAI_HOST
+        variable = self.api_key_env or ("OPENAI_API_KEY" if at_openai else "")
+        key = (self.api_key or os.environ.get(variable) or "").strip()
+        if not key and at_openai and not self.headers:
+            raise ConfigError(f"{self.base_url} needs an API key: set the environment variable {variable}")
         if not (key.isascii() and key.isprintable()):
-            raise ConfigError(
-                f"the API key (api_key or {self.api_key_env}) holds characters no key has; paste it again"
-            )
+            raise ConfigError(f"the API key (api_key or {variable}) holds characters no key has; paste it again")
         return key
 
 

