@@ -17,7 +17,7 @@ TRY = {
     "core": "import tamis; print(tamis.rerank('tall mountain', ['a recipe', 'a tall mountain']).positions)",
     "llamaindex": "from llama_index.postprocessor.tamis import TamisRerank as R; print(R('lexical', top_n=1))",
     "langchain": "from langchain_tamis import TamisCompressor as R; print(R('lexical', top_n=1))",
-    "haystack": "from haystack_integrations.components.rankers.tamis import TamisRanker as R; print(R('lexical', top_k=1))",
+    "haystack": "from haystack_integrations.components.rankers.tamis import TamisRanker as R; print(R('lexical'))",
 }
 TYPED = {
     "core": "tamis/py.typed",
