@@ -14,7 +14,7 @@ import argparse
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,7 +37,7 @@ from with_llamaindex import LlamaIndexSearch
 HERE = Path(__file__).parent
 CACHE = HERE.parent / ".demo"
 DEPTH, TOP_N = 30, 10
-SHOWN_QUESTION = "q31"
+SHOWN_QUESTION = "q60"
 
 
 class Search(Protocol):
@@ -48,6 +48,14 @@ class Search(Protocol):
 
     def before(self, question: str) -> list[str]: ...
     def after(self, question: str, pipeline: Any, top_n: int, **models: Any) -> Outcome: ...
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A pipeline, and the models it calls by name."""
+
+    pipeline: str
+    models: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -76,10 +84,10 @@ def main() -> None:
         LangChainSearch(passages, embedder, DEPTH),
         HaystackSearch(passages, DEPTH),
     ]
-    pipelines, models = _pipelines(options)
-    lines = [line for search in searches for line in _measure(search, questions, pipelines, models, console)]
+    pipelines = _pipelines(options)
+    lines = [line for search in searches for line in _measure(search, questions, pipelines, console)]
     console.print(_table(lines, searches))
-    _show_one(searches[0], questions, pipelines, models, passages, console)
+    _show_one(searches[0], questions, pipelines, passages, console)
     console.print(f"\nDone in {time.monotonic() - started:.0f} s.")
 
 
@@ -91,29 +99,30 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _pipelines(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
-    pipelines: dict[str, Any] = {
-        "base install, no model": "default",
-        "cross-encoder + criteria": str(HERE / "beyond_relevance.yaml"),
+def _pipelines(options: argparse.Namespace) -> dict[str, Setup]:
+    """What to compare, by name, and the models each pipeline calls by name."""
+    encoder = {"cross_encoder": cross_encoder()}
+    pipelines = {
+        "tamis, no model": Setup("default", {}),
+        "tamis, cross-encoder + criteria": Setup(str(HERE / "beyond_relevance.yaml"), encoder),
     }
-    models: dict[str, Any] = {"cross_encoder": cross_encoder()}
     if options.model:
         from tamis.models import OpenAIChat
 
-        pipelines["cross-encoder + REBEL"] = str(HERE / "with_llm.yaml")
-        models["llm"] = OpenAIChat(options.model_name, base_url=options.model, timeout=300.0, context_window=8192)
-    return pipelines, models
+        llm = OpenAIChat(options.model_name, base_url=options.model, timeout=300.0, context_window=8192)
+        pipelines["tamis, cross-encoder + REBEL"] = Setup(str(HERE / "with_llm.yaml"), {**encoder, "llm": llm})
+    return pipelines
 
 
 def _measure(
-    search: Search, questions: Sequence[Question], pipelines: dict[str, Any], models: dict[str, Any], console: Console
+    search: Search, questions: Sequence[Question], pipelines: Mapping[str, Setup], console: Console
 ) -> list[Line]:
     before: list[float] = []
     found: dict[str, list[Outcome]] = {name: [] for name in pipelines}
     for question in track(questions, description=f"{search.name:>10}", console=console, transient=True):
         before.append(ndcg(search.before(question.text), question.grades))
-        for name, pipeline in pipelines.items():
-            found[name].append(search.after(question.text, pipeline, TOP_N, **models))
+        for name, setup in pipelines.items():
+            found[name].append(search.after(question.text, setup.pipeline, TOP_N, **setup.models))
     lines = [Line(search.name, "the retriever alone", before, 0.0, 0.0, 0)]
     for name, outcomes in found.items():
         scores = [ndcg(o.ids, question.grades) for question, o in zip(questions, outcomes, strict=True)]
@@ -127,7 +136,7 @@ def _table(lines: Sequence[Line], searches: Sequence[Search]) -> Table:
     retrievers = {search.name: search.retriever for search in searches}
     table = Table(title=f"The {TOP_N} passages a generator would see", title_style="bold")
     for column, justify in (
-        ("framework and retriever", "left"),
+        ("framework", "left"),
         ("pipeline", "left"),
         (f"nDCG@{TOP_N}", "right"),
         ("better / worse", "right"),
@@ -143,8 +152,8 @@ def _table(lines: Sequence[Line], searches: Sequence[Search]) -> Table:
         better = sum(new > old + 1e-9 for new, old in zip(line.ndcg, base, strict=True))
         worse = sum(new < old - 1e-9 for new, old in zip(line.ndcg, base, strict=True))
         table.add_row(
-            f"{line.framework}: {retrievers[line.framework]}" if first else "",
-            line.pipeline,
+            line.framework if first else "",
+            f"{retrievers[line.framework]} alone" if first else f"+ {line.pipeline}",
             f"{statistics.mean(line.ndcg):.3f}",
             "" if first else f"{better} / {worse}",
             "" if first else f"{line.milliseconds:.0f}",
@@ -158,15 +167,14 @@ def _table(lines: Sequence[Line], searches: Sequence[Search]) -> Table:
 def _show_one(
     search: Search,
     questions: Sequence[Question],
-    pipelines: dict[str, Any],
-    models: dict[str, Any],
+    pipelines: Mapping[str, Setup],
     passages: Sequence[Passage],
     console: Console,
 ) -> None:
     question = next((q for q in questions if q.id == SHOWN_QUESTION), questions[0])
-    name, pipeline = list(pipelines.items())[-1]
+    name, setup = list(pipelines.items())[-1]
     deprecated = {passage.id for passage in passages if passage.metadata["deprecated"]}
-    outcome = search.after(question.text, pipeline, 5, **models)
+    outcome = search.after(question.text, setup.pipeline, 5, **setup.models)
     console.print(f"\n[bold]One question's context in {search.name}[/bold]: {question.text}\n")
     before = Table("", "before: the retriever's first five", "grade")
     for place, passage in enumerate(search.before(question.text)[:5], 1):

@@ -18,9 +18,9 @@ from haystack.components.retrievers.in_memory import InMemoryBM25Retriever
 from haystack.dataclasses import ChatMessage
 from haystack.document_stores.in_memory import InMemoryDocumentStore
 from haystack.tracing.tracer import Span, Tracer
-
 from haystack_integrations.components.rankers import tamis as installed
 from haystack_integrations.components.rankers.tamis import TamisRanker
+
 from support.scripted import PASSAGE
 
 AsyncPipeline = getattr(haystack, "AsyncPipeline", Pipeline)

@@ -10,8 +10,8 @@ import pytest
 from llama_index.core import VectorStoreIndex
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import TextNode
-
 from llama_index.postprocessor.tamis import TamisRerank
+
 from llamaindex.doubles import BlockingLLM, HashedWords, NativeHashedWords, NativeLLM, grader, ids, nodes_of, passages
 from tamis import Ranking
 

@@ -181,6 +181,7 @@ HUGE = {
     "brackets": "[" * 1_000_000,
     "an open bracket": "[" + " " * 1_000_000,
     "docs": "doc 1," * 150_000,
+    "a doc": "doc" + " " * 1_000_000,
     "words": "word " * 200_000,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,6 +44,7 @@ SCHEMA: dict[str, Any] = {
     "required": ["criteria"],
     "additionalProperties": False,
 }
+NAME_PART = re.compile(r"\w+(?:['’&/.+-]\w+)*")
 EXAMPLE = {"criteria": [{"name": "depth", "description": "explains in detail rather than in passing", "weight": 0.5}]}
 
 
@@ -67,7 +69,8 @@ def infer_criteria(model: Any, query: Query) -> Asking[tuple[tuple[Criterion, ..
 def infer_call(model: Any, query: Query, attempt: int) -> Generate:
     words = " ".join(query.text.split())
     form = f"Answer with JSON only, in the form {json.dumps(EXAMPLE)}."
-    expect = json.dumps({"criteria": EXAMPLE["criteria"] * 3})
+    three = [{**EXAMPLE["criteria"][0], "name": name} for name in ("depth", "clarity", "recency")]
+    expect = json.dumps({"criteria": three})
     user = "\n\n".join([query_block(words, query.instruction), ASK, form])
     return Generate(model, chat(SYSTEM, user), max_tokens=600, schema=SCHEMA, expect=expect, attempt=attempt)
 
@@ -86,10 +89,12 @@ def parse_criteria(text: str) -> tuple[Criterion, ...]:
 
 
 def _criterion(entry: Mapping[str, Any]) -> Criterion | None:
+    """Its name is reduced to words, its description to one line without marks: neither may shape a prompt."""
     name, description = entry.get("name"), entry.get("description")
-    if not isinstance(name, str) or not name.strip():
+    words = " ".join(NAME_PART.findall(name.lower()))[:60].strip() if isinstance(name, str) else ""
+    if not words:
         return None
     weight = number(entry.get("weight"))
     weight = 0.5 if weight is None else min(1.0, max(0.0, weight))
-    told = neutralise(" ".join(description.split()))[:400] if isinstance(description, str) else ""
-    return Criterion(neutralise(" ".join(name.lower().split()))[:60], told, weight)
+    told = " ".join(description.split()) if isinstance(description, str) else ""
+    return Criterion(words, neutralise(told.encode("utf-8", "replace").decode())[:400], weight)

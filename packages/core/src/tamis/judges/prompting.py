@@ -21,7 +21,7 @@ DATA_ONLY = (
 TAG = re.compile(r"<(?=\s*(?:/\s*)?(?:query|passage)\b)", re.IGNORECASE)
 CHAT_TOKEN = re.compile(r"<(?=[|｜]|/?s>|/?(?:start|end)_of_turn>|</?sys>>)", re.IGNORECASE)
 IDENTIFIER = re.compile(r"\[\s*(\d+)\s*\]")
-ANSWER_LINE = re.compile(r"^[^\S\n]*[*\-]*[^\S\n]*[*\-]*doc(?:ument)?\s*[:#]?\s*\d+\s*,\s*relevance\b.*$", re.IGNORECASE | re.MULTILINE)
+ANSWER_LINE = re.compile(r"^[^\w\n]*doc(?:ument)?\s*(?:[:#]\s*)?\d+\s*,\s*relevance\b.*$", re.IGNORECASE | re.MULTILINE)
 INSTRUCTION_MARK = re.compile(r"\[(/?INST)\]", re.IGNORECASE)
 
 

@@ -89,7 +89,7 @@ def _schema(names: Sequence[str], criteria: Sequence[Graded], count: int, reason
     if reasons:
         properties["reason"] = {"type": "string"}
     entry = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-    passages = {"type": "array", "items": entry}
+    passages = {"type": "array", "items": entry, "minItems": count, "maxItems": count}
     return {
         "type": "object",
         "properties": {"passages": passages},

@@ -1,0 +1,76 @@
+"""The demo's parts on a slice of the corpus, with the real models and the real frameworks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+
+from questions import load_questions, ndcg  # noqa: E402
+from stdlib_corpus import Passage, load_corpus  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def corpus() -> dict[str, Passage]:
+    return {passage.id: passage for passage in load_corpus()}
+
+
+def test_the_corpus_has_thousands_of_passages_with_metadata(corpus: dict[str, Passage]) -> None:
+    assert len(corpus) > 5_000
+    assert {"module", "kind", "public", "deprecated", "length", "python"} <= set(corpus["json.dumps"].metadata)
+
+
+def test_every_full_answer_is_in_this_pythons_corpus(corpus: dict[str, Passage]) -> None:
+    """Judged passages with grade 1 or 0 may be gone from newer versions."""
+    questions = load_questions(set(corpus))
+    every = load_questions(_judged_ids())
+    assert len(questions) >= 40
+    for here, there in zip(questions, every, strict=True):
+        missing = [i for i, grade in there.grades.items() if grade >= 2 and i not in here.grades]
+        assert not missing, f"{here.id}: {missing}"
+        assert max(here.grades.values()) == 3
+
+
+def _judged_ids() -> set[str]:
+    lines = (EXAMPLES / "data" / "judgements.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    return {line.split("\t")[1] for line in lines}
+
+
+def test_ndcg_by_hand() -> None:
+    """Gains 7 and 3: (7 / log2(3)) / (7 + 3 / log2(3))."""
+    assert ndcg(["x", "a"], {"a": 3, "b": 2}) == pytest.approx(4.41651 / 8.89279, abs=1e-5)
+    assert ndcg([], {"a": 3}) == 0.0
+
+
+@pytest.mark.model
+@pytest.mark.timeout(300)
+def test_reranking_helps_on_a_slice_in_every_framework(
+    corpus: dict[str, Passage], tmp_path_factory: pytest.TempPathFactory, onnx_cross_encoder_folder: Path
+) -> None:
+    from bundled_models import Embedder, cross_encoder
+    from with_haystack import HaystackSearch
+    from with_langchain import LangChainSearch
+    from with_llamaindex import LlamaIndexSearch
+
+    questions = load_questions(set(corpus))[:8]
+    judged = {passage for question in questions for passage in question.grades}
+    passages = [p for n, p in enumerate(corpus.values()) if p.id in judged or n % 40 == 0]
+    embedder = Embedder([f"{p.title}\n{p.text}" for p in passages], tmp_path_factory.mktemp("vectors"))
+    model, pipeline = cross_encoder(), str(EXAMPLES / "beyond_relevance.yaml")
+    searches: list[Any] = [
+        LlamaIndexSearch(passages, embedder, 20),
+        LangChainSearch(passages, embedder, 20),
+        HaystackSearch(passages, 20),
+    ]
+    for search in searches:
+        before = sum(ndcg(search.before(q.text)[:10], q.grades) for q in questions)
+        outcomes = [search.after(q.text, pipeline, 10, cross_encoder=model) for q in questions]
+        after = sum(ndcg(outcome.ids, q.grades) for outcome, q in zip(outcomes, questions, strict=True))
+        assert after > before, search.name
+        assert all(outcome.calls == 20 and not outcome.warnings for outcome in outcomes)
+        assert {"relevance", "public", "up to date", "depth"} <= set(outcomes[0].context[0].criteria)
