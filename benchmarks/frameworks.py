@@ -10,7 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
@@ -46,6 +46,8 @@ from report import interleaved, ms, save, table
 from tamis import Ranking
 
 COUNT, DELAY, REPEATS = 100, 0.05, 7
+ALL = 10 * COUNT
+"""The `top_n` that asks for all documents; at `COUNT` it would cut off what a reranker returned twice."""
 PACKAGES = ("tamis", "llama-index-core", "langchain-core", "langchain-classic", "haystack-ai")
 ONE_CALL = {"listwise": {"model": "llm", "window": COUNT, "stride": COUNT}}
 CALL_EACH = {"rebel": {"model": "llm", "batch_size": 1, "anchors": 0}}
@@ -58,6 +60,24 @@ HAYSTACK = [HaystackDocument(content=passage(n), id=str(n)) for n in range(COUNT
 
 
 @dataclass(frozen=True)
+class Account:
+    """What tamis reports next to its result: passages dropped for a reason, passages it could not judge."""
+
+    dropped: set[int] = field(default_factory=set)
+    flagged: set[int] = field(default_factory=set)
+
+    def ranking(self, ranking: Ranking) -> None:
+        """Positions are passage numbers here."""
+        self.dropped.update(dropped.ranked.position for dropped in ranking.dropped)
+        self.flagged.update(position for notice in ranking.warnings for position in notice.positions)
+
+    def diagnostics(self, diagnostics: dict[str, Any]) -> None:
+        """The same from the Haystack component's own output."""
+        self.dropped.update(int(dropped["id"]) for dropped in diagnostics["dropped"])
+        self.flagged.update(int(number) for warning in diagnostics["warnings"] for number in warning["ids"])
+
+
+@dataclass(frozen=True)
 class Contender:
     """A reranker over `provider`. `run` and `arun` take a query and give what came back."""
 
@@ -66,18 +86,17 @@ class Contender:
     provider: Provider
     run: Callable[[str], Found]
     arun: Callable[[str], Coroutine[Any, Any, Found]]
-    rankings: Sequence[Ranking] = ()
-    """Where tamis puts the whole result: what was dropped, what could not be judged."""
+    account: Account
 
 
 def llama_index(name: str, answer: Format, delay: float, flaw: str = "none", llm: Any = NativeLLM) -> Contender:
-    provider = Provider(answer, delay, flaw)
-    model, rankings = llm(provider=provider), list[Ranking]()
+    provider, account = Provider(answer, delay, flaw), Account()
+    model = llm(provider=provider)
     reranker: Any
     if name == "LLMRerank":
-        reranker = LLMRerank(llm=model, choice_batch_size=10, top_n=COUNT)
+        reranker = LLMRerank(llm=model, choice_batch_size=10, top_n=ALL)
     else:
-        reranker = TamisRerank("rebel", llm=model, on_ranking=rankings.append)
+        reranker = TamisRerank("rebel", llm=model, on_ranking=account.ranking)
 
     def found(nodes: Sequence[NodeWithScore]) -> Found:
         return [(int(node.node_id), node.score) for node in nodes]
@@ -89,21 +108,21 @@ def llama_index(name: str, answer: Format, delay: float, flaw: str = "none", llm
         return found(await reranker.apostprocess_nodes(NODES, query_str=query))
 
     kind = "sync-only LLM" if llm is BlockingLLM else "async LLM"
-    return Contender("LlamaIndex", f"{name} ({kind})", provider, run, arun, rankings)
+    return Contender("LlamaIndex", f"{name} ({kind})", provider, run, arun, account)
 
 
 def langchain(
     name: str, answer: Format | YesNo, delay: float, flaw: str = "none", pipeline: Any = "rebel", **options: Any
 ) -> Contender:
-    provider = Provider(answer, delay, flaw)
-    model, rankings = ChatModel(provider=provider), list[Ranking]()
+    provider, account = Provider(answer, delay, flaw), Account()
+    model = ChatModel(provider=provider)
     compressor: Any
     if name == "LLMListwiseRerank":
-        compressor = LLMListwiseRerank.from_llm(model, top_n=COUNT)
+        compressor = LLMListwiseRerank.from_llm(model, top_n=ALL)
     elif name == "LLMChainFilter":
         compressor = LLMChainFilter.from_llm(model)
     else:
-        compressor = TamisCompressor(pipeline, llm=model, on_ranking=rankings.append, **options)
+        compressor = TamisCompressor(pipeline, llm=model, on_ranking=account.ranking, **options)
 
     def found(documents: Sequence[Document]) -> Found:
         return [(int(str(document.id)), document.metadata.get("relevance_score")) for document in documents]
@@ -114,19 +133,21 @@ def langchain(
     async def arun(query: str) -> Found:
         return found(await compressor.acompress_documents(DOCUMENTS, query))
 
-    return Contender("LangChain", name, provider, run, arun, rankings)
+    return Contender("LangChain", name, provider, run, arun, account)
 
 
 def haystack(name: str, answer: Format, delay: float, flaw: str = "none", pipeline: Any = "rebel") -> Contender:
-    provider, rankings = Provider(answer, delay, flaw), list[Ranking]()
+    provider, account = Provider(answer, delay, flaw), Account()
     generator = ChatGenerator(provider)
     ranker: Any
     if name == "LLMRanker":
-        ranker = LLMRanker(chat_generator=generator, top_k=COUNT)
+        ranker = LLMRanker(chat_generator=generator, top_k=ALL)
     else:
         ranker = TamisRanker(pipeline, chat_generator=generator)
 
     def found(result: dict[str, Any]) -> Found:
+        if "diagnostics" in result:
+            account.diagnostics(result["diagnostics"])
         return [(int(document.id), document.score) for document in result["documents"]]
 
     def run(query: str) -> Found:
@@ -135,7 +156,7 @@ def haystack(name: str, answer: Format, delay: float, flaw: str = "none", pipeli
     async def arun(query: str) -> Found:
         return found(await ranker.run_async(query=query, documents=HAYSTACK))
 
-    return Contender("Haystack", name, provider, run, arun, rankings)
+    return Contender("Haystack", name, provider, run, arun, account)
 
 
 # --- wall time --------------------------------------------------------------------------------------------------------
@@ -214,51 +235,64 @@ PEERS: dict[str, Callable[[str], Contender]] = {
     "tamis rebel (Haystack)": lambda flaw: haystack("tamis rebel", RUBRIC, 0.0, flaw),
     "tamis listwise (LangChain)": lambda flaw: langchain("tamis", PERMUTATION, 0.0, flaw, pipeline=ONE_CALL),
 }
-APPLY = {
-    LLMChainFilter.__name__: set(FLAWS) - {"an id past the end", "an id before the start", "an id twice"},
-    LLMListwiseRerank.__name__: {flaw for flaw in FLAWS if "score" not in flaw},
-    LLMRanker.__name__: {flaw for flaw in FLAWS if "score" not in flaw},
-    "listwise": {flaw for flaw in FLAWS if "score" not in flaw},
+NO_SCORES = {flaw for flaw in FLAWS if "score" not in flaw}
+APPLIES = {
+    "LLMChainFilter": {"none", "refusal in prose", "empty", "code fences", "all scores in words"},
+    "LLMListwiseRerank": NO_SCORES,
+    "LLMRanker": NO_SCORES,
+    "listwise": NO_SCORES,
 }
+"""The flaws an answer of each reranker can have, where not all: some ask for no scores, one for a single word."""
+HARMS = ("raised", "lost", "doubled", "misscored", "unflagged")
 
 
-def outcome(contender: Contender) -> str:
-    """What became of the documents: lost, doubled, given the score of another."""
+def outcome(contender: Contender) -> dict[str, int | str]:
+    """What became of the documents, how many each; empty when all is well. `raised` names the error."""
     try:
         found = contender.run("question")
     except Exception as error:
-        return f"raised {type(error).__name__}, {COUNT} lost"
+        return {"raised": type(error).__name__}
     times = Counter(number for number, _ in found)
-    accounted = {dropped.ranked.position for ranking in contender.rankings for dropped in ranking.dropped}
-    lost = COUNT - len(times.keys() | accounted)
-    doubled = sum(count - 1 for count in times.values())
-    wrong = sum(score is not None and score != grade(number) for number, score in found)
-    bad = [f"{count} {what}" for count, what in ((lost, "lost"), (doubled, "doubled"), (wrong, "misscored")) if count]
-    unjudged = {place for r in contender.rankings for notice in r.warnings for place in notice.positions}
-    flagged = f"{len(unjudged)} flagged as unjudged" if unjudged else ""
-    return ", ".join([*bad, flagged] if flagged else bad) or "ok"
+    order = [number for number, _ in found]
+    flagged = contender.account.flagged
+    kept = COUNT if order == list(range(COUNT)) and contender.name != "LLMChainFilter" else 0
+    counts = {
+        "lost": COUNT - len(times.keys() | contender.account.dropped),
+        "doubled": sum(count - 1 for count in times.values()),
+        "misscored": sum(score is not None and score != grade(number) for number, score in found),
+        "unflagged": kept if not flagged else 0,
+        "flagged": len(flagged),
+    }
+    return {what: count for what, count in counts.items() if count}
+
+
+def shown(what: str, value: int | str) -> str:
+    if what == "raised":
+        return f"raised {value}"
+    return f"{value} {'not reordered' if what == 'unflagged' else what}"
 
 
 def harm() -> tuple[str, str]:
+    """A table of how often each reranker did harm, and one of what it did with each flaw."""
     logging.disable(logging.CRITICAL)
-    cells: dict[str, list[str]] = {flaw: [] for flaw in FLAWS}
+    rows: dict[str, list[str]] = {flaw: [] for flaw in FLAWS}
     totals: list[list[object]] = []
     for name, make in PEERS.items():
-        applies = next((flaws for part, flaws in APPLY.items() if part in name), set(FLAWS))
+        applies = next((flaws for part, flaws in APPLIES.items() if part in name), set(FLAWS))
         found = {flaw: outcome(make(flaw)) for flaw in FLAWS if flaw in applies}
+        assert not found["none"], (name, found["none"])
         for flaw in FLAWS:
-            cells[flaw].append(found.get(flaw, "-"))
-        told = list(found.values())
-        counts = [sum(word in text for text in told) for word in ("raised", "lost", "doubled", "misscored")]
-        totals.append([name, len(told), *counts])
+            cell = ", ".join(shown(*item) for item in found[flaw].items()) if flaw in found else "-"
+            rows[flaw].append(cell or "ok")
+        totals.append([name, len(found) - 1, *(sum(what in harms for harms in found.values()) for what in HARMS)])
     logging.disable(logging.NOTSET)
-    rows = [[flaw, *row] for flaw, row in cells.items()]
-    head = ["reranker", "kinds of answer", "raised", "lost documents", "doubled documents", "gave wrong scores"]
-    return table(["flaw", *PEERS], rows), table(head, totals)
+    head = ["reranker", "kinds of flaw", "raised", "lost documents", "doubled documents", "gave wrong scores"]
+    detail = table(["flaw", *PEERS], [[flaw, *row] for flaw, row in rows.items()])
+    return table([*head, "did not reorder, unsaid"], totals), detail
 
 
 def main() -> None:
-    detail, totals = harm()
+    totals, detail = harm()
     save(
         "frameworks",
         "tamis and the frameworks' own LLM rerankers",
@@ -272,10 +306,14 @@ def main() -> None:
         "call, sync by a thread pool of a size Python chooses by cores, async all at once. `LLMListwiseRerank`, "
         "`LLMRanker`: all documents in one call. tamis: 16 calls at once unless said otherwise.",
         f"## Bad answers: what becomes of {COUNT} documents, all of them relevant",
-        "Every answer of the model has the flaw, repeats included, in the format that the reranker asked for. lost: "
-        "neither returned nor reported as dropped. doubled: returned once more. misscored: returned with a score "
-        "the model did not give it. flagged: kept in incoming order without a score, and named in a warning. "
-        "All rerankers as they come, but for being told to return all documents.",
+        "Every answer of the model has the flaw, that to a repeated question included, in the format the reranker "
+        "asked for. Counted are the kinds of flaw that ended so: raised: an error instead of a result. lost: "
+        "documents neither returned nor reported as dropped. doubled: returned more than once. misscored: returned "
+        "with a score the model did not give them. not reordered: all in incoming order, which a log line tells but "
+        "the result does not. flagged: kept in incoming order without a score, and named in the result's warnings. "
+        "`-`: this reranker asks for no such thing. All are as they come, but for being told to return every "
+        "document. LangChain's structured output is read by its `PydanticOutputParser`; a provider that enforces a "
+        "schema prevents some of these flaws.",
         totals,
         detail,
     )

@@ -58,7 +58,7 @@ class Format:
             case "an id before the start":
                 told[middle] = (self.first - 1, told[middle][1])
             case "an id twice":
-                told.append((told[0][0], 1))
+                told.append(told[0])
             case "one score in words":
                 told[middle] = (told[middle][0], "high")
             case "all scores in words":

@@ -132,7 +132,8 @@ def test_criteria_without_any_weight_divide_nothing_by_zero(combine: Combine) ->
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("weight", -1), ("weight", math.inf), ("weight", math.nan), ("max", 0), ("max", math.inf), ("name", "")]
+    ("field", "value"),
+    [("weight", -1), ("weight", math.inf), ("weight", math.nan), ("max", 0), ("max", math.inf), ("name", "")],
 )
 def test_a_criterion_that_cannot_be_summed_is_refused_with_field_and_value(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"Criterion: .*{field}"):

@@ -15,8 +15,8 @@ from tamis.calls import Failure, Generated
 from tamis.criteria import RELEVANCE, STANDARD, Criterion
 from tamis.scale import graded
 
-PERFECT = {name: 5 for name in STANDARD}
-NOTHING = {name: 0 for name in STANDARD}
+PERFECT = dict.fromkeys(STANDARD, 5)
+NOTHING = dict.fromkeys(STANDARD, 0)
 
 
 def judged_by(grade: Callable[[str], dict[str, Any]], **options: Any) -> tuple[Rebel, Chat]:
@@ -49,7 +49,9 @@ def test_the_defaults_of_the_paper() -> None:
 
 def test_scores_are_the_composite_and_criteria_and_reasons_come_back() -> None:
     worked = {"relevance": 8, "depth": 4, "diversity": 3, "clarity": 5, "authoritativeness": 4, "recency": 2}
-    stage, _ = judged_by(lambda text: {**worked, "reason": f"why {text}"} if text == "x" else {"relevance": 10, **NOTHING})
+    stage, _ = judged_by(
+        lambda text: {**worked, "reason": f"why {text}"} if text == "x" else {"relevance": 10, **NOTHING}
+    )
     ranking = stage.rerank("q", ["y", "x"])
     assert [(r.text, r.score) for r in ranking.kept] == [("x", 17.0), ("y", 10.0)]
     assert ranking.kept[0].criteria == worked
@@ -206,7 +208,7 @@ READABLE = {
     "text as passage numbers": json.dumps([{**entry, "passage": f"passage {entry['passage']}"} for entry in GRADED]),
     "another name for the number": json.dumps([{"doc": n, "relevance": r} for n, r in ((1, 4), (2, 8))]),
     "nested under scores": json.dumps([{"passage": n, "scores": {"relevance": r}} for n, r in ((1, 4), (2, 8))]),
-    "other letters in keys": json.dumps([{"Passage": 1, "passage": n, "Relevance ": r} for n, r in ((1, 4), (2, 8))]),
+    "other letters in keys": json.dumps([{"passage": n, "Relevance ": r} for n, r in ((1, 4), (2, 8))]),
     "unknown passages": json.dumps([*GRADED, {"passage": 3, "relevance": 9}, {"passage": 0, "relevance": 9}]),
     "repeated passages": json.dumps([*GRADED, {"passage": 1, "relevance": 10, **PERFECT}]),
     "line breaks in a reason": WHOLE.replace('"recency": 0}', '"recency": 0, "reason": "one\ntwo"}'),
@@ -277,9 +279,7 @@ def graded_lower_later(by: float) -> Callable[[Any], str]:
     def answer(call: Any) -> str:
         shown = [float(text) for text in passages(call)]
         first = shown[:2] == [9.0, 5.5]
-        return json.dumps(
-            [{"passage": n, "relevance": r if first else r - by} for n, r in enumerate(shown, 1)]
-        )
+        return json.dumps([{"passage": n, "relevance": r if first else r - by} for n, r in enumerate(shown, 1)])
 
     return answer
 

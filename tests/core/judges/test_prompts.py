@@ -95,8 +95,10 @@ this form: [2] > [1]. Use every number from 1 to 2 and write nothing else."""
 
 def test_the_relevance_prompt_word_by_word() -> None:
     system = f"You decide whether a passage helps to answer a query. {DATA}"
-    user = f"""{ASKED}{PASSAGES.partition('''
-<passage number="2">''')[0]}
+    user = f"""{ASKED}{
+        PASSAGES.partition('''
+<passage number="2">''')[0]
+    }
 Does the passage help to answer the query? Answer with one word, Yes or No."""
     assert turns(relevant(TEXTS)) == [("system", system), ("user", user)]
     assert relevant(TEXTS).choices == ("Yes", "No")
@@ -163,7 +165,9 @@ def test_code_stays_readable(code: str) -> None:
     assert neutralise(code).replace("‹", "<") == code
 
 
-@given(text=st.lists(st.sampled_from(["<", ">", "/", " ", "\n", "passage", "query", "|", "[", "]", "1", "s"])).map("".join))
+@given(
+    text=st.lists(st.sampled_from(["<", ">", "/", " ", "\n", "passage", "query", "|", "[", "]", "1", "s"])).map("".join)
+)
 def test_no_mixture_of_marks_makes_a_fence_or_an_identifier(text: str) -> None:
     prompt = permuted([text, text], Query(f"q {text}"), None, 10_000).messages[-1].content
     assert prompt.count("</passage>") == prompt.count("<passage number=") == 2
@@ -194,7 +198,9 @@ def test_a_megabyte_is_made_harmless_in_less_than_two_seconds(text: str) -> None
 
 
 @pytest.mark.parametrize("ask", [rubric, permuted, relevant])
-@pytest.mark.parametrize("text", ["word " * 200_000, "日本語" * 100_000, "🙂" * 250_000, "<|" * 500_000, "doc1,relevance\n" * 70_000])
+@pytest.mark.parametrize(
+    "text", ["word " * 200_000, "日本語" * 100_000, "🙂" * 250_000, "<|" * 500_000, "doc1,relevance\n" * 70_000]
+)
 def test_a_megabyte_of_text_is_cut_by_tokens_and_the_instruction_stays(ask: Ask, text: str) -> None:
     texts = [text] if ask is relevant else [text] * 10
     prompt = ask(texts, QUERY, None, 256).messages[-1].content

@@ -13,7 +13,7 @@ from tamis.reranker import Candidates, Reranker
 def rerank(
     query: str | Query,
     candidates: Candidates,
-    pipeline: Any = "default",
+    pipeline: Any = "texts",
     *,
     top_n: int | None = None,
     models: Mapping[str, Any] | None = None,
@@ -21,7 +21,8 @@ def rerank(
 ) -> Ranking:
     """Rerank `candidates` (strings, mappings or `Candidate`s) for `query`.
 
-    `pipeline` is anything `tamis.load` takes; the default needs no model and nothing beyond the base install. `top_n`
+    `pipeline` is anything `tamis.load` takes; this default needs no model and takes the texts as being in no particular
+    order. For what a retriever found use `"default"`, which trusts its order. `top_n`
     keeps that many; the rest is in `dropped`. `models` are those a pipeline calls by name, such as `{"llm": ...}`. To
     rerank more than once keep a `Reranker`.
 
@@ -34,7 +35,7 @@ def rerank(
 async def arerank(
     query: str | Query,
     candidates: Candidates,
-    pipeline: Any = "default",
+    pipeline: Any = "texts",
     *,
     top_n: int | None = None,
     models: Mapping[str, Any] | None = None,

@@ -107,6 +107,8 @@ def build(family: Family, value: Any, context: Any = None) -> Any:
     if options is None:
         options = {}
     elif not isinstance(options, Mapping):
+        if not fields(cls):
+            raise ConfigError(f"{family.kind} {name!r} takes no options, got {options!r}")
         options = {first_field(cls): options}
     try:
         return TypeAdapter(cls).validate_python({**options, **dict(rest)}, context=context)
@@ -120,6 +122,6 @@ def explain(what: str, error: Any) -> str:
     for item in error.errors(include_url=False):
         where = ".".join(str(part) for part in item["loc"])
         got = "" if item["type"] in ("missing", "value_error") else f" (got {item['input']!r:.80})"
-        message = item["msg"].removeprefix("Value error, ")
+        message = item["msg"].removeprefix("Value error, ").removeprefix(f"{what}: ")
         problems.append(f"{where}: {message}{got}" if where else f"{message}{got}")
     return f"{what}: " + "; ".join(problems)

@@ -10,9 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tamis.catalog import MODELS, SOURCES, STAGES, Family, build, unknown
+from tamis.catalog import MODELS, SOURCES, STAGES, Family, unknown
 from tamis.errors import ConfigError
-from tamis.references import PART
+from tamis.references import PART, stage_of
 
 if TYPE_CHECKING:
     from tamis.stage import Stage
@@ -40,15 +40,11 @@ def load(source: Any, *, models: Mapping[str, Any] | None = None) -> Stage:
 
 
 def _built(source: Any, context: Mapping[str, Any]) -> Stage:
-    from tamis.stage import Pipeline
-
     if isinstance(source, (str, Path)):
         source = _read(source)
     if isinstance(source, Mapping) and "stage" in source:
         source = source["stage"]
-    if isinstance(source, list):
-        return Pipeline(tuple(build(STAGES, step, context) for step in source))
-    return build(STAGES, source, context)
+    return stage_of(source, context)
 
 
 def from_yaml(text: str, *, models: Mapping[str, Any] | None = None) -> Stage:
@@ -58,7 +54,7 @@ def from_yaml(text: str, *, models: Mapping[str, Any] | None = None) -> Stage:
 
 def presets() -> dict[str, str]:
     """Names of the ready pipelines, each with its title."""
-    return {path.name.removesuffix(".yaml"): _parse(path.read_text(), path.name)["title"] for path in _preset_files()}
+    return {path.name.removesuffix(".yaml"): _parse(_text(path), path.name)["title"] for path in _preset_files()}
 
 
 def dump(value: Any) -> Any:
@@ -96,24 +92,37 @@ def json_schema() -> dict[str, Any]:
     """A JSON schema of every pipeline that can be written as data, for editors and validators."""
     from pydantic import TypeAdapter
 
+    from tamis.criteria.criterion import STANDARD, Criterion
+
     definitions: dict[str, Any] = {}
     for family, key in zip(FAMILIES, ("stage", "model", "source"), strict=True):
+        choices = []
         for name in family.members:
             schema = TypeAdapter(family.resolve(name)).json_schema()
             definitions.update(schema.pop("$defs", {}))
-            definitions[f"{key}.{name}"] = {**schema, "required": []} if key == "model" else schema
-        definitions[key] = {"anyOf": [{"type": "string"}, *(_named(key, name) for name in family.members)]}
+            definitions[f"{key}.{name}"] = {**schema, "additionalProperties": False}
+            choices.append(_named(key, name, schema))
+        bare = [name for name in family.members if not definitions[f"{key}.{name}"].get("required")]
+        definitions[key] = {"anyOf": [{"type": "string"} if key == "model" else {"enum": bare}, *choices]}
     definitions["stage"]["anyOf"].append({"type": "array", "items": {"$ref": "#/$defs/stage"}})
+    sources = definitions["source"]["anyOf"][1:]
+    definitions["criterion"] = {"anyOf": [{"enum": list(STANDARD)}, TypeAdapter(Criterion).json_schema(), *sources]}
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": definitions, "$ref": "#/$defs/stage"}
     return _with_references(whole)
 
 
-def _named(key: str, name: str) -> dict[str, Any]:
-    """`{name: options}`, or `{name: value of the first field}`; a model's other fields may stand beside its name."""
-    short = {"type": ["string", "number", "null"]}
-    options = {"anyOf": [{"$ref": f"#/$defs/{key}.{name}"}, short]}
-    closed = {} if key == "model" else {"additionalProperties": False}
-    return {"type": "object", "properties": {name: options}, "required": [name], **closed}
+def _named(key: str, name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`{name: options}`, or `{name: value of the first field}` with the other fields beside it."""
+    own = dict(schema.get("properties", {}))
+    short = [{"allOf": [{"not": {"type": "object"}}, next(iter(own.values()))]}] if own else []
+    nothing = [] if schema.get("required") else [{"type": "null"}]
+    options = {"anyOf": [{"$ref": f"#/$defs/{key}.{name}"}, *nothing, *short]}
+    return {
+        "type": "object",
+        "properties": {**own, name: options},
+        "required": [name],
+        "additionalProperties": False,
+    }
 
 
 def _with_references(schema: Any) -> Any:
@@ -142,11 +151,19 @@ def _read(source: str | Path) -> Any:
         path = Path(source)
         if not path.is_file():
             raise ConfigError(f"no pipeline file at {str(path)!r}")
-        return _parse(path.read_text(encoding="utf-8"), str(path))
+        return _parse(_text(path), str(path))
     names = {path.name.removesuffix(".yaml"): path for path in _preset_files()}
     if source not in names:
         raise ConfigError(unknown("pipeline", source, names) + " A path to a file must end in .yaml.")
-    return _parse(names[source].read_text(encoding="utf-8"), source)
+    return _parse(_text(names[source]), source)
+
+
+def _text(path: Any) -> str:
+    try:
+        text: str = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: {error}") from None
+    return text
 
 
 def _preset_files() -> list[Any]:

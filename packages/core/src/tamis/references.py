@@ -15,14 +15,20 @@ if TYPE_CHECKING:
     from tamis.stage import Stage
 
 
-def _stage(value: Any, info: ValidationInfo) -> Any:
+def stage_of(value: Any, context: Any) -> Stage:
+    """A stage from itself, a name, `{name: options}` or a list of these."""
     from tamis.stage import Pipeline, Stage
 
     if isinstance(value, Stage):
         return value
-    if isinstance(value, list):
-        return Pipeline(tuple(_stage(item, info) for item in value))
-    return build(STAGES, value, info.context)
+    if isinstance(value, (list, tuple)):
+        return Pipeline(tuple(stage_of(item, context) for item in value))
+    made: Stage = build(STAGES, value, context)
+    return made
+
+
+def _stage(value: Any, info: ValidationInfo) -> Stage:
+    return stage_of(value, info.context)
 
 
 def _model(value: Any, info: ValidationInfo) -> Any:
@@ -46,9 +52,9 @@ def _model(value: Any, info: ValidationInfo) -> Any:
 
 
 def _source(value: Any, info: ValidationInfo) -> Any:
-    if isinstance(value, (str, Mapping)):
-        return build(SOURCES, value, info.context)
-    return value
+    from tamis.criteria.sources import Source
+
+    return value if isinstance(value, Source) else build(SOURCES, value, info.context)
 
 
 PART = "x-tamis-part"

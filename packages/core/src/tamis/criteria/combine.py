@@ -34,13 +34,13 @@ def composite(rows: Sequence[Row], criteria: Sequence[Criterion]) -> list[float]
 
 def weighted(rows: Sequence[Row], criteria: Sequence[Criterion]) -> list[float]:
     """Weighted mean of the scores as shares of their ranges, 0..1: comparable even when criteria differ by query."""
-    total = sum(c.weight for c in criteria)
+    total = sum(c.weight for c in criteria) or 1.0
     return [sum(c.weight * value(row, c) / c.max for c in criteria) / total for row in rows]
 
 
 def normalised_composite(rows: Sequence[Row], criteria: Sequence[Criterion]) -> list[float]:
     """The composite as a share of the highest possible one, 0..1."""
-    top = highest(criteria)
+    top = highest(criteria) or 1.0
     return [score / top for score in composite(rows, criteria)]
 
 

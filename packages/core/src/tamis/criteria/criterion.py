@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, WithJsonSchema
 
 from tamis.catalog import SOURCES, build, unknown
 from tamis.criteria.sources import Rubric, Source
 from tamis.errors import ConfigError
 from tamis.part import part
-from tamis.references import SourceRef
+from tamis.references import PART, SourceRef
 
 
 @part
@@ -25,8 +25,8 @@ class Criterion:
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
     description: str = ""
-    weight: Annotated[float, Field(ge=0)] = 0.5
-    max: Annotated[float, Field(gt=0)] = 5.0
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
+    max: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0
     source: SourceRef = Rubric()
 
 
@@ -54,7 +54,7 @@ STANDARD: Mapping[str, Criterion] = {
 """The five criteria of one-turn REBEL (LeVine and Varjavand, 2025), in our words."""
 
 
-def criterion(value: Any, info: ValidationInfo | None = None) -> Any:
+def criterion(value: Any, info: ValidationInfo) -> Any:
     """From a `Criterion`, a `Source`, the name of a standard criterion, `{source: options}` or a mapping of the
     fields."""
     if isinstance(value, Source):
@@ -66,8 +66,16 @@ def criterion(value: Any, info: ValidationInfo | None = None) -> Any:
         return STANDARD[value]
     if isinstance(value, Mapping) and "name" not in value and len(value) == 1:
         (name,) = value
-        return Criterion(name, source=build(SOURCES, value, info.context if info else None))
+        return Criterion(name, source=build(SOURCES, value, info.context))
     return value
 
 
-CriterionRef = Annotated[Criterion, BeforeValidator(criterion)]
+if TYPE_CHECKING:
+    CriterionRef = Criterion
+    Criteria = tuple[CriterionRef, ...] | Literal["infer"]
+else:
+    CriterionRef = Annotated[Criterion, BeforeValidator(criterion), WithJsonSchema({PART: "criterion"})]
+    Criteria = Annotated[
+        Annotated[tuple[CriterionRef, ...], Tag("list")] | Annotated[Literal["infer"], Tag("word")],
+        Discriminator(lambda value: "word" if isinstance(value, str) else "list"),
+    ]

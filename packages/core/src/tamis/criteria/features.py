@@ -37,7 +37,7 @@ class Depth(Source):
 class Clarity(Source):
     """How easy it reads: sentences near `ideal` words, and words rather than symbols. Empty text scores 0."""
 
-    ideal: Annotated[float, Field(gt=0)] = 18.0
+    ideal: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 18.0
 
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
         yield from ()

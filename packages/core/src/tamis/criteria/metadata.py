@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import email.utils
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field as Bound
 
@@ -17,14 +19,13 @@ from tamis.ranking import Ranked, Ranking
 from tamis.stage import Asking
 
 DAY = 86_400.0
+YEAR_AND_MONTH = re.compile(r"\d{4}-\d{2}")
 
 
 def lookup(metadata: Mapping[str, Any], path: str) -> Any:
     """`metadata[path]`, or nested by dots; `None` when absent."""
-    if path in metadata:
-        return metadata[path]
     value: Any = metadata
-    for key in path.split("."):
+    for key in [path] if isinstance(metadata, Mapping) and path in metadata else path.split("."):
         if not isinstance(value, Mapping) or key not in value:
             return None
         value = value[key]
@@ -50,12 +51,16 @@ def moment(value: Any) -> datetime | None:
             found = _from_text(str(value).strip())
     except (ValueError, OverflowError, OSError, TypeError):
         return None
+    if found != found:
+        return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _from_text(text: str) -> datetime:
     if text.isdigit() and len(text) == 4:
         return datetime(int(text), 1, 1)
+    if YEAR_AND_MONTH.fullmatch(text):
+        text = f"{text}-01"
     try:
         return datetime.fromisoformat(text)
     except ValueError:
@@ -104,12 +109,26 @@ class Authority(Source):
         return [self._trust(trust, lookup(ranked.candidate.metadata, self.field)) for ranked in head]
 
     def _trust(self, trust: Mapping[str, float], value: Any) -> Unit:
-        name = str(value).casefold().removeprefix("https://").removeprefix("http://").partition("/")[0]
+        name = str(value).casefold()
+        if name in trust:
+            return trust[name]
+        name = _host(name)
         while name:
             if name in trust:
                 return trust[name]
             name = name.partition(".")[2]
         return self.unknown
+
+
+def _host(name: str) -> str:
+    """The host of a URL, with or without its scheme."""
+    try:
+        return urlsplit(name if "://" in name else f"//{name}").hostname or ""
+    except ValueError:
+        return ""
+
+
+Finite = Annotated[float, Bound(allow_inf_nan=False)]
 
 
 @part
@@ -123,8 +142,8 @@ class Field(Source):
     """
 
     field: str
-    low: float | None = None
-    high: float | None = None
+    low: Finite | None = None
+    high: Finite | None = None
     log: bool = False
     values: Mapping[str, Annotated[float, Bound(ge=0, le=1)]] | None = None
     unknown: Annotated[float, Bound(ge=0, le=1)] | None = 0.5
@@ -144,7 +163,7 @@ class Field(Source):
             return self.values.get(str(value), self.unknown)
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return self.unknown
         low, high = self.low or 0.0, self.high or 0.0
         if math.isnan(number) or (self.log and number <= 0):

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tamis.calls import Failure, Plan
 from tamis.criteria.combine import COMBINATIONS, Row, scale_of, value
-from tamis.criteria.criterion import RELEVANCE, Criterion, CriterionRef
+from tamis.criteria.criterion import RELEVANCE, Criteria, Criterion, CriterionRef
 from tamis.criteria.diversity import Diversity, similarity
 from tamis.criteria.infer import infer_criteria
 from tamis.criteria.rubric import RubricJudge, Sheet
@@ -24,6 +24,7 @@ from tamis.references import ModelRef
 from tamis.stage import Asking, Stage, together
 
 Combine = Literal["composite", "normalised", "weighted", "lexicographic", "pareto"]
+Gate = Annotated[float, Field(allow_inf_nan=False)]
 
 
 @part
@@ -53,10 +54,10 @@ class MultiCriteria(Stage):
     """
 
     model: ModelRef = None
-    criteria: tuple[CriterionRef, ...] | Literal["infer"] = ()
+    criteria: Criteria = ()
     relevance: CriterionRef = replace(RELEVANCE, source=Incoming())
     combine: Combine = "composite"
-    gate: float | None = None
+    gate: Gate | None = None
     depth: Depth = None
     tie_break: str | None = None
     batch_size: Annotated[int, Field(ge=1)] = 10
@@ -80,6 +81,9 @@ class MultiCriteria(Stage):
             raise ConfigError(f"{name}: criteria must have different names, got {names}")
         if self.tie_break is not None and self.criteria != "infer" and self.tie_break not in names:
             raise ConfigError(f"{name}: tie_break {self.tie_break!r} is none of the criteria {names}")
+        weights = [c.weight for c in (self.relevance, *given)]
+        if self.criteria != "infer" and self.combine != "lexicographic" and not any(weights):
+            raise ConfigError(f"{name}: at least one of the criteria {names} must weigh more than 0")
         if _diverse(given) and self.combine in ("lexicographic", "pareto"):
             raise ConfigError(f"{name}: a diversity criterion cannot be combined by {self.combine!r}; use 'composite'")
 
@@ -95,10 +99,14 @@ class MultiCriteria(Stage):
             for ranked, row, reason in zip(head, rows, sheet.reasons, strict=True)
         ]
         known = [index for index, row in enumerate(rows) if row[self.relevance.name] is not None]
-        for index, score, row in self._combined(known, rows, head, criteria):
+        known.sort(key=lambda index: self._ties(rows[index]))
+        places = {}
+        for place, (index, score, row) in enumerate(self._combined(known, rows, head, criteria)):
             judged[index] = replace(judged[index], score=score, criteria=row)
+            places[head[index].position] = place
         tail = [replace(ranked, score=None) for ranked in ranking.kept[len(head) :]]
-        result = ranking.scored([*judged, *tail], scale_of(self.combine, criteria), self._ties)
+        scale = scale_of(self.combine, criteria)
+        result = ranking.scored([*judged, *tail], scale, lambda ranked: places[ranked.position])
         if self.gate is not None:
             result = result.drop("below_relevance_gate", self._below_gate)
         return result.warn(*notices, *failure_notices(type(self).__name__, head, sheet.failures))
@@ -130,21 +138,22 @@ class MultiCriteria(Stage):
     def _combined(
         self, known: Sequence[int], rows: Sequence[Row], head: Sequence[Ranked], criteria: Sequence[Criterion]
     ) -> list[tuple[int, float, Row]]:
-        """(index, score, row) of every judged candidate."""
+        """(index, score, row) of every judged candidate. `known` and what comes back: the earlier wins a tie."""
         diverse = _diverse(criteria)
         combine = COMBINATIONS[self.combine]
         if not diverse:
             scores = combine([rows[index] for index in known], criteria)
             return [(index, score, rows[index]) for index, score in zip(known, scores, strict=True)]
         gate = self.gate
-        left = [i for i in known if gate is None or (rows[i][self.relevance.name] or 0.0) >= gate]
-        gated = [i for i in known if i not in set(left)]
+        passing = [gate is None or (rows[i][self.relevance.name] or 0.0) >= gate for i in known]
+        left = [i for i, passes in zip(known, passing, strict=True) if passes]
+        gated = [i for i, passes in zip(known, passing, strict=True) if not passes]
         fixed = list(zip(gated, combine([rows[i] for i in gated], criteria), (rows[i] for i in gated), strict=True))
         return _greedy(left, rows, head, criteria, self.combine) + fixed
 
-    def _ties(self, ranked: Ranked) -> tuple[float, float]:
-        first = ranked.criteria.get(self.tie_break) if self.tie_break else None
-        return -(first or 0.0), -(ranked.criteria.get(self.relevance.name) or 0.0)
+    def _ties(self, row: Row) -> tuple[float, float]:
+        first = row.get(self.tie_break) if self.tie_break else None
+        return -(first or 0.0), -(row.get(self.relevance.name) or 0.0)
 
     def _below_gate(self, index: int, ranked: Ranked) -> bool:
         return ranked.score is not None and value(ranked.criteria, self.relevance) < (self.gate or 0.0)

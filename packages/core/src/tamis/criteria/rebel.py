@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from tamis.criteria.criterion import RELEVANCE, STANDARD, CriterionRef
-from tamis.criteria.multi_criteria import MultiCriteria
+from tamis.criteria.criterion import RELEVANCE, STANDARD, Criteria, CriterionRef
+from tamis.criteria.multi_criteria import Gate, MultiCriteria
 from tamis.part import part
 from tamis.references import ModelRef
 
@@ -24,9 +22,9 @@ class Rebel(MultiCriteria):
     """
 
     model: ModelRef
-    criteria: tuple[CriterionRef, ...] | Literal["infer"] = tuple(STANDARD.values())
+    criteria: Criteria = tuple(STANDARD.values())
     relevance: CriterionRef = RELEVANCE
-    gate: float | None = 3.0
+    gate: Gate | None = 3.0
     tie_break: str | None = None
 
     def __post_init__(self) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tamis.errors import ScaleError
 from tamis.part import part
 from tamis.ranking import Ranked, Ranking
 from tamis.references import StageRef
+from tamis.scale import ORDINAL
 from tamis.stage import Asking, Stage
 
 Unit = float | None
@@ -56,8 +58,13 @@ class Ranker(Source):
 
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
         stage: Stage = self.stage
-        part = Ranking.of(ranking.query, [ranked.candidate for ranked in head], scale=ranking.scale)
-        ranked = yield from stage.plan(part)
+        part = tuple(replace(ranked, position=index) for index, ranked in enumerate(head))
+        ranked = yield from stage.plan(Ranking(ranking.query, part, scale=ranking.scale))
+        if ranked.scale == ORDINAL:
+            raise ScaleError(
+                f"{type(stage).__name__} gives ordinal scores, which have no distances; a criterion needs a stage that "
+                "scores, such as CrossEncoder or Pointwise"
+            )
         kept = sorted(ranked.kept, key=lambda r: r.position)
         unit = dict(zip((r.position for r in kept), ranked.scale.unit([r.score for r in kept]), strict=True))
         return [unit.get(index) for index in range(len(head))]

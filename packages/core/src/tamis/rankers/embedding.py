@@ -51,11 +51,19 @@ class Embedding(Stage):
         for index, answer in zip(wanted, answers, strict=True):
             vectors[index] = answer if isinstance(answer, Failure) else answer.values
         query, *passages = vectors
-        if isinstance(query, Failure):
-            passages = [query] * len(head)
-        failures = [vector if isinstance(vector, Failure) else None for vector in passages]
-        scores = [None if isinstance(vector, Failure) else cosine(query, vector) for vector in passages]
+        compared = [_compare(query, vector) for vector in passages]
+        failures = [score if isinstance(score, Failure) else None for score in compared]
+        scores = [None if isinstance(score, Failure) else score for score in compared]
         return rescored(ranking, scores, COSINE).warn(*failure_notices("Embedding", head, failures))
+
+
+def _compare(query: Sequence[float] | Failure, passage: Sequence[float] | Failure) -> float | Failure:
+    if isinstance(query, Failure) or isinstance(passage, Failure):
+        return query if isinstance(query, Failure) else passage
+    if len(query) != len(passage):
+        return Failure("malformed", f"a vector of {len(passage)} numbers for a query of {len(query)}")
+    score = cosine(query, passage)
+    return score if math.isfinite(score) else Failure("malformed", "the vectors held no usable numbers")
 
 
 def cosine(a: Sequence[float], b: Sequence[float]) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from tamis.calls import Plan
 from tamis.part import part
 from tamis.rankers.scoring import rescored
@@ -14,12 +16,15 @@ from tamis.stage import Stage
 class FirstStage(Stage):
     """Sort by the scores the candidates came with. Useful as one side of a `Fuse`.
 
-    When no candidate has a score, the incoming order is the retriever's word: place i of n scores 1 - i / n.
+    `unscored`: what to do when no candidate has a score. `"order"`: the incoming order is the retriever's word, place i
+    of n scores 1 - i / n. `"unknown"`: nothing is known, no candidate is judged.
     """
+
+    unscored: Literal["order", "unknown"] = "order"
 
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()
         scores = [ranked.candidate.score for ranked in ranking.kept]
-        if any(score is not None for score in scores):
+        if self.unscored == "unknown" or any(score is not None for score in scores):
             return rescored(ranking, scores, UNKNOWN)
         return rescored(ranking, [1.0 - place / len(scores) for place in range(len(scores))], FUSION)

@@ -31,7 +31,7 @@ class Fuse(Stage):
     """
 
     stages: tuple[StageRef, ...]
-    weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
+    weights: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] | None = None
     method: Literal["rrf", "weighted"] = "rrf"
     k: Annotated[float, Field(gt=0)] = 60.0
 

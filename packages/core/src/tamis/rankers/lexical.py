@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field
 
 from tamis.calls import Plan
 from tamis.part import part
@@ -19,9 +22,9 @@ from tamis.text import terms
 class CorpusStatistics:
     """What BM25 knows of a collection: documents, mean length in terms, and in how many documents each term occurs."""
 
-    documents: int
-    mean_length: float
-    frequencies: Mapping[str, int]
+    documents: Annotated[int, Field(ge=0)]
+    mean_length: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    frequencies: Mapping[str, Annotated[int, Field(ge=0)]]
 
     @classmethod
     def of(cls, documents: Sequence[Sequence[str]]) -> CorpusStatistics:
@@ -46,8 +49,8 @@ class Lexical(Stage):
     (2, 1, 0)
     """
 
-    k1: float = 0.9
-    b: float = 0.4
+    k1: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.9
+    b: Annotated[float, Field(ge=0, le=1)] = 0.4
     depth: Depth = None
     statistics: CorpusStatistics | None = None
 
