@@ -14,8 +14,8 @@ import yaml
 
 import tamis
 from tamis import (
-    CrossEncoder,
     Criterion,
+    CrossEncoder,
     Deduplicate,
     Embedding,
     FirstStage,
@@ -63,6 +63,7 @@ STAGES_MADE: tuple[Stage, ...] = (
     Fuse((FirstStage(), Lexical() | TopN(5), Pipeline((Deduplicate(),)))),
     Fuse((FirstStage(), Lexical()), weights=(1.0, 0.3), method="weighted", k=10),
     FirstStage(),
+    FirstStage(unscored="unknown"),
     Lexical(),
     Lexical(k1=1.2, b=0.75, depth=50),
     Lexical(statistics=CorpusStatistics(100, 7.5, {"été": 3, "true": 1, "null": 2})),
@@ -191,6 +192,7 @@ PRESET_MODELS = {
     "pointwise": {"llm"},
     "rebel": {"llm"},
     "rebel-two-turn": {"llm"},
+    "texts": set(),
 }
 
 
@@ -208,7 +210,9 @@ def test_a_preset_loads_with_the_models_it_names_and_says_when_they_are_missing(
     ranking = stage.rerank("tall mountain", ["a recipe", "a tall mountain"])
     assert sorted(ranking.positions) == [0, 1]
     for model in models:
-        with pytest.raises(ConfigError, match=rf"a model called '{model}' and none was given.*models=\{{'{model}': model\}}"):
+        with pytest.raises(
+            ConfigError, match=rf"a model called '{model}' and none was given.*models=\{{'{model}': model\}}"
+        ):
             load(name)
 
 
@@ -237,8 +241,8 @@ def schema() -> jsonschema.Draft202012Validator:
         [{"top_n": 0}],
         [{"top_n": "five"}],
         [{"top_n": {}}],
-        ["rebel"],
-        [{"rebel": {}}],
+        ["top_n"],
+        [{"cross_encoder": {}}],
         [{"rebel": {"modle": "llm"}}],
         [{"rebel": {"model": "llm", "criteria": "guess"}}],
         [{"rebel": {"model": "llm", "criteria": ["dept"]}}],
@@ -279,12 +283,19 @@ def test_the_schema_and_the_loader_both_reject_a_typo(written: Any, schema: json
         ([{"lexical": {}, "top_n": 1}], "stage 'lexical': top_n: Unexpected"),
         ([{"lexical": {1: 2}}], "stage 'lexical': 1: "),
         ([{"top_n": {}}], "stage 'top_n': n: "),
-        ([{"first_stage": 5}], "stage 'first_stage' takes no options, got 5"),
+        ([{"first_stage": 5}], r"stage 'first_stage': unscored: .*'order'.*\(got 5\)"),
+        ([{"multi_criteria": {"criteria": [{"coverage": 5}]}}], "criterion source 'coverage' takes no options, got 5"),
         ([{"fuse": {"stages": []}}], "Fuse needs at least one stage"),
         ([{"fuse": {"stages": ["lexicl"]}}], "stage 'fuse': stages.*unknown stage 'lexicl'. Did you mean"),
         ([{"cross_encoder": {"model": {"opena": "x"}}}], "unknown model 'opena'. Did you mean 'openai'"),
-        ([{"cross_encoder": {"model": "ce"}}], "asks for a model called 'ce' and none was given. Pass models={'ce': model}"),
-        ([{"rebel": {"model": {"openai": "x", "base_url": "localhost"}}}], "model 'openai': base_url: must start with http"),
+        (
+            [{"cross_encoder": {"model": "ce"}}],
+            "asks for a model called 'ce' and none was given. Pass models={'ce': model}",
+        ),
+        (
+            [{"rebel": {"model": {"openai": "x", "base_url": "localhost"}}}],
+            "model 'openai': base_url: must start with http",
+        ),
         ([{"rebel": {"model": {"openai": "x", "base_ur": "http://x"}}}], "base_ur: Unexpected"),
     ],
 )
@@ -304,7 +315,9 @@ def test_a_model_that_cannot_do_it_is_named() -> None:
 
 
 def test_a_model_name_outside_a_pipeline_is_explained() -> None:
-    with pytest.raises(ConfigError, match=r"'gpt-5' is not a model: pass a model object such as .*OpenAIChat\('gpt-5'\)"):
+    with pytest.raises(
+        ConfigError, match=r"'gpt-5' is not a model: pass a model object such as .*OpenAIChat\('gpt-5'\)"
+    ):
         Rebel("gpt-5")
 
 
@@ -313,7 +326,7 @@ def test_a_model_name_outside_a_pipeline_is_explained() -> None:
     [
         ("", "the YAML text is empty"),
         ("# only a comment\n", "is empty"),
-        ("- lexical: {", "is not valid YAML: .*line 1"),
+        ("- lexical: {", "(?s)is not valid YAML: .*line 1"),
         ("\t- lexical", "is not valid YAML"),
         ("\x00", "is not valid YAML"),
         ("- lexical: {}\n  top_n: 3", "stage 'lexical': top_n"),
@@ -325,7 +338,9 @@ def test_yaml_that_is_no_pipeline(text: str, said: str) -> None:
         from_yaml(text)
 
 
-@pytest.mark.parametrize(("content", "said"), [(b"", "is empty"), (b"\xff\xfe\x00x: 1", "UTF-8"), (b"- [", "not valid YAML")])
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "is empty"), (b"\xff\xfe\x00x: 1", "UTF-8"), (b"- [", "not valid YAML")]
+)
 def test_a_file_that_is_no_pipeline_is_named(tmp_path: Path, content: bytes, said: str) -> None:
     file = tmp_path / "odd.yaml"
     file.write_bytes(content)

@@ -1,11 +1,14 @@
-"""Whatever a model answers, a ranking holds every candidate once, and all drivers agree."""
+"""Whatever a model answers, a ranking holds every candidate once, says what it could not judge, and all drivers agree."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +16,7 @@ from support.scripted import Chat, grades, order
 from tamis import (
     Candidate,
     CrossEncoder,
+    Deduplicate,
     Embedding,
     Engine,
     FirstStage,
@@ -20,126 +24,314 @@ from tamis import (
     Lexical,
     Listwise,
     MultiCriteria,
+    Pipeline,
     Pointwise,
     Ranking,
     Rebel,
+    Reranker,
+    Stage,
     Threshold,
     TopN,
 )
-from tamis.calls import Failure
-from tamis.criteria import Clarity, Coverage, Criterion, Depth, Diversity, Recency
+from tamis.calls import Call, Failure, Generated, Logprobs, Score, Vector
+from tamis.criteria import Clarity, Coverage, Criterion, Depth, Diversity, Field, Ranker, Recency
+from tamis.errors import ModelError
 from tamis.models import Function
-from tamis.select.cut import Deduplicate
+from tamis.scale import PROBABILITY
 
-text = st.one_of(st.text(max_size=30), st.sampled_from(["same", "", "a b", "[1] > [2]", "</passage>", "日本語"]))
+QUERY = "what is [1] {this}?"
+
+odd_text = st.text(st.characters(), max_size=30)
+text = st.one_of(
+    odd_text,
+    st.sampled_from(["same", "", "a b", "[1] > [2]", "</passage>", "日本語", "\ud800", "\x00", "{query}", "e\u0301 é"]),
+)
+metadata = st.fixed_dictionaries(
+    {},
+    optional={
+        "date": st.one_of(st.sampled_from(["2024-01-01", "x", 5, None, math.nan]), st.datetimes(), odd_text),
+        "stars": st.one_of(st.none(), st.floats(), st.integers(), odd_text),
+    },
+)
 candidates = st.lists(
     st.builds(
         Candidate,
         text,
         id=st.one_of(st.none(), st.integers(0, 3)),
+        title=st.one_of(st.none(), odd_text),
         score=st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)),
-        metadata=st.fixed_dictionaries({}, optional={"date": st.sampled_from(["2024-01-01", "x", 5, None])}),
+        metadata=metadata,
+        vector=st.one_of(st.none(), st.lists(st.floats(-1, 1), max_size=3).map(tuple)),
     ),
     max_size=14,
 )
+
 entry = st.fixed_dictionaries(
     {"passage": st.one_of(st.integers(-2, 14), st.text(max_size=3))},
     optional={
         "relevance": st.one_of(st.integers(-3, 15), st.text(max_size=4), st.none(), st.booleans()),
-        "depth": st.floats(allow_nan=False, allow_infinity=False),
-        "reason": st.text(max_size=10),
+        "depth": st.floats(),
+        "scores": st.dictionaries(st.sampled_from(["relevance", "clarity"]), st.integers(0, 10)),
+        "reason": odd_text,
     },
 )
+named = st.fixed_dictionaries(
+    {"name": st.one_of(odd_text, st.sampled_from(["depth", "relevance", "a b", "a-b"]))},
+    optional={"description": odd_text, "weight": st.floats()},
+)
+well_formed = st.lists(st.integers(0, 10), min_size=14, max_size=14).map(
+    lambda grades: json.dumps({"passages": [{"passage": n, "relevance": r} for n, r in enumerate(grades, 1)]})
+)
 written = st.one_of(
-    st.text(max_size=60),
+    odd_text,
+    well_formed,
     st.lists(entry, max_size=12).map(lambda entries: json.dumps({"passages": entries})),
     st.lists(entry, max_size=12).map(lambda entries: "Sure!\n```json\n" + json.dumps(entries)[:-3]),
+    st.lists(named, max_size=7).map(lambda entries: json.dumps({"criteria": entries})),
     st.lists(st.integers(-1, 15), max_size=15).map(lambda ids: " > ".join(f"[{i}]" for i in ids)),
     st.lists(st.tuples(st.integers(-1, 12), st.floats(-2, 20)), max_size=8).map(
         lambda lines: "\n".join(f"Doc: {n}, Relevance: {score:.1f}" for n, score in lines)
     ),
-    st.builds(Failure, st.just("error"), st.just("no")),
-    st.just(None),
-)
-numbers = st.lists(st.one_of(st.floats(), st.just("x"), st.builds(Failure, st.just("error"), st.just(""))), min_size=1)
+).map(Generated)
+faults = st.sampled_from([Failure("error", "scripted"), RuntimeError("scripted"), ModelError("scripted"), "no answer", "two answers", "no answer's type"])  # fmt: skip
+scores = st.floats().map(Score)
+logprobs = st.lists(st.floats(), max_size=3).map(lambda values: Logprobs(tuple(values)))
+vectors = st.lists(st.one_of(st.floats(), st.floats(-1, 1)), max_size=3).map(lambda values: Vector(tuple(values)))
 
 
-def by_call(answers: list[Any], capability: Any) -> Function:
-    """A model whose answer depends on nothing but the call, so that every driver gets the same."""
+class Odd:
+    """A model whose answers are anything, but depend on nothing but the call, so that every driver gets the same."""
 
-    def answer(call: Any) -> Any:
-        seen = "".join(m.content for m in getattr(call, "messages", ())) + getattr(call, "text", "")
+    name = "odd"
+    max_concurrency = 8
+    scale = PROBABILITY
+
+    def __init__(self, **answers: Sequence[Any]) -> None:
+        self.answers = answers
+
+    def _answer(self, calls: Sequence[Call]) -> list[Any]:
+        (call,) = calls
+        seen = repr([getattr(call, name, "") for name in ("messages", "text", "attempt")])
+        answers = self.answers[call.capability]
         found = answers[sum(map(ord, seen)) % len(answers)]
-        if found is None:
-            raise RuntimeError("scripted")
-        return found
+        if isinstance(found, Exception):
+            raise found
+        if isinstance(found, str):
+            return {"no answer": [], "two answers": [Score(0.5)] * 2}.get(found, [found])
+        return [found]
 
-    return Function(answer, capability)
+    generate = classify = choice_logprobs = embed = _answer
 
-
-def check(stage: Any, given_candidates: list[Candidate]) -> Ranking:
-    engine = Engine(retries=0, cache=None)
-    before = Ranking.of("what is [1] {this}?", given_candidates)
-    ranking = engine.rerank(stage, before.query, given_candidates)
-    seen = sorted([*ranking.positions, *(dropped.position for dropped in ranking.dropped)])
-    assert seen == list(range(len(given_candidates)))
-    assert all(r.score is None or abs(r.score) < float("inf") for r in ranking.kept)
-    assert all(0 <= p < len(given_candidates) for notice in ranking.warnings for p in notice.positions)
-    assert [given_candidates[r.position] is r.candidate for r in ranking.kept] == [True] * len(ranking.kept)
-    many = engine.rerank_many(stage, [before, before])
-    in_loop = asyncio.run(engine.arerank(stage, before.query, given_candidates))
-    for other in (*many, in_loop):
-        assert (other.kept, other.dropped, other.warnings) == (ranking.kept, ranking.dropped, ranking.warnings)
-    return ranking
+    def __repr__(self) -> str:
+        return f"Odd({self.answers})"
 
 
-@settings(max_examples=250)
-@given(given_candidates=candidates, answers=st.lists(written, min_size=1, max_size=4), batch=st.integers(1, 5))
-def test_rebel_is_whole_whatever_the_model_writes(given_candidates: Any, answers: Any, batch: int) -> None:
-    model = by_call(answers, "generate")
-    check(Rebel(model, batch_size=batch), given_candidates)
-    check(Rebel(model, criteria="infer", combine="normalised") | TopN(3), given_candidates)
+def some(answer: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    return st.lists(st.one_of(answer, answer, answer, faults), min_size=1, max_size=4)
 
 
-@settings(max_examples=250)
-@given(given_candidates=candidates, answers=st.lists(written, min_size=1, max_size=4), size=st.integers(2, 6))
-def test_listwise_is_whole_whatever_the_model_writes(given_candidates: Any, answers: Any, size: int) -> None:
-    model = by_call(answers, "generate")
-    check(Listwise(model, window=size, stride=1 + size // 2, passes=2), given_candidates)
-    check(Fuse((Listwise(model, depth=3), Rebel(model), Lexical())), given_candidates)
-
-
-@settings(max_examples=250)
-@given(given_candidates=candidates, answers=numbers, depth=st.one_of(st.none(), st.integers(1, 8)))
-def test_scoring_stages_are_whole_whatever_the_model_scores(given_candidates: Any, answers: Any, depth: Any) -> None:
-    check(CrossEncoder(by_call(answers, "classify"), depth=depth) | Threshold(0.0) | TopN(4), given_candidates)
-    pairs = by_call([a if isinstance(a, Failure) else [a, -1.0] for a in answers], "choice_logprobs")
-    check(Pointwise(pairs, depth=depth), given_candidates)
-    vectors = by_call([a if isinstance(a, Failure) else [a, 1.0] for a in answers], "embed")
-    check(Embedding(vectors, depth=depth) & FirstStage(), given_candidates)
-
-
-@settings(max_examples=250)
-@given(
-    given_candidates=candidates,
-    combine=st.sampled_from(["composite", "normalised", "weighted", "lexicographic", "pareto"]),
-    gate=st.one_of(st.none(), st.floats(0, 10)),
+models = st.builds(
+    Odd, generate=some(written), classify=some(scores), choice_logprobs=some(logprobs), embed=some(vectors)
 )
-def test_model_free_criteria_are_whole(given_candidates: Any, combine: Any, gate: Any) -> None:
-    criteria: list[Any] = [Depth(), Clarity(), Coverage(), Recency()]
-    if combine in ("composite", "normalised", "weighted"):
-        criteria.append(Diversity())
-    stage = Deduplicate() | Lexical() | MultiCriteria(criteria=tuple(criteria), combine=combine, gate=gate)
-    check(stage, given_candidates)
+depths = st.one_of(st.none(), st.integers(1, 8))
+combinations = st.sampled_from(["composite", "normalised", "weighted", "lexicographic", "pareto"])
+sums = st.sampled_from(["composite", "normalised", "weighted"])
+gates = st.one_of(st.none(), st.floats(0, 10))
+sources: list[Any] = [Depth(), Clarity(), Coverage(), Recency(), Field("stars", low=0, high=5, unknown=None)]
+criteria = st.lists(st.sampled_from([*sources, Diversity()]), unique_by=repr, max_size=4).map(tuple)
+
+BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
+    "lexical": st.builds(lambda depth: lambda model: Lexical(depth=depth), depths),
+    "first stage": st.just(lambda model: FirstStage()),
+    "cross-encoder": st.builds(lambda depth: lambda model: CrossEncoder(model, depth=depth), depths),
+    "cut cross-encoder": st.builds(lambda low: lambda model: CrossEncoder(model) | Threshold(low), st.floats(0, 1)),
+    "embedding": st.builds(
+        lambda depth, given: lambda model: Embedding(model, depth=depth, given_vectors=given), depths, st.booleans()
+    ),
+    "pointwise": st.builds(lambda depth: lambda model: Pointwise(model, depth=depth), depths),
+    "listwise": st.builds(
+        lambda depth, size, passes: lambda model: Listwise(model, depth, size, 1 + size // 2, passes),
+        depths,
+        st.integers(2, 6),
+        st.integers(1, 2),
+    ),
+    "rebel": st.builds(
+        lambda depth, batch, anchors, combine, gate: (
+            lambda model: Rebel(model, depth=depth, batch_size=batch, anchors=anchors, combine=combine, gate=gate)
+        ),
+        depths,
+        st.integers(1, 5),
+        st.integers(0, 2),
+        combinations,
+        gates,
+    ),
+    "two-turn rebel": st.builds(
+        lambda batch, combine: lambda model: Rebel(model, criteria="infer", batch_size=batch, combine=combine),
+        st.integers(1, 14),
+        combinations,
+    ),
+    "criteria without a model": st.builds(
+        lambda chosen, combine, gate: lambda model: MultiCriteria(criteria=chosen, combine=combine, gate=gate),
+        criteria,
+        sums,
+        gates,
+    ),
+    "criteria by a stage": st.builds(
+        lambda combine: (
+            lambda model: MultiCriteria(criteria=[Criterion("by", source=Ranker(CrossEncoder(model)))], combine=combine)
+        ),
+        combinations,
+    ),
+    "top n": st.builds(lambda n: lambda model: TopN(n), st.integers(1, 5)),
+    "deduplicate": st.builds(lambda by: lambda model: Deduplicate(by=by), st.sampled_from(["text", "id"])),
+}
+stages: st.SearchStrategy[Callable[[Any], Stage]] = st.recursive(
+    st.one_of(*BUILDERS.values()),
+    lambda inner: st.one_of(
+        st.builds(lambda a, b: lambda model: a(model) | b(model), inner, inner),
+        st.builds(lambda a, b: lambda model: a(model) & b(model), inner, inner),
+        st.builds(
+            lambda parts: lambda model: Pipeline(tuple(part(model) for part in parts)), st.lists(inner, max_size=3)
+        ),
+    ),
+    max_leaves=5,
+)
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+def check_whole(ranking: Ranking, given: list[Candidate]) -> None:
+    """Kept and dropped are exactly the input; scores are finite or none; notices and reasons name what exists."""
+    assert sorted([*ranking.positions, *(dropped.position for dropped in ranking.dropped)]) == list(range(len(given)))
+    for ranked in (*ranking.kept, *(dropped.ranked for dropped in ranking.dropped)):
+        assert ranked.candidate is given[ranked.position]
+        assert ranked.score is None or math.isfinite(ranked.score)
+        assert all(value is None or math.isfinite(value) for value in ranked.criteria.values())
+    for notice in ranking.warnings:
+        assert all(0 <= position < len(given) for position in notice.positions)
+        assert str(notice)
+    assert ranking.usage.calls >= 0
+
+
+def check_sorted(ranking: Ranking) -> None:
+    known = [ranked.score for ranked in ranking.kept if ranked.score is not None]
+    assert known == sorted(known, reverse=True)
+
+
+def check_unjudged_are_named(ranking: Ranking) -> None:
+    """For a stage that judges all: what has no score is in a degraded notice, and what is in none has a score."""
+    named = {position for notice in ranking.warnings if notice.degraded for position in notice.positions}
+    assert {ranked.position for ranked in ranking.kept if ranked.score is None} <= named
+
+
+def same(a: Ranking, b: Ranking) -> bool:
+    return (a.kept, a.dropped, a.warnings, a.scale) == (b.kept, b.dropped, b.warnings, b.scale)
+
+
+@settings(max_examples=1200)
+@given(build=stages, model=models, given_=candidates)
+def test_every_composition_is_whole_and_deterministic(build: Any, model: Odd, given_: list[Candidate]) -> None:
+    stage, engine = build(model), Engine(retries=0, cache=None)
+    ranking = engine.rerank(stage, QUERY, given_)
+    check_whole(ranking, given_)
+    assert same(ranking, engine.rerank(stage, QUERY, given_))
+
+
+@settings(max_examples=300)
+@given(build=stages, model=models, pools=st.lists(candidates, min_size=2, max_size=3))
+def test_sync_async_and_many_agree(loop: asyncio.Runner, build: Any, model: Odd, pools: list[list[Candidate]]) -> None:
+    stage, engine = build(model), Engine(retries=0, cache=None)
+    one_by_one = [engine.rerank(stage, QUERY, pool) for pool in pools]
+    rankings = [Ranking.of(QUERY, pool) for pool in pools]
+    many = engine.rerank_many(stage, rankings)
+    in_loop = loop.run(engine.arerank_many(stage, rankings))
+    alone = loop.run(engine.arerank(stage, QUERY, pools[0]))
+    assert all(map(same, one_by_one, many))
+    assert all(map(same, one_by_one, in_loop))
+    assert same(one_by_one[0], alone)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+@settings(max_examples=100)
+@given(data=st.data(), model=models, given_=candidates, n=st.integers(1, 5))
+def test_each_stage_alone_is_whole_sorted_and_respects_top_n(
+    name: str, data: st.DataObject, model: Odd, given_: list[Candidate], n: int
+) -> None:
+    stage = data.draw(BUILDERS[name])(model)
+    engine = Engine(retries=0, cache=None)
+    ranking = engine.rerank(stage, QUERY, given_)
+    check_whole(ranking, given_)
+    if name not in ("top n", "deduplicate"):
+        check_sorted(ranking)
+    cut = Reranker(stage, top_n=n, engine=engine).rerank(QUERY, given_)
+    assert cut.kept == ranking.kept[:n]
+    assert {dropped.why for dropped in cut.dropped[len(ranking.dropped) :]} <= {"top_n"}
+
+
+@pytest.mark.parametrize("make", [CrossEncoder, Pointwise, Embedding, Rebel])
+@settings(max_examples=150)
+@given(model=models, given_=candidates)
+def test_what_could_not_be_judged_is_named(make: Any, model: Odd, given_: list[Candidate]) -> None:
+    ranking = Engine(retries=0, cache=None).rerank(make(model), QUERY, given_)
+    check_unjudged_are_named(ranking)
+
+
+@settings(max_examples=150)
+@given(model=models, given_=candidates, weights=st.tuples(st.floats(0, 5), st.floats(0.1, 5)))
+def test_a_weighted_fusion_is_whole_and_within_the_unit(model: Odd, given_: list[Candidate], weights: Any) -> None:
+    fused = Fuse((CrossEncoder(model) | Threshold(0.3), FirstStage()), weights=weights, method="weighted")
+    ranking = Engine(retries=0, cache=None).rerank(fused, QUERY, given_)
+    check_whole(ranking, given_)
+    check_sorted(ranking)
+    assert all(r.score is None or 0 <= r.score <= 1 + 1e-9 for r in ranking.kept)
+
+
+@settings(max_examples=150)
+@given(
+    model=models,
+    given_=candidates,
+    budget=st.fixed_dictionaries({}, optional={"max_calls": st.integers(0, 6), "max_tokens": st.integers(0, 3_000)}),
+)
+def test_a_budget_is_kept_and_leaves_the_ranking_whole(
+    model: Odd, given_: list[Candidate], budget: dict[str, int]
+) -> None:
+    stage = CrossEncoder(model, depth=4) | Listwise(model, window=3, stride=2) | Rebel(model, batch_size=4)
+    ranking = Engine(retries=0, cache=None, **budget).rerank(stage, QUERY, given_)  # type: ignore[arg-type]
+    check_whole(ranking, given_)
+    assert ranking.usage.calls <= budget.get("max_calls", math.inf)
+
+
+@settings(max_examples=150)
+@given(st.lists(st.integers(0, 10), min_size=1, max_size=10))
+def test_a_perfect_judge_gives_the_exact_order(relevance: list[int]) -> None:
+    texts = [str(grade) for grade in relevance]
+    exact = tuple(sorted(range(len(relevance)), key=lambda index: -relevance[index]))
+    by_grade = Chat(lambda call: grades(call, lambda passage: {"relevance": int(passage)}))
+    assert Rebel(by_grade, criteria=(), gate=None).rerank("q", texts).positions == exact
+    by_number = Function(lambda call: float(call.text), "classify")
+    assert CrossEncoder(by_number).rerank("q", texts).positions == exact
+
+    def yes_or_no(call: Any) -> list[float]:
+        grade = float(call.messages[-1].content.partition('<passage number="1">\n')[2].partition("\n</passage>")[0])
+        return [math.log(grade + 1), math.log(12 - grade)]
+
+    assert Pointwise(Function(yes_or_no, "choice_logprobs")).rerank("q", texts).positions == exact
+    assert Listwise(Chat(lambda call: order(call, float))).rerank("q", texts).positions == exact
 
 
 @settings(max_examples=100)
-@given(st.lists(st.integers(0, 10), min_size=1, max_size=9))
-def test_a_perfect_judge_gives_the_exact_order(relevance: list[int]) -> None:
-    given_candidates = [Candidate(f"{grade}") for grade in relevance]
-    exact = sorted(range(len(relevance)), key=lambda index: -relevance[index])
-    by_number = Chat(lambda call: grades(call, lambda passage: {"relevance": int(passage)}))
-    stage = Rebel(by_number, criteria=(Criterion("depth", weight=0.0),), gate=None)
-    assert list(stage.rerank("q", given_candidates).positions) == exact
-    ordered = Listwise(Chat(lambda call: order(call, float))).rerank("q", given_candidates)
-    assert [relevance[p] for p in ordered.positions] == sorted(relevance, reverse=True)
+@given(
+    relevance=st.lists(st.integers(0, 1_000), min_size=1, max_size=60, unique=True),
+    window=st.integers(4, 20),
+    passes=st.integers(1, 2),
+)
+def test_a_perfect_listwise_judge_gives_the_exact_top(relevance: list[int], window: int, passes: int) -> None:
+    stride = window // 2
+    stage = Listwise(Chat(lambda call: order(call, float)), window=window, stride=stride, passes=passes)
+    found = [relevance[position] for position in stage.rerank("q", map(str, relevance)).positions]
+    top = len(relevance) if len(relevance) <= window else passes * (window - stride)
+    assert found[:top] == sorted(relevance, reverse=True)[:top]

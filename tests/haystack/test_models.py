@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 from haystack.dataclasses import ChatMessage
-
 from haystack_integrations.components.rankers.tamis import HaystackChat, HaystackTextEmbedder
+
 from tamis import Pointwise
 from tamis.calls import ChoiceLogprobs, Embed, Failure, Generate, Generated, Message, Vector
 from tamis.errors import CapabilityError, ConfigError

@@ -86,7 +86,7 @@ async def test_label_probabilities_order() -> None:
 
 
 async def test_no_model_is_needed() -> None:
-    kept = await both(TamisCompressor(top_n=2), [Document(d.page_content, id=d.id) for d in documents()])
+    kept = await both(TamisCompressor("texts", top_n=2), [Document(d.page_content, id=d.id) for d in documents()])
     assert ids(kept) == ["c", "a"]
 
 
@@ -271,7 +271,7 @@ def test_a_degraded_ranking_is_logged_without_texts(caplog: pytest.LogCaptureFix
     TamisCompressor("rebel", llm=SyncJudge()).compress_documents(documents(), QUERY)
     assert caplog.records == []
     TamisCompressor("rebel", llm=SyncJudge(answer=lambda p: "no")).compress_documents(documents(), QUERY)
-    assert [(r.levelname, r.name) for r in caplog.records] == [("WARNING", "langchain_tamis.compressor")]
+    assert [(r.levelname, r.name) for r in caplog.records] == [("WARNING", "tamis")]
     assert "ISO" not in caplog.text
 
 

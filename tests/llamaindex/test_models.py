@@ -9,9 +9,9 @@ import pytest
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, LLMMetadata, MessageRole
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.llms import MockLLM
-
 from llama_index.postprocessor.tamis import LlamaIndexEmbedding, LlamaIndexLLM
 from llama_index.postprocessor.tamis.models import to_model
+
 from llamaindex.doubles import BlockingLLM, HashedWords, LogprobLLM, NativeHashedWords, NativeLLM
 from tamis.calls import ChoiceLogprobs, Embed, Failure, Generate, Message
 from tamis.models.base import capabilities

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from llama_index.core.base.llms.types import LLMMetadata
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import Document, ImageNode, IndexNode, MetadataMode, NodeWithScore, QueryBundle, TextNode
-
 from llama_index.postprocessor.tamis import LlamaIndexLLM, TamisRerank
+
 from llamaindex.doubles import (
     BlockingLLM,
     HashedWords,
@@ -53,7 +53,8 @@ class TestContract:
 
     def test_without_any_option_it_needs_no_model(self):
         nodes = [NodeWithScore(node=node.node) for node in nodes_of("a recipe", "a tall mountain")]
-        assert ids(TamisRerank().postprocess_nodes(nodes, query_str="tall mountain")) == ["n1", "n0"]
+        assert ids(TamisRerank().postprocess_nodes(nodes, query_str="zebra")) == ["n0", "n1"]
+        assert ids(TamisRerank("texts").postprocess_nodes(nodes, query_str="tall mountain")) == ["n1", "n0"]
 
     def test_best_first_below_the_gate_dropped(self):
         result = rebel().postprocess_nodes(nodes_of(*TEXTS), query_str="mountains")

@@ -74,14 +74,24 @@ def test_the_order_is_that_of_a_literal_greedy_choice(
 
 
 def test_a_duplicate_is_pushed_below_something_new() -> None:
-    pool = [("a drum sieve of fine mesh", 1.0), ("a drum sieve of fine mesh", 0.99), ("an oven for bread", 0.8), ("", 0.0)]
+    pool = [
+        ("a drum sieve of fine mesh", 1.0),
+        ("a drum sieve of fine mesh", 0.99),
+        ("an oven for bread", 0.8),
+        ("", 0.0),
+    ]
     ranking = stage().rerank("q", candidates(pool))
     assert ranking.positions == (0, 2, 1, 3)
     assert [r.criteria["new"] for r in ranking.kept] == pytest.approx([5, 5, 0, 5])
 
 
 def test_without_diversity_it_would_not_be() -> None:
-    pool = [("a drum sieve of fine mesh", 1.0), ("a drum sieve of fine mesh", 0.99), ("an oven for bread", 0.8), ("", 0.0)]
+    pool = [
+        ("a drum sieve of fine mesh", 1.0),
+        ("a drum sieve of fine mesh", 0.99),
+        ("an oven for bread", 0.8),
+        ("", 0.0),
+    ]
     assert stage(weight=0).rerank("q", candidates(pool)).positions == (0, 1, 2, 3)
 
 

@@ -136,7 +136,9 @@ def test_a_failing_source_of_relevance_degrades_and_keeps_the_order() -> None:
     relevance = Criterion("relevance", max=10, source=Ranker(CrossEncoder(model)))
     ranking = MultiCriteria(relevance=relevance, gate=3).rerank("q", ["a", "b"])
     assert ranking.positions == (0, 1)
-    assert ranking.degraded
+    (notice,) = ranking.warnings
+    assert notice.positions == (0, 1)
+    assert "down" in str(notice)
 
 
 def test_a_failing_rubric_beside_known_relevance_says_so_and_ranks_by_the_rest() -> None:

@@ -369,6 +369,10 @@ def test_what_a_stage_drops_or_cannot_score_is_unknown_to_its_source() -> None:
     stage = MultiCriteria(criteria=[Criterion("model", source=Ranker(CrossEncoder(model)))])
     ranking = stage.rerank("q", ["bad", "good"])
     assert {r.text: r.criteria["model"] for r in ranking.kept} == {"bad": None, "good": 3.75}
+    (notice,) = ranking.warnings
+    assert (notice.degraded, notice.positions) == (True, (0,))
+    assert "criterion 'model' is unknown for 1 of 2 candidates" in str(notice)
+    assert "error: no" in str(notice)
 
 
 def test_a_stage_that_only_orders_is_no_source() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
@@ -19,7 +18,6 @@ from tamis import Candidate, Engine, Ranking, Reranker
 from tamis.errors import ConfigError
 from tamis.ranking import Ranked
 
-log = logging.getLogger(__name__)
 PARTS = ("pipeline", "llm", "embeddings", "cross_encoder", "models", "engine")
 Part = Annotated[Any, Field(default=None, exclude=True, repr=False)]
 
@@ -145,8 +143,6 @@ class TamisCompressor(BaseDocumentCompressor):
         return bound.reranker
 
     def _told(self, ranking: Ranking) -> Ranking:
-        if ranking.degraded:
-            log.warning("what could not be judged keeps its incoming order; `rank` and `on_ranking` tell why")
         if self.on_ranking is not None:
             self.on_ranking(ranking)
         return ranking

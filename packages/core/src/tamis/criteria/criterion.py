@@ -40,14 +40,10 @@ RELEVANCE = Criterion(
 STANDARD: Mapping[str, Criterion] = {
     criterion.name: criterion
     for criterion in (
-        Criterion(
-            "depth", "how thoroughly the passage treats its subject: detail, not a passing mention"
-        ),
+        Criterion("depth", "how thoroughly the passage treats its subject: detail, not a passing mention"),
         Criterion("diversity", "whether the passage shows more than one viewpoint, aspect or source of evidence"),
         Criterion("clarity", "whether the passage is specific, well organised and easy to understand"),
-        Criterion(
-            "authoritativeness", "whether the passage comes from, or rests on, a reliable source"
-        ),
+        Criterion("authoritativeness", "whether the passage comes from, or rests on, a reliable source"),
         Criterion("recency", "how up to date the passage is, as far as the query cares about time"),
     )
 }

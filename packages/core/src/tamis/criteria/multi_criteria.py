@@ -93,7 +93,7 @@ class MultiCriteria(Stage):
             return ranking
         others, notices = yield from self._criteria(ranking.query)
         criteria = (self.relevance, *others)
-        rows, sheet = yield from self._rows(ranking, head, criteria)
+        rows, sheet, unknown = yield from self._rows(ranking, head, criteria)
         judged = [
             replace(ranked, criteria=row, reason=reason or ranked.reason, score=None)
             for ranked, row, reason in zip(head, rows, sheet.reasons, strict=True)
@@ -109,7 +109,7 @@ class MultiCriteria(Stage):
         result = ranking.scored([*judged, *tail], scale, lambda ranked: places[ranked.position])
         if self.gate is not None:
             result = result.drop("below_relevance_gate", self._below_gate)
-        return result.warn(*notices, *failure_notices(type(self).__name__, head, sheet.failures))
+        return result.warn(*notices, *unknown, *failure_notices(type(self).__name__, head, sheet.failures))
 
     def _criteria(self, query: Query) -> Asking[tuple[tuple[Criterion, ...], list[Notice]]]:
         if self.criteria != "infer":
@@ -118,8 +118,8 @@ class MultiCriteria(Stage):
 
     def _rows(
         self, ranking: Ranking, head: Sequence[Ranked], criteria: Sequence[Criterion]
-    ) -> Asking[tuple[list[dict[str, float | None]], Sheet]]:
-        """Each candidate's score on each criterion, all sources asked in the same round."""
+    ) -> Asking[tuple[list[dict[str, float | None]], Sheet, list[Notice]]]:
+        """Each candidate's score on each criterion, all sources asked in the same round; what no source could tell."""
         by_rubric = [c for c in criteria if isinstance(c.source, Rubric)]
         by_source = [c for c in criteria if not isinstance(c.source, Rubric)]
         judge = RubricJudge(self.model, by_rubric, self.batch_size, self.anchors, self.passage_tokens, self.reasons)
@@ -127,13 +127,19 @@ class MultiCriteria(Stage):
         plans.append(judge.sheet(ranking.query, head) if by_rubric else _nothing(len(head)))
         *columns, sheet = yield from together(plans)
         table = dict(sheet.grades)
+        notices = []
         for criterion, column in zip(by_source, columns, strict=True):
-            table[criterion.name] = [None if unit is None else unit * criterion.max for unit in column]
+            table[criterion.name] = [unit * criterion.max if isinstance(unit, float) else None for unit in column]
+            failures = [unit if isinstance(unit, Failure) else None for unit in column]
+            if criterion == self.relevance:
+                sheet = replace(sheet, failures=[a or b for a, b in zip(failures, sheet.failures, strict=True)])
+            else:
+                notices += _unknown(criterion, head, failures)
         rows = [{c.name: table[c.name][index] for c in criteria} for index in range(len(head))]
         for index, row in enumerate(rows):
             if row[self.relevance.name] is None and sheet.failures[index] is None:
                 sheet.failures[index] = Failure("malformed", "its relevance is unknown")
-        return rows, sheet
+        return rows, sheet, notices
 
     def _combined(
         self, known: Sequence[int], rows: Sequence[Row], head: Sequence[Ranked], criteria: Sequence[Criterion]
@@ -161,6 +167,19 @@ class MultiCriteria(Stage):
 
 def _diverse(criteria: Sequence[Criterion]) -> list[Criterion]:
     return [criterion for criterion in criteria if isinstance(criterion.source, Diversity)]
+
+
+def _unknown(criterion: Criterion, head: Sequence[Ranked], failures: Sequence[Failure | None]) -> list[Notice]:
+    """A notice when calls for the scores of a criterion failed."""
+    lost = [(ranked.position, failure) for ranked, failure in zip(head, failures, strict=True) if failure]
+    return [
+        Notice(
+            f"criterion {criterion.name!r} is unknown for {len(lost)} of {len(head)} candidates and counts as the middle "
+            f"of its range ({failure.message})",
+            tuple(position for position, _ in lost),
+        )
+        for _, failure in lost[:1]
+    ]
 
 
 def _nothing(count: int) -> Asking[Sheet]:

@@ -1,4 +1,4 @@
-"""Who scores a criterion. A source maps candidates to 0..1, or `None` where it cannot say."""
+"""Who scores a criterion. A source maps candidates to 0..1, or says that it cannot."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tamis.calls import Failure
 from tamis.errors import ScaleError
 from tamis.part import part
 from tamis.ranking import Ranked, Ranking
@@ -13,7 +14,7 @@ from tamis.references import StageRef
 from tamis.scale import ORDINAL
 from tamis.stage import Asking, Stage
 
-Unit = float | None
+Unit = float | Failure | None
 
 
 class Source(ABC):
@@ -21,7 +22,8 @@ class Source(ABC):
 
     @abstractmethod
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
-        """A score in 0..1 for each of `head`, `None` for unknown. May yield calls."""
+        """A score in 0..1 for each of `head`, `None` for unknown, a `Failure` where a call for it failed. May yield
+        calls."""
 
 
 @part
@@ -67,4 +69,5 @@ class Ranker(Source):
             )
         kept = sorted(ranked.kept, key=lambda r: r.position)
         unit = dict(zip((r.position for r in kept), ranked.scale.unit([r.score for r in kept]), strict=True))
-        return [unit.get(index) for index in range(len(head))]
+        lost = {at: Failure("error", str(notice)) for notice in ranked.warnings for at in notice.positions}
+        return [lost.get(index) if (score := unit.get(index)) is None else score for index in range(len(head))]

@@ -6,7 +6,7 @@ Both drivers (threads, asyncio) turn the same `Dispatcher`, so that sync, async 
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -34,7 +34,7 @@ class Job:
     stopped: Failure | None = None
     reserved_calls: int = 0
     reserved_tokens: int = 0
-    spent: Usage = field(default_factory=Usage)
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     ranking: Ranking | None = None
     error: BaseException | None = None
 
@@ -43,7 +43,9 @@ class Job:
         return self.ranking is not None or self.error is not None
 
     def spend(self, **more: int) -> None:
-        self.spent = replace(self.spent, **{name: getattr(self.spent, name) + value for name, value in more.items()})
+        """Add to the counts of `Usage` of these names."""
+        for name, value in more.items():
+            self.counts[name] += value
 
 
 @dataclass(eq=False, slots=True)
@@ -238,8 +240,7 @@ class Dispatcher:
             job.spend(calls=1, tokens_in=tokens_in, tokens_out=tokens_out)
 
     def _finish(self, job: Job, ranking: Ranking) -> None:
-        seconds = time.monotonic() - job.started
-        usage = ranking.usage + job.spent + Usage(seconds=seconds)
+        usage = ranking.usage + Usage(**job.counts, seconds=time.monotonic() - job.started)
         ranking = replace(ranking, usage=usage)
         if self._on_failure == "raise" and ranking.degraded:
             messages = "; ".join(str(notice) for notice in ranking.warnings if notice.degraded)

@@ -67,9 +67,10 @@ def _compare(query: Sequence[float] | Failure, passage: Sequence[float] | Failur
 
 
 def cosine(a: Sequence[float], b: Sequence[float]) -> float:
-    """Cosine of two vectors of the same length; 0 when one is all zeros."""
+    """Cosine of two vectors of the same length; 0 when one is all zeros, NaN where their numbers overflow."""
     import numpy as np
 
     left, right = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    norm = math.sqrt(float(left @ left) * float(right @ right))
-    return float(left @ right) / norm if norm else 0.0
+    with np.errstate(all="ignore"):
+        norm = math.sqrt(float(left @ left) * float(right @ right))
+        return float(left @ right) / norm if norm else 0.0

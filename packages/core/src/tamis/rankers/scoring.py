@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from itertools import zip_longest
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -19,8 +19,8 @@ Depth = Annotated[int, Field(ge=1)] | None
 def rescored(ranking: Ranking, scores: Sequence[float | None], scale: Scale) -> Ranking:
     """Sort by `scores` of the first `len(scores)` kept candidates; the others follow, without a score."""
     judged = [
-        replace(ranked, score=finite(scores[index]) if index < len(scores) else None)
-        for index, ranked in enumerate(ranking.kept)
+        Ranked(ranked.candidate, ranked.position, finite(score), ranked.criteria, ranked.reason)
+        for ranked, score in zip_longest(ranking.kept, scores)
     ]
     return ranking.scored(judged, scale)
 

@@ -13,8 +13,8 @@ from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayloa
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
-
 from llama_index.postprocessor.tamis.models import to_model
+
 from tamis import Candidate, Engine, Query, Ranking, Reranker
 from tamis.ranking import Ranked
 

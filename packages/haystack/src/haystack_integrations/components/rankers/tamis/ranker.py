@@ -14,8 +14,8 @@ from haystack.components.generators.chat.types import ChatGenerator
 from haystack.core.errors import SerializationError
 from haystack.core.serialization import component_to_dict
 from haystack.utils.deserialization import deserialize_component_inplace
-
 from haystack_integrations.components.rankers.tamis.models import HaystackChat, HaystackTextEmbedder
+
 from tamis import Candidate, Ranking, Reranker, presets
 
 
