@@ -17,7 +17,9 @@ from tamis.criteria import Authority, Clarity, Coverage, Criterion, Depth, Field
 from tamis.criteria.metadata import lookup, moment
 from tamis.errors import ConfigError
 from tamis.models import CostOnly, Function
+from tamis.part import part
 from tamis.scale import COSINE, FUSION, LEXICAL, LOG_LIKELIHOOD, LOGIT, ORDINAL, PROBABILITY, UNKNOWN, Scale, graded
+from tamis.stage import Asking
 
 
 def units(source: Source, *candidates: Any, query: str = "q", scale: Scale = UNKNOWN) -> list[float | None]:
@@ -171,6 +173,8 @@ TRUST = {"python.org": 0.9, "Reuters": 0.8, "internal/wiki": 0.7, "com": 0.2}
         ("python.org.evil.net", 0.5),
         ("https://evil.net/python.org", 0.5),
         ("https://evil.net?x=.python.org", 0.5),
+        ("https://docs.python.org:x@evil.net/", 0.5),
+        ("https://[python.org", 0.5),
         ("example.com", 0.2),
         ("", 0.5),
         (None, 0.5),
@@ -389,6 +393,21 @@ def test_a_ranker_source_gives_units_in_input_order(stage: Any) -> None:
     ranking = MultiCriteria(criteria=criteria).rerank("tall", ["x", "tall", "tall tree"])
     assert all(0 <= (r.criteria["by"] or 0) <= 1 for r in ranking.kept)
     assert len(ranking.kept) == 3
+
+
+@part
+class Shouting(Source):
+    """A source of one's own: capitals are good; it cannot say of texts without letters."""
+
+    def scores(self, ranking: Ranking, head: Sequence[Any]) -> Asking[Sequence[int | None]]:
+        yield from ()
+        return [int(r.text.isupper()) if r.text.isalpha() else None for r in head]
+
+
+def test_a_source_of_ones_own_may_give_whole_numbers() -> None:
+    ranking = MultiCriteria(criteria=[Shouting()]).rerank("q", ["a", "B", "3"])
+    assert {r.text: r.criteria["shouting"] for r in ranking.kept} == {"a": 0, "B": 5, "3": None}
+    assert not ranking.degraded
 
 
 @pytest.mark.parametrize("source", [5, Recency, None, object()])

@@ -129,8 +129,9 @@ class MultiCriteria(Stage):
         table = dict(sheet.grades)
         notices = []
         for criterion, column in zip(by_source, columns, strict=True):
-            table[criterion.name] = [unit * criterion.max if isinstance(unit, float) else None for unit in column]
             failures = [unit if isinstance(unit, Failure) else None for unit in column]
+            units = [None if isinstance(unit, Failure) else unit for unit in column]
+            table[criterion.name] = [None if unit is None else unit * criterion.max for unit in units]
             if criterion == self.relevance:
                 sheet = replace(sheet, failures=[a or b for a, b in zip(failures, sheet.failures, strict=True)])
             else:
@@ -174,8 +175,8 @@ def _unknown(criterion: Criterion, head: Sequence[Ranked], failures: Sequence[Fa
     lost = [(ranked.position, failure) for ranked, failure in zip(head, failures, strict=True) if failure]
     return [
         Notice(
-            f"criterion {criterion.name!r} is unknown for {len(lost)} of {len(head)} candidates and counts as the middle "
-            f"of its range ({failure.message})",
+            f"criterion {criterion.name!r} is unknown for {len(lost)} of {len(head)} candidates and counts as the "
+            f"middle of its range ({failure.message})",
             tuple(position for position, _ in lost),
         )
         for _, failure in lost[:1]

@@ -73,8 +73,8 @@ def rubric_call(
             passage_blocks(texts, model, fitting(model, count, max_tokens, reserved)),
             f"Grade each of the {count} passages above for the query on each criterion, "
             f"independently of the others:\n{rubric}",
-            f'Answer with JSON only, in the form {{"passages": [{json.dumps(entry, ensure_ascii=False)}]}}, one entry for each passage '
-            f"from 1 to {count}.",
+            f'Answer with JSON only, in the form {{"passages": [{json.dumps(entry, ensure_ascii=False)}]}}, '
+            f"one entry for each passage from 1 to {count}.",
         ]
     )
     expect = json.dumps({"passages": [{**entry, "passage": n} for n in range(1, count + 1)]})

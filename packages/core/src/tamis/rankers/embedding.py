@@ -58,8 +58,10 @@ class Embedding(Stage):
 
 
 def _compare(query: Sequence[float] | Failure, passage: Sequence[float] | Failure) -> float | Failure:
-    if isinstance(query, Failure) or isinstance(passage, Failure):
-        return query if isinstance(query, Failure) else passage
+    if isinstance(query, Failure):
+        return query
+    if isinstance(passage, Failure):
+        return passage
     if len(query) != len(passage):
         return Failure("malformed", f"a vector of {len(passage)} numbers for a query of {len(query)}")
     score = cosine(query, passage)
