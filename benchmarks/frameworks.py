@@ -45,7 +45,7 @@ from providers import (
 from report import interleaved, ms, save, table
 from tamis import Ranking
 
-COUNT, DELAY, REPEATS = 100, 0.05, 7
+COUNT, DELAY, REPEATS = 100, 0.05, 15
 ALL = 10 * COUNT
 """The `top_n` that asks for all documents; at `COUNT` it would cut off what a reranker returned twice."""
 PACKAGES = ("tamis", "llama-index-core", "langchain-core", "langchain-classic", "haystack-ai")

@@ -14,14 +14,20 @@ OPTIONAL = (
 BLOCKED = f"""
 import json, sys
 
-class Blocked:
+class WithoutOptional:
+    '''A finder that does not see the optional packages, as where they are not installed.'''
     asked = []
+    def __init__(self, finder):
+        self.finder = finder
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {OPTIONAL!r}:
             self.asked.append(name)
-            raise ModuleNotFoundError(name)
+            return None
+        return self.finder.find_spec(name, path, target)
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
 
-sys.meta_path.insert(0, Blocked())
+sys.meta_path[:] = map(WithoutOptional, sys.meta_path)
 """
 
 
@@ -52,7 +58,7 @@ def test_nothing_optional_is_even_looked_for_but_the_tracing_api() -> None:
 import tamis
 tamis.rerank("tall mountain", ["a recipe", "a tall mountain"])
 tamis.rerank("tall mountain", ["a recipe", "a tall mountain"], "default")
-print(json.dumps(sorted({name.partition(".")[0] for name in Blocked.asked})))
+print(json.dumps(sorted({name.partition(".")[0] for name in WithoutOptional.asked})))
 """
     assert set(told_by(code)) <= {"opentelemetry"}
 

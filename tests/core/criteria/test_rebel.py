@@ -19,7 +19,7 @@ PERFECT = dict.fromkeys(STANDARD, 5)
 NOTHING = dict.fromkeys(STANDARD, 0)
 
 
-def judged_by(grade: Callable[[str], dict[str, Any]], **options: Any) -> tuple[Rebel, Chat]:
+def judged_by(grade: Callable[[str], Any], **options: Any) -> tuple[Rebel, Chat]:
     """REBEL with a model that grades each passage by `grade(text)`."""
     model = Chat(lambda call: grades(call, grade))
     return Rebel(model, **options), model

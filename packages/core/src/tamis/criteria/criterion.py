@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, WithJsonSchema
@@ -68,7 +68,7 @@ def criterion(value: Any, info: ValidationInfo) -> Any:
 
 if TYPE_CHECKING:
     CriterionRef = Criterion
-    Criteria = tuple[CriterionRef, ...] | Literal["infer"]
+    Criteria = Sequence[Criterion | Source | str | Mapping[str, Any]] | Literal["infer"]
 else:
     CriterionRef = Annotated[Criterion, BeforeValidator(criterion), WithJsonSchema({PART: "criterion"})]
     Criteria = Annotated[

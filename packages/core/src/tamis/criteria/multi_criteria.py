@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
@@ -67,7 +67,7 @@ class MultiCriteria(Stage):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        given = () if self.criteria == "infer" else self.criteria
+        given = self.given
         by_rubric = [c.name for c in (self.relevance, *given) if isinstance(c.source, Rubric)]
         if by_rubric or self.criteria == "infer":
             if self.model is None:
@@ -86,6 +86,11 @@ class MultiCriteria(Stage):
             raise ConfigError(f"{name}: at least one of the criteria {names} must weigh more than 0")
         if _diverse(given) and self.combine in ("lexicographic", "pareto"):
             raise ConfigError(f"{name}: a diversity criterion cannot be combined by {self.combine!r}; use 'composite'")
+
+    @property
+    def given(self) -> tuple[Criterion, ...]:
+        """The criteria besides relevance; none when they are inferred."""
+        return () if self.criteria == "infer" else cast(tuple[Criterion, ...], self.criteria)
 
     def plan(self, ranking: Ranking) -> Plan:
         head = ranking.kept[: self.depth]
@@ -113,7 +118,7 @@ class MultiCriteria(Stage):
 
     def _criteria(self, query: Query) -> Asking[tuple[tuple[Criterion, ...], list[Notice]]]:
         if self.criteria != "infer":
-            return self.criteria, []
+            return self.given, []
         return (yield from infer_criteria(self.model, query))
 
     def _rows(

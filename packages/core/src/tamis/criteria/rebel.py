@@ -28,8 +28,7 @@ class Rebel(MultiCriteria):
     tie_break: str | None = None
 
     def __post_init__(self) -> None:
-        if self.tie_break is None and self.criteria != "infer":
-            standard = "authoritativeness"
-            if standard in (criterion.name for criterion in self.criteria):
-                object.__setattr__(self, "tie_break", standard)
+        standard = "authoritativeness"
+        if self.tie_break is None and standard in (criterion.name for criterion in self.given):
+            object.__setattr__(self, "tie_break", standard)
         super().__post_init__()
