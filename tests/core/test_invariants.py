@@ -96,7 +96,10 @@ written = st.one_of(
 faults = st.sampled_from([Failure("error", "scripted"), RuntimeError("scripted"), ModelError("scripted"), "no answer", "two answers", "no answer's type"])  # fmt: skip
 scores = st.floats().map(Score)
 logprobs = st.lists(st.floats(), max_size=3).map(lambda values: Logprobs(tuple(values)))
-vectors = st.lists(st.one_of(st.floats(), st.floats(-1, 1)), max_size=3).map(lambda values: Vector(tuple(values)))
+number = st.one_of(st.floats(-1, 1), st.floats(-1, 1), st.sampled_from([math.nan, math.inf, 1e300, 0.0]))
+vectors = st.one_of(st.lists(number, min_size=2, max_size=2), st.lists(number, max_size=3)).map(
+    lambda values: Vector(tuple(values))
+)
 
 
 class Odd:
@@ -278,6 +281,14 @@ def test_each_stage_alone_is_whole_sorted_and_respects_top_n(
 def test_what_could_not_be_judged_is_named(make: Any, model: Odd, given_: list[Candidate]) -> None:
     ranking = Engine(retries=0, cache=None).rerank(make(model), QUERY, given_)
     check_unjudged_are_named(ranking)
+
+
+@pytest.mark.parametrize("vector", [(), (1.0,), (1.0, 2.0, 3.0), (math.nan, 1.0), (math.inf, 1.0)])
+def test_a_vector_that_cannot_be_compared_is_no_score_and_no_error(vector: tuple[float, ...]) -> None:
+    stage = Embedding(Function(lambda call: vector if call.text == "odd" else (1.0, 2.0), "embed"))
+    ranking = stage.rerank("q", ["odd", "fine"])
+    assert [(r.text, r.score) for r in ranking.kept] == [("odd", None), ("fine", pytest.approx(1.0))]
+    assert ranking.warnings[0].positions == (0,)
 
 
 @settings(max_examples=150)

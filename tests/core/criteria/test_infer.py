@@ -104,6 +104,11 @@ def test_two_to_five_distinct_names_besides_relevance(entries: list[Any], names:
     assert [c.name for c in parse_criteria(json.dumps({"criteria": entries}))] == names
 
 
+def test_of_a_name_given_twice_the_first_counts() -> None:
+    first, *_ = parse_criteria(json.dumps([entry("a", weight=0.9), entry("A", weight=0.1), entry("b")]))
+    assert (first.name, first.weight) == ("a", 0.9)
+
+
 @pytest.mark.parametrize(
     ("weight", "taken"),
     [
@@ -220,7 +225,7 @@ def test_inference_needs_a_model() -> None:
 
 def test_a_word_other_than_infer_is_refused_with_the_remedy() -> None:
     with pytest.raises(ConfigError, match="criteria.*'infer'.*'guess'"):
-        Rebel(CostOnly(), criteria="guess")  # type: ignore[arg-type]
+        Rebel(CostOnly(), criteria="guess")
 
 
 def test_the_standard_five_are_values() -> None:

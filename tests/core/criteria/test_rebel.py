@@ -68,7 +68,8 @@ def test_the_gate_is_on_relevance_not_on_the_composite() -> None:
     ranking = stage.rerank("q", list("abc"))
     assert [(r.text, r.score) for r in ranking.kept] == [("c", 15.5), ("b", 10.0)]
     (out,) = ranking.dropped
-    assert (out.position, out.why, out.ranked.score) == (0, "below_relevance_gate", pytest.approx(15.4))
+    assert (out.position, out.why) == (0, "below_relevance_gate")
+    assert out.ranked.score == pytest.approx(15.4)
     assert out.ranked.criteria["relevance"] == 2.9
 
 
@@ -302,9 +303,15 @@ def test_without_anchors_batches_are_not_shifted() -> None:
 
 
 def test_a_shift_stays_within_the_criterions_range() -> None:
-    ranking = Rebel(Chat(graded_lower_later(-4.0)), criteria=(), gate=None).rerank("q", ["9", "5.5", *["9"] * 9])
-    scores = {r.position: r.score for r in ranking.kept}
-    assert scores[10] == 9.0, "graded 13, clipped to 10, as the anchor was: no difference but the clipping's"
+    """The anchor got 10, then 6; a passage beside it got 8, and can have no more than 10."""
+
+    def answer(call: Any) -> str:
+        first = len(passages(call)) == 10
+        return grades(call, lambda text: {"relevance": 8 if text == "last" else 10 if first else 6})
+
+    ranking = Rebel(Chat(answer), criteria=()).rerank("q", [*["x"] * 10, "last"])
+    last = next(r for r in ranking.kept if r.text == "last")
+    assert (last.score, last.criteria["relevance"]) == (10, 10)
 
 
 def test_each_criterion_is_shifted_by_its_own_difference() -> None:
