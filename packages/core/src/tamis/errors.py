@@ -49,3 +49,7 @@ class DegradedError(TamisError):
     def __init__(self, message: str, ranking: object = None) -> None:
         super().__init__(message)
         self.ranking = ranking
+
+
+class DataError(TamisError, ValueError):
+    """A file of a test set is missing or malformed; the message names the file and the line."""

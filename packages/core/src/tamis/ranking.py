@@ -143,7 +143,8 @@ class Notice:
 class Ranking:
     """An ordering of candidates, best first, with everything that was taken out.
 
-    Invariant, checked here: `kept` and `dropped` together hold every input candidate exactly once.
+    Invariant, checked here: `kept` and `dropped` together hold every input candidate exactly once. `confidence` is how
+    sure a stage was that something good is among the candidates (higher is surer; only comparable for one pipeline).
 
     >>> Ranking.of("tall mountains", ["Everest", "a recipe"]).kept[0].text
     'Everest'
@@ -156,6 +157,7 @@ class Ranking:
     usage: Usage = field(default_factory=Usage)
     warnings: tuple[Notice, ...] = ()
     abstained: bool = False
+    confidence: float | None = None
 
     def __post_init__(self) -> None:
         positions = [ranked.position for ranked in self.kept]
@@ -195,6 +197,12 @@ class Ranking:
 
     def __len__(self) -> int:
         return len(self.kept)
+
+    def _repr_html_(self) -> str:
+        """The picture of this ranking that a notebook shows."""
+        from tamis.show import fragment
+
+        return fragment(self)
 
     def warn(self, *notices: Notice) -> Ranking:
         return replace(self, warnings=self.warnings + notices) if notices else self

@@ -1,0 +1,28 @@
+"""A first stage for sets that bring none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tamis.evaluate.dataset import Run
+from tamis.evaluate.extra import needed
+from tamis.ranking import Candidate
+
+
+def bm25_run(queries: Mapping[str, str], corpus: Mapping[str, Candidate], depth: int = 100) -> Run:
+    """The best `depth` passages of the corpus for each query by BM25 (Lucene's form, k1 0.9, b 0.4, English stems)."""
+    with needed():
+        import bm25s
+        import Stemmer
+
+    def tokens(texts: list[str]) -> bm25s.tokenization.Tokenized:
+        return bm25s.tokenize(texts, stopwords="en", stemmer=Stemmer.Stemmer("english"), show_progress=False)
+
+    ids = list(corpus)
+    index = bm25s.BM25(method="lucene", k1=0.9, b=0.4)
+    index.index(tokens([passage.full_text for passage in corpus.values()]), show_progress=False)
+    found, scores = index.retrieve(tokens(list(queries.values())), k=min(depth, len(ids)), show_progress=False)
+    return {
+        query: tuple((ids[place], float(score)) for place, score in zip(*row, strict=True) if score > 0)
+        for query, *row in zip(queries, found.tolist(), scores.tolist(), strict=True)
+    }

@@ -1,0 +1,85 @@
+"""The report: one self-contained HTML page of an evaluation, with charts, that needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+from tamis.evaluate.extra import needed
+from tamis.evaluate.page.figures import gains, movement
+from tamis.evaluate.page.sections import Section, section
+from tamis.evaluate.page.tables import overview
+from tamis.show import safe, stylesheet
+
+__all__ = ["Section", "render", "section"]
+
+
+def render(sections: Sequence[Section], *, title: str = "Reranking, measured") -> str:
+    """The page as one string to write as UTF-8; `sections` come from `section`, one a data set.
+
+    It loads nothing: style, data, the script and plotly (about 5 MB) are inside, and its content security policy
+    forbids all else. Raises `MissingExtra` when plotly is not installed.
+
+    >>> page = render([section(evaluation)], title="Our help pages")          # doctest: +SKIP
+    >>> Path("report.html").write_text(page, encoding="utf-8")                # doctest: +SKIP
+    """
+    with needed("The report page"):
+        from plotly.offline import get_plotlyjs  # type: ignore[import-untyped, unused-ignore]
+
+    here = files("tamis.evaluate.page")
+    names = _distinct([item.name for item in sections])
+    plotly = get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n")
+    script = here.joinpath("page.js").read_text(encoding="utf-8")
+    data = {
+        "sections": [{**item.data, "name": name} for item, name in zip(sections, names, strict=True)],
+        "figures": {"gains": gains(), "movement": movement()},
+    }
+    return Template(here.joinpath("page.html").read_text(encoding="utf-8")).substitute(
+        title=safe(title),
+        policy=f"default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
+        f"form-action 'none'; script-src {_fingerprint(plotly)} {_fingerprint(script)}",
+        style=here.joinpath("page.css").read_text(encoding="utf-8") + stylesheet(),
+        overview=overview(names, sections) if len(sections) > 1 else "",
+        sections="".join(
+            f'<section class="dataset" data-index="{index}" aria-label="{safe(name)}">{item.head}</section>'
+            for index, (name, item) in enumerate(zip(names, sections, strict=True))
+        ),
+        data=embedded(data),
+        pictures="".join(
+            f'<script type="application/json" id="pictures-{index}">{embedded(item.pictures)}</script>'
+            for index, item in enumerate(sections)
+        ),
+        plotly=plotly,
+        script=script,
+    )
+
+
+def embedded(value: Any) -> str:
+    """JSON that is safe inside a script element, whatever text it holds.
+
+    >>> embedded("</script>")
+    '"\\\\u003c/script>"'
+    """
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _fingerprint(script: str) -> str:
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names in which repeated ones carry a number, so that each can be linked to."""
+    made: list[str] = []
+    for name in names:
+        unique, count = name, 1
+        while unique in made:
+            count += 1
+            unique = f"{name} ({count})"
+        made.append(unique)
+    return made

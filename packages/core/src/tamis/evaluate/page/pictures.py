@@ -1,0 +1,115 @@
+"""What the page shows of one query: how passages moved and the picture of each ranking, packed until asked for."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from tamis.evaluate.result import Evaluation, System
+from tamis.ranking import Ranked
+from tamis.show import fragment
+
+KEPT = 20
+"""How many kept passages of a ranking the page holds, besides the relevant ones."""
+
+
+def chosen(evaluation: Evaluation, most: int) -> set[str]:
+    """At most `most` queries, those on which the systems differ most."""
+    if len(evaluation.query_ids) <= most:
+        return set(evaluation.query_ids)
+
+    def spread(query: str) -> float:
+        values = [
+            system.rows[query].values.get(evaluation.main, 0.0)
+            for system in evaluation.systems
+            if system.kind != "bound" and query in system.rows
+        ]
+        return max(values) - min(values) if values else 0.0
+
+    return set(sorted(evaluation.query_ids, key=lambda query: -spread(query))[:most])
+
+
+def picture(evaluation: Evaluation, query: str) -> str:
+    """One query through all systems: gzipped JSON, in base64.
+
+    `pool`: [id, label, grade] by place in the first stage, then what only other runs found; `first`: how many the first
+    stage found; `relevant`: which are relevant. `systems`: one a system, with `values`, `error`, `html`, `kept` and
+    `dropped`. All three lists of passages are indices into the pool.
+    """
+    grades = evaluation.dataset.qrels.get(query, {})
+    pool = _Pool(_first_stage(evaluation, query))
+    count = len(pool.rows)
+    systems = [_seen(evaluation, system, query, pool, count) for system in evaluation.systems]
+    rows = [[str(r.candidate.id), _label(r), grades.get(str(r.candidate.id))] for r in pool.rows]
+    relevant = evaluation.dataset.relevant(query)
+    shown = {
+        "pool": rows,
+        "first": count,
+        "relevant": [index for index, row in enumerate(rows) if row[0] in relevant],
+        "systems": systems,
+    }
+    text = json.dumps(shown, separators=(",", ":"))
+    packed = gzip.compress(text.encode("ascii"), compresslevel=6, mtime=0)
+    return base64.b64encode(packed).decode("ascii")
+
+
+def _first_stage(evaluation: Evaluation, query: str) -> list[Ranked]:
+    """What the first stage found, in its order, read off any ranking of it: a position is the place in the pool."""
+    for system in evaluation.systems:
+        row = system.rows.get(query)
+        if row is not None and row.ranking is not None and system.kind != "run":
+            found = [*row.ranking.kept, *(dropped.ranked for dropped in row.ranking.dropped)]
+            return sorted(found, key=lambda ranked: ranked.position)
+    return []
+
+
+class _Pool:
+    """The passages any system ranked for a query, those of the first stage first."""
+
+    def __init__(self, rows: Sequence[Ranked]) -> None:
+        self.rows = list(rows)
+        self.index = {ranked.candidate.id: index for index, ranked in enumerate(self.rows)}
+
+    def place(self, ranked: Ranked) -> int:
+        if ranked.candidate.id not in self.index:
+            self.index[ranked.candidate.id] = len(self.rows)
+            self.rows.append(ranked)
+        return self.index[ranked.candidate.id]
+
+
+def _seen(evaluation: Evaluation, system: System, query: str, pool: _Pool, first: int) -> dict[str, Any] | None:
+    row = system.rows.get(query)
+    if row is None:
+        return None
+    shown: dict[str, Any] = {
+        "values": {name: round(value, 5) for name, value in row.values.items() if math.isfinite(value)}
+    }
+    if row.error is not None:
+        shown["error"] = row.error[:2000]
+    ranking = row.ranking
+    if ranking is not None:
+        dropped = [item.ranked for item in ranking.dropped]
+        came_in = None
+        if system.kind == "run":
+            places = {ranked.position: pool.place(ranked) + 1 for ranked in (*ranking.kept, *dropped)}
+            came_in = {position: place if place <= first else None for position, place in places.items()}
+        shown["html"] = fragment(
+            ranking,
+            grades=evaluation.dataset.qrels.get(query, {}),
+            relevant_from=evaluation.dataset.relevant_from,
+            came_in=came_in,
+            limit=KEPT,
+            style=False,
+        )
+        shown["kept"] = [pool.place(ranked) for ranked in ranking.kept]
+        shown["dropped"] = [pool.place(ranked) for ranked in dropped]
+    return shown
+
+
+def _label(ranked: Ranked) -> str:
+    text = " ".join((ranked.candidate.title or ranked.candidate.text).split())
+    return text if len(text) <= 60 else text[:59] + "…"

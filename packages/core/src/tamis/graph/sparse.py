@@ -1,0 +1,174 @@
+"""A sparse square matrix in plain numpy, and the products that build one without ever holding n x n numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+CELLS = 4_000_000
+"""How many numbers a block of a product may hold at once."""
+TIE = 1e-9
+"""Weights that differ by less than this share of the larger one are equal."""
+
+
+@dataclass(frozen=True, eq=False)
+class Adjacency:
+    """Weights of directed edges between `size` nodes: `weights[e]` from `rows[e]` to `cols[e]`, by row, then column.
+
+    Build it with `Adjacency.of`, which sorts, adds up repeated edges and leaves out self-edges and zeros.
+
+    >>> pair = Adjacency.of(3, [0, 1], [1, 0], [2.0, 2.0])
+    >>> (pair @ np.array([1.0, 10.0, 5.0])).tolist()
+    [20.0, 2.0, 0.0]
+    """
+
+    size: int
+    rows: Ints
+    cols: Ints
+    weights: Floats
+
+    @classmethod
+    def of(cls, size: int, rows: Any, cols: Any, weights: Any, *, loops: bool = False) -> Adjacency:
+        """From edges in any order; weights must be finite. `loops`: keep edges from a node to itself."""
+        row, col = np.asarray(rows, dtype=np.int64), np.asarray(cols, dtype=np.int64)
+        weight = np.asarray(weights, dtype=np.float64)
+        used = (weight != 0) if loops else (weight != 0) & (row != col)
+        keys, place = np.unique(row[used] * max(size, 1) + col[used], return_inverse=True)
+        summed = np.bincount(place, weight[used], minlength=len(keys))
+        return cls(size, keys // max(size, 1), keys % max(size, 1), summed)
+
+    @classmethod
+    def empty(cls, size: int) -> Adjacency:
+        none = np.zeros(0, dtype=np.int64)
+        return cls(size, none, none, np.zeros(0))
+
+    def __len__(self) -> int:
+        """How many directed edges."""
+        return len(self.weights)
+
+    @cached_property
+    def starts(self) -> Ints:
+        """Where each row begins in the edge arrays; `size + 1` numbers."""
+        return np.searchsorted(self.rows, np.arange(self.size + 1))
+
+    @cached_property
+    def strengths(self) -> Floats:
+        """Sum of the weights of each row."""
+        return np.bincount(self.rows, self.weights, minlength=self.size)
+
+    @property
+    def transposed(self) -> Adjacency:
+        return Adjacency.of(self.size, self.cols, self.rows, self.weights, loops=True)
+
+    def scaled(self, weights: Floats) -> Adjacency:
+        """The same edges with other weights."""
+        return Adjacency(self.size, self.rows, self.cols, weights)
+
+    def dense(self) -> Floats:
+        """As a `size` x `size` array: for small graphs and for tests."""
+        full = np.zeros((self.size, self.size))
+        full[self.rows, self.cols] = self.weights
+        return full
+
+    def __matmul__(self, values: Floats) -> Floats:
+        """The product with a vector of `size` numbers or with a `size` x d array."""
+        if values.ndim == 1:
+            return np.bincount(self.rows, self.weights * values[self.cols], minlength=self.size)
+        out = np.zeros((self.size, values.shape[1]))
+        for first, last in _spans(np.diff(self.starts) * values.shape[1]):
+            edges = slice(self.starts[first], self.starts[last])
+            rows = self.rows[edges]
+            if len(rows):
+                begins = np.flatnonzero(np.diff(rows, prepend=-1))
+                parts = self.weights[edges, None] * values[self.cols[edges]]
+                out[rows[begins]] = np.add.reduceat(parts, begins, axis=0)
+        return out
+
+    def maximum(self, values: Floats) -> Floats:
+        """For each row the largest `weight * value` over its edges, 0 where there is none."""
+        out = np.zeros(self.size)
+        np.maximum.at(out, self.rows, self.weights * values[self.cols])
+        return out
+
+
+def union(*parts: Adjacency) -> Adjacency:
+    """The sum of matrices of the same size."""
+    joined = [np.concatenate([getattr(p, name) for p in parts]) for name in ("rows", "cols", "weights")]
+    return Adjacency.of(parts[0].size, *joined, loops=True)
+
+
+def symmetric(edges: Adjacency) -> Adjacency:
+    """Each edge both ways, with the larger of the two weights."""
+    back = edges.transposed
+    rows, cols = np.concatenate([edges.rows, back.rows]), np.concatenate([edges.cols, back.cols])
+    weights = np.concatenate([edges.weights, back.weights])
+    keys, place = np.unique(rows * max(edges.size, 1) + cols, return_inverse=True)
+    largest = np.zeros(len(keys))
+    np.maximum.at(largest, place, weights)
+    return Adjacency(edges.size, keys // max(edges.size, 1), keys % max(edges.size, 1), largest)
+
+
+def mutual(edges: Adjacency) -> Adjacency:
+    """Only the edges that go both ways."""
+    width = max(edges.size, 1)
+    both = np.isin(edges.rows * width + edges.cols, edges.cols * width + edges.rows)
+    return Adjacency(edges.size, edges.rows[both], edges.cols[both], edges.weights[both])
+
+
+def strongest(edges: Adjacency, count: int) -> Adjacency:
+    """At most `count` edges of each row, the heaviest. See `cut` for ties."""
+    order = np.lexsort((-edges.weights, edges.rows))
+    rank = np.arange(len(edges)) - edges.starts[edges.rows]
+    limits = np.zeros(edges.size)
+    first_out = order[rank == count]
+    limits[edges.rows[first_out]] = edges.weights[first_out]
+    kept = edges.weights > limits[edges.rows] * (1 + TIE)
+    return Adjacency(edges.size, edges.rows[kept], edges.cols[kept], edges.weights[kept])
+
+
+def cut(block: Floats, count: int) -> NDArray[np.bool_]:
+    """Which cells are among the `count` largest positive ones of their row.
+
+    Cells that tie across that border are all left out: to choose among equals by place would make the graph depend on
+    the order of the candidates.
+    """
+    limit = np.zeros((len(block), 1))
+    if block.shape[1] > count:
+        limit = np.maximum(np.partition(block, -count - 1, axis=1)[:, [-count - 1]], 0.0)
+    return block > limit * (1 + TIE)
+
+
+def nearest(size: int, block_of: Callable[[int, int], Floats], count: int, sizes: Ints | None = None) -> Adjacency:
+    """The `count` heaviest edges of each row of a matrix that is computed in blocks of rows: `block_of(first, last)`.
+
+    `sizes`: what each row costs while it is computed, in numbers held; default: `size`.
+    """
+    found: list[tuple[Ints, Ints, Floats]] = []
+    for first, last in _spans(np.full(size, size) if sizes is None else np.maximum(sizes, size)):
+        block = block_of(first, last)
+        block[np.arange(last - first), np.arange(first, last)] = 0.0
+        rows, cols = np.nonzero(cut(block, count))
+        found.append((rows + first, cols, block[rows, cols]))
+    if not found:
+        return Adjacency.empty(size)
+    rows, cols, weights = (np.concatenate(column) for column in zip(*found, strict=True))
+    return Adjacency(size, rows, cols, weights)
+
+
+def _spans(sizes: Ints) -> Iterator[tuple[int, int]]:
+    """Consecutive runs of rows that together cost at most `CELLS`, or single rows that cost more."""
+    ends = np.cumsum(sizes)
+    first = 0
+    while first < len(sizes):
+        before = ends[first - 1] if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, before + CELLS, side="right")))
+        yield first, last
+        first = last

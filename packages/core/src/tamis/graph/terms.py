@@ -1,0 +1,145 @@
+"""Which terms occur in which text of a pool, as index arrays: each word is read once for all who count it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tamis.graph.sparse import Adjacency, Floats, Ints, nearest
+from tamis.text import STOPWORDS, WORD, stem, terms
+
+COMMON = STOPWORDS | {stem(word) for word in STOPWORDS}
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """The terms of several texts one after the other: term `ids[t]` of text `owners[t]`; `vocabulary[id]` is the term.
+
+    The terms are those of `tamis.text.terms`.
+    """
+
+    size: int
+    vocabulary: dict[str, int]
+    ids: Ints
+    owners: Ints
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Tokens:
+        found = [WORD.findall(text) for text in texts]
+        words = list(chain.from_iterable(found))
+        numbers = dict(zip(distinct := dict.fromkeys(words), range(len(distinct)), strict=True))
+        read = [_terms(word) for word in numbers]
+        vocabulary: dict[str, int] = {}
+        known = np.array([vocabulary.setdefault(t, len(vocabulary)) for made in read for t in made], dtype=np.int64)
+        lengths = np.fromiter(map(len, read), np.int64, len(read))
+        ids, expansion = spread(np.fromiter(map(numbers.__getitem__, words), np.int64, len(words)), lengths)
+        owners = np.repeat(np.arange(len(texts)), np.fromiter(map(len, found), np.int64, len(found)))
+        return cls(len(texts), vocabulary, known[ids], owners[expansion])
+
+    @cached_property
+    def starts(self) -> Ints:
+        """Where each text begins; `size + 1` numbers."""
+        return np.searchsorted(self.owners, np.arange(self.size + 1))
+
+    @cached_property
+    def incidence(self) -> Incidence:
+        return Incidence.of(self.size, len(self.vocabulary), self.owners, self.ids)
+
+    def numbers(self, words: Sequence[str]) -> Ints:
+        """Ids of those of `words` that occur at all, each once, in order."""
+        return np.array(sorted({self.vocabulary[w] for w in words if w in self.vocabulary}), dtype=np.int64)
+
+    def marked(self, words: Sequence[str]) -> NDArray[np.bool_]:
+        """For each term of the vocabulary, whether it is one of `words`."""
+        mask = np.zeros(len(self.vocabulary), dtype=bool)
+        mask[self.numbers(words)] = True
+        return mask
+
+
+def spread(chosen: Ints, lengths: Ints) -> tuple[Ints, Ints]:
+    """Indices of all members of the `chosen` runs, where run r is the next `lengths[r]` indices; and whose each is.
+
+    >>> [part.tolist() for part in spread(np.array([1, 0, 1]), np.array([1, 2]))]
+    [[1, 2, 0, 1, 2], [0, 0, 1, 2, 2]]
+    """
+    begins = np.cumsum(lengths) - lengths
+    length = lengths[chosen]
+    ends = np.cumsum(length)
+    owner = np.repeat(np.arange(len(chosen)), length)
+    return np.arange(len(owner)) + (begins[chosen] - ends + length)[owner], owner
+
+
+@lru_cache(maxsize=65_536)
+def _terms(word: str) -> tuple[str, ...]:
+    return (stem(word.lower()),) if word.isascii() and word[1:].islower() else tuple(terms(word))
+
+
+@dataclass(frozen=True, eq=False)
+class Incidence:
+    """How often each of `features` things (terms, concepts, pairs of them) occurs in each of `size` documents.
+
+    `counts[e]` times thing `cols[e]` in document `rows[e]`, by document.
+    """
+
+    size: int
+    features: int
+    rows: Ints
+    cols: Ints
+    counts: Ints
+
+    @classmethod
+    def of(cls, size: int, features: int, rows: Ints, cols: Ints) -> Incidence:
+        """From occurrences in any order."""
+        width = max(features, 1)
+        keys, counts = np.unique(rows * width + cols, return_counts=True)
+        return cls(size, features, keys // width, keys % width, counts)
+
+    @cached_property
+    def spread(self) -> Ints:
+        """In how many documents each thing occurs."""
+        return np.bincount(self.cols, minlength=self.features)
+
+    @cached_property
+    def rarity(self) -> Floats:
+        """Pool-level inverse document frequency, ln(1 + n / df); 0 for what does not occur."""
+        return np.log1p(np.divide(self.size, self.spread, out=np.zeros(self.features), where=self.spread > 0))
+
+    def only(self, kept: NDArray[np.bool_]) -> Incidence:
+        """Without the things that `kept` does not mark."""
+        used = kept[self.cols]
+        return Incidence(self.size, self.features, self.rows[used], self.cols[used], self.counts[used])
+
+    def connecting(self, max_share: float, max_documents: int) -> NDArray[np.bool_]:
+        """Which things occur in at least 2 documents, and in at most `max_share` of them and `max_documents`."""
+        most = max(2.0, min(max_share * self.size, max_documents))
+        return (self.spread >= 2) & (self.spread <= most)
+
+    def gram(self, values: Floats, count: int) -> Adjacency:
+        """The `count` largest products of each document with others: sum over shared things of value times value.
+
+        `values`: one number an occurrence, >= 0. Time is linear in the pairs of occurrences of the same thing, which
+        a cap on documents a thing keeps small; memory is linear in the edges, besides one block.
+        """
+        order = np.argsort(self.cols, kind="stable")
+        documents, weights = self.rows[order], values[order]
+        begins = np.searchsorted(self.cols[order], np.arange(self.features + 1))
+        lengths = np.diff(begins)[self.cols]
+        rows_begin = np.searchsorted(self.rows, np.arange(self.size + 1))
+        pairs = np.bincount(self.rows, lengths, minlength=self.size).astype(np.int64)
+
+        def block(first: int, last: int) -> Floats:
+            own = slice(rows_begin[first], rows_begin[last])
+            length = lengths[own]
+            ends = np.cumsum(length)
+            total = int(ends[-1]) if len(ends) else 0
+            posting = np.arange(total) + np.repeat(begins[self.cols[own]] - (ends - length), length)
+            cell = np.repeat((self.rows[own] - first) * self.size, length) + documents[posting]
+            product = np.repeat(values[own], length) * weights[posting]
+            return np.bincount(cell, product, minlength=(last - first) * self.size).reshape(-1, self.size)
+
+        return nearest(self.size, block, count, pairs)

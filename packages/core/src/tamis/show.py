@@ -1,0 +1,320 @@
+"""The picture of one ranking: an HTML fragment without scripts, for a notebook or a report page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from itertools import groupby
+from typing import Any, TypeVar
+
+from tamis.ranking import Dropped, Ranked, Ranking
+from tamis.scale import Scale
+from tamis.usage import Usage
+
+WHY = {
+    "below_relevance_gate": "below the relevance gate",
+    "below_threshold": "below the threshold",
+    "top_n": "after the first n",
+    "policy_cut": "cut by the policy",
+    "budget": "over the budget",
+    "duplicate": "duplicate of another",
+    "not_listed": "not listed by the model",
+    "abstained": "nothing was good enough",
+}
+"""Why a candidate was dropped, in words."""
+
+T = TypeVar("T")
+MINUS = "\N{MINUS SIGN}"
+
+
+def fragment(
+    ranking: Ranking,
+    *,
+    grades: Mapping[Any, int] | None = None,
+    relevant_from: int = 1,
+    came_in: Mapping[int, int | None] | None = None,
+    unfolded: int = 10,
+    limit: int | None = None,
+    style: bool = True,
+) -> str:
+    """An HTML fragment that shows what was kept, where it came in, why it scored as it did, and what was dropped.
+
+    `grades` are judgements by candidate id, relevant from `relevant_from` on. `came_in` gives, by position, the place
+    (from 1) to measure movement from, `None` for a newcomer; without it that is the place in the input. The first
+    `unfolded` rows are open, the rest is folded. With `limit`, only so many kept candidates (and so many dropped for
+    each reason) are in the fragment at all, besides the relevant ones. Without `style` the fragment has no style sheet
+    of its own: the page around it must bring `stylesheet()`. All text from outside is escaped.
+
+    >>> "<b>" in fragment(Ranking.of("tall", ["<b>Everest</b>"]))
+    False
+    """
+    view = _View(ranking, grades or {}, relevant_from, came_in)
+    placed: Sequence[tuple[int, Ranked]] = list(enumerate(ranking.kept, 1))
+    kept = list(_shown(placed, limit, [view.relevant(ranked) for ranked in ranking.kept]))
+    parts = [
+        f"<style>{stylesheet()}</style>" if style else "",
+        '<div class="tamis-ranking">',
+        _head(ranking),
+        view.table(kept[:unfolded]),
+        _folded(f"{_size(kept[unfolded:]):,} more", view.table(kept[unfolded:])) if kept[unfolded:] else "",
+        *_dropped(ranking.dropped, view, limit),
+        _footer(ranking.usage),
+        "</div>",
+    ]
+    return "".join(parts)
+
+
+def stylesheet() -> str:
+    """The rules for fragments, all under the class `tamis-ranking`."""
+    return files("tamis").joinpath("show.css").read_text(encoding="utf-8")
+
+
+def safe(value: object, length: int | None = None) -> str:
+    """Text from outside as HTML: escaped, cut to `length` characters, without characters no encoding can write.
+
+    >>> safe("a < b", 3)
+    'a &lt;…'
+    """
+    text = str(value)
+    if length is not None and len(text) > length:
+        text = text[:length].rstrip() + "…"
+    return escape(text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def number(value: float | None) -> str:
+    """A score with as many digits as tell something: four decimals below 0.1, fewer above; `–` for none.
+
+    >>> number(0.25), number(-1234.5), number(None)
+    ('0.25', '−1,234', '–')
+    """
+    if value is None:
+        return "–"
+    size = abs(value)
+    if size >= 1000:
+        text = f"{size:,.0f}"
+    elif size >= 100:
+        text = f"{size:.1f}"
+    elif size and size < 0.001:
+        text = f"{size:.2g}"
+    else:
+        decimals = 4 if size < 0.1 else 3 if size < 1 else 2
+        text = f"{size:.{decimals}f}".rstrip("0").rstrip(".")
+    return (MINUS if value < 0 else "") + text
+
+
+def large(value: float) -> str:
+    """A count with a unit prefix.
+
+    >>> large(950), large(12_300), large(4.2e12)
+    ('950', '12.3k', '4.2T')
+    """
+    for size, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if value >= size:
+            return f"{value / (1e3 if prefix == 'k' else size):.3g}{prefix}"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def scale_words(scale: Scale) -> str:
+    """What the scores mean, in a few words.
+
+    >>> from tamis.scale import graded
+    >>> scale_words(graded(0, 10))
+    'graded 0 to 10'
+    """
+    words = {
+        "unknown": "as the retriever gave them",
+        "ordinal": "order only",
+        "fusion": "fused, comparable within one query",
+        "lexical": "lexical, comparable within one query",
+        "probability": "probability",
+        "logit": "logit",
+        "cosine": "cosine",
+        "log_likelihood": "log-likelihood",
+    }
+    if scale.kind == "graded":
+        return f"graded {number(scale.low)} to {number(scale.high)}"
+    return words.get(scale.kind, scale.kind)
+
+
+class _View:
+    """What every row needs to know of the whole."""
+
+    def __init__(
+        self,
+        ranking: Ranking,
+        grades: Mapping[Any, int],
+        relevant_from: int,
+        came_in: Mapping[int, int | None] | None,
+    ) -> None:
+        everything = [*ranking.kept, *(dropped.ranked for dropped in ranking.dropped)]
+        self.grades = grades
+        self.relevant_from = relevant_from
+        self.came_in = came_in
+        self.reach: dict[str, float] = {}
+        for ranked in everything:
+            for name, value in ranked.criteria.items():
+                self.reach[name] = max(self.reach.get(name, 0.0), value or 0.0)
+        self.scored = any(ranked.score is not None for ranked in everything)
+
+    def grade(self, ranked: Ranked) -> int | None:
+        return self.grades.get(ranked.candidate.id)
+
+    def relevant(self, ranked: Ranked) -> bool:
+        grade = self.grade(ranked)
+        return grade is not None and grade >= self.relevant_from
+
+    def place(self, ranked: Ranked) -> int | None:
+        return ranked.position + 1 if self.came_in is None else self.came_in.get(ranked.position)
+
+    def table(self, rows: Sequence[tuple[int, Ranked] | int]) -> str:
+        if not rows:
+            return ""
+        return self._table(["#", "came in"], (row if isinstance(row, int) else self.row(*row) for row in rows))
+
+    def lines(self, rows: Iterable[Ranked | int]) -> str:
+        return self._table(["came in"], (row if isinstance(row, int) else self.line(row) for row in rows))
+
+    def _table(self, heads: list[str], rows: Iterable[str | int]) -> str:
+        heads = [*heads, "score"] if self.scored else heads
+        head = "".join(f'<th class="number">{name}</th>' for name in heads)
+        gap = '<tr><td class="muted" colspan="{}">{:,} more, not in this picture</td></tr>'
+        body = "".join(gap.format(len(heads) + 1, row) if isinstance(row, int) else row for row in rows)
+        return f"<table><thead><tr>{head}<th>passage</th></tr></thead><tbody>{body}</tbody></table>"
+
+    def row(self, place: int, ranked: Ranked) -> str:
+        cells = [
+            f'<td class="number place">{place}</td>',
+            f'<td class="number">{self.movement(place, ranked)}</td>',
+            f'<td class="number">{number(ranked.score)}</td>' if self.scored else "",
+            f'<td class="candidate">{self.candidate(ranked)}</td>',
+        ]
+        return f"<tr>{''.join(cells)}</tr>"
+
+    def movement(self, place: int, ranked: Ranked) -> str:
+        before = self.place(ranked)
+        if before is None:
+            return '<span class="up">new</span>'
+        if before == place:
+            return f"{before} <span class='muted' title='same place'>=</span>"
+        up = before > place
+        arrow, word = ("▲", "up") if up else ("▼", "down")
+        steps = abs(before - place)
+        return f'{before} <span class="{word}" title="{steps} {word}">{arrow}{steps}</span>'
+
+    def candidate(self, ranked: Ranked) -> str:
+        candidate = ranked.candidate
+        text = candidate.text
+        title = candidate.title if candidate.title and not text.startswith(candidate.title) else None
+        parts = [
+            f'<bdi class="title">{safe(title, 160)}</bdi> ' if title else "",
+            f'<bdi class="id">{safe(candidate.id, 80)}</bdi> ' if candidate.id is not None else "",
+            self.badge(ranked),
+            f'<div><bdi class="text">{safe(text, 280)}</bdi></div>',
+            f'<div class="reason"><bdi>{safe(ranked.reason, 800)}</bdi></div>' if ranked.reason else "",
+            self.criteria(ranked.criteria),
+        ]
+        return "".join(parts)
+
+    def badge(self, ranked: Ranked) -> str:
+        grade = self.grade(ranked)
+        if grade is None:
+            return ""
+        if self.relevant(ranked):
+            return f'<span class="grade relevant">relevant, grade {grade}</span>'
+        return f'<span class="grade">not relevant, grade {grade}</span>'
+
+    def criteria(self, scores: Mapping[str, float | None]) -> str:
+        if not scores:
+            return ""
+        bars = []
+        for name, value in scores.items():
+            reach = self.reach.get(name) or 1.0
+            width = 0 if value is None else round(100 * min(1.0, max(0.0, value / reach)))
+            bars.append(
+                f'<span class="criterion" title="longest bar: the best of this ranking">{safe(name, 60)} '
+                f'<span class="track"><span style="width:{width}%"></span></span> {number(value)}</span>'
+            )
+        return f'<div class="criteria">{" ".join(bars)}</div>'
+
+    def line(self, ranked: Ranked) -> str:
+        candidate = ranked.candidate
+        before = self.place(ranked)
+        parts = [
+            f"<td class='number'>{before or 'new'}</td>",
+            f"<td class='number'>{number(ranked.score)}</td>" if self.scored else "",
+            "<td class='candidate'>",
+            f'<bdi class="id">{safe(candidate.id, 80)}</bdi> ' if candidate.id is not None else "",
+            self.badge(ranked),
+            f' <bdi class="text">{safe(candidate.full_text, 110)}</bdi>',
+            self.criteria(ranked.criteria),
+            "</td>",
+        ]
+        return f"<tr>{''.join(parts)}</tr>"
+
+
+def _head(ranking: Ranking) -> str:
+    query = ranking.query
+    total = len(ranking.kept) + len(ranking.dropped)
+    facts = f"kept {len(ranking.kept)} of {total} · scores: {scale_words(ranking.scale)}"
+    parts = [f'<p class="query"><bdi>{safe(query.text, 2000)}</bdi></p>']
+    if query.instruction:
+        parts.append(f'<p class="muted">instruction: <bdi>{safe(query.instruction, 1000)}</bdi></p>')
+    parts.append(f'<p class="facts">{facts}</p>')
+    if ranking.abstained:
+        parts.append('<p class="notice"><b>Abstained:</b> nothing was good enough to be kept.</p>')
+    for notice in ranking.warnings:
+        about = f" ({_count(len(notice.positions), 'passage')})" if notice.positions else ""
+        name = "notice" if notice.degraded else "notice mild"
+        parts.append(f'<p class="{name}"><bdi>{safe(notice.message, 600)}</bdi>{about}</p>')
+    return "".join(parts)
+
+
+def _dropped(dropped: Sequence[Dropped], view: _View, limit: int | None) -> Iterator[str]:
+    for why, group in groupby(sorted(dropped, key=lambda item: item.why), key=lambda item: item.why):
+        members = [item.ranked for item in group]
+        relevant = [view.relevant(ranked) for ranked in members]
+        lost = f", {sum(relevant)} of them relevant" if any(relevant) else ""
+        table = view.lines(_shown(members, limit, relevant))
+        yield _folded(f"{len(members):,} dropped: {safe(WHY.get(why, why))}{lost}", table)
+
+
+def _footer(usage: Usage) -> str:
+    flops = getattr(usage, "flops", 0)
+    parts = [
+        _count(usage.calls, "model call") if usage.calls else "no model calls",
+        f"{usage.cached:,} answered by the cache" if usage.cached else "",
+        _count(usage.retries, "retry", "retries") if usage.retries else "",
+        f"{usage.failed:,} failed" if usage.failed else "",
+        f"{usage.tokens_in:,} tokens in, {usage.tokens_out:,} out" if usage.tokens else "",
+        f"{large(flops)}FLOPs" if flops else "",
+        f"{number(usage.seconds)} s" if usage.seconds else "",
+    ]
+    return f'<p class="facts footer">{" · ".join(part for part in parts if part)}</p>'
+
+
+def _shown(items: Sequence[T], limit: int | None, important: Sequence[bool]) -> Iterator[T | int]:
+    """The first `limit` items and the important ones; in place of what is left out, how many they are."""
+    left_out = 0
+    for index, item in enumerate(items):
+        if limit is None or index < limit or important[index]:
+            if left_out:
+                yield left_out
+                left_out = 0
+            yield item
+        else:
+            left_out += 1
+    if left_out:
+        yield left_out
+
+
+def _size(rows: Iterable[object]) -> int:
+    return sum(row if isinstance(row, int) else 1 for row in rows)
+
+
+def _folded(summary: str, body: str) -> str:
+    return f"<details><summary>{summary}</summary>{body}</details>"
+
+
+def _count(count: int, noun: str, plural: str | None = None) -> str:
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
