@@ -206,7 +206,7 @@ def test_the_trade_off_has_an_axis_for_each_cost_that_was_measured(kitchens: Eva
 
 
 def test_what_costs_nothing_stands_at_zero_on_a_logarithmic_axis(kitchens: Evaluation) -> None:
-    free = [replace(s, usage=Usage()) if s.name == "lexical" else s for s in kitchens.systems]
+    free = [replace(s, usage=Usage()) if s.name == "criteria" else s for s in kitchens.systems]
     axis = tradeoff(replace(kitchens, systems=free))["calls"]["layout"]["xaxis"]
     assert axis["ticktext"][0] == "0"
     assert axis["type"] == "log"

@@ -10,14 +10,35 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tamis.catalog import MODELS, SOURCES, STAGES, Family, unknown
+from tamis.catalog import (
+    CONFIDENCES,
+    FITTED,
+    JUDGES,
+    MODELS,
+    POLICIES,
+    SCHEDULES,
+    SOURCES,
+    STAGES,
+    Family,
+    unknown,
+)
 from tamis.errors import ConfigError
 from tamis.references import PART, stage_of
 
 if TYPE_CHECKING:
     from tamis.stage import Stage
 
-FAMILIES = (STAGES, MODELS, SOURCES)
+FAMILIES = {
+    "stage": STAGES,
+    "model": MODELS,
+    "source": SOURCES,
+    "policy": POLICIES,
+    "fitted": FITTED,
+    "confidence": CONFIDENCES,
+    "judge": JUDGES,
+    "schedule": SCHEDULES,
+}
+"""By the word that a JSON schema and `tamis.references` use."""
 
 
 def load(source: Any, *, models: Mapping[str, Any] | None = None) -> Stage:
@@ -47,14 +68,45 @@ def _built(source: Any, context: Mapping[str, Any]) -> Stage:
     return stage_of(source, context)
 
 
+def model_names(source: Any) -> tuple[str, ...]:
+    """The models a pipeline calls by name, in alphabetical order: what `load` needs in `models`.
+
+    >>> model_names("rebel")
+    ('llm',)
+    """
+    context = {"models": _Anything(), "used": set[str]()}
+    _built(source, context)
+    return tuple(sorted(context["used"]))
+
+
+class _Anything(dict[str, Any]):
+    """Has a model of every name."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> Any:
+        from tamis.models.cost_only import CostOnly
+
+        return CostOnly(name)
+
+
 def from_yaml(text: str, *, models: Mapping[str, Any] | None = None) -> Stage:
     """A pipeline from YAML text."""
-    return load(_parse(text, "the YAML text"), models=models)
+    return load(parse(text, "the YAML text"), models=models)
 
 
 def presets() -> dict[str, str]:
     """Names of the ready pipelines, each with its title."""
-    return {path.name.removesuffix(".yaml"): _parse(_text(path), path.name)["title"] for path in _preset_files()}
+    return {name: parse(_text(path), path.name)["title"] for name, path in _by_name().items()}
+
+
+def preset(name: str) -> str:
+    """The YAML of a ready pipeline, as it is shipped. `ConfigError` for an unknown name."""
+    files = _by_name()
+    if name not in files:
+        raise ConfigError(unknown("preset", name, files))
+    return _text(files[name])
 
 
 def dump(value: Any) -> Any:
@@ -63,7 +115,7 @@ def dump(value: Any) -> Any:
 
     if isinstance(value, Pipeline):
         return [dump(stage) for stage in value.stages]
-    for family in FAMILIES:
+    for family in FAMILIES.values():
         if name := family.name_of(type(value)):
             return {name: _fields(value)}
     if is_dataclass(value) and not isinstance(value, type) and type(value).__module__.startswith("tamis."):
@@ -93,9 +145,10 @@ def json_schema() -> dict[str, Any]:
     from pydantic import TypeAdapter
 
     from tamis.criteria.criterion import STANDARD, Criterion
+    from tamis.select.artefact import Artefact
 
     definitions: dict[str, Any] = {}
-    for family, key in zip(FAMILIES, ("stage", "model", "source"), strict=True):
+    for key, family in FAMILIES.items():
         choices = []
         for name in family.members:
             schema = TypeAdapter(family.resolve(name)).json_schema()
@@ -107,6 +160,7 @@ def json_schema() -> dict[str, Any]:
     definitions["stage"]["anyOf"].append({"type": "array", "items": {"$ref": "#/$defs/stage"}})
     sources = definitions["source"]["anyOf"][1:]
     definitions["criterion"] = {"anyOf": [{"enum": list(STANDARD)}, TypeAdapter(Criterion).json_schema(), *sources]}
+    definitions["artefact"] = {"anyOf": [{"type": "string"}, TypeAdapter(Artefact).json_schema()]}
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": definitions, "$ref": "#/$defs/stage"}
     return _with_references(whole)
 
@@ -151,11 +205,10 @@ def _read(source: str | Path) -> Any:
         path = Path(source)
         if not path.is_file():
             raise ConfigError(f"no pipeline file at {str(path)!r}")
-        return _parse(_text(path), str(path))
-    names = {path.name.removesuffix(".yaml"): path for path in _preset_files()}
-    if source not in names:
-        raise ConfigError(unknown("pipeline", source, names) + " A path to a file must end in .yaml.")
-    return _parse(_text(names[source]), source)
+        return parse(_text(path), str(path))
+    if source not in _by_name():
+        raise ConfigError(unknown("pipeline", source, _by_name()) + " A path to a file must end in .yaml.")
+    return parse(preset(source), source)
 
 
 def _text(path: Any) -> str:
@@ -166,12 +219,14 @@ def _text(path: Any) -> str:
     return text
 
 
-def _preset_files() -> list[Any]:
+def _by_name() -> dict[str, Any]:
     folder = resources.files("tamis") / "presets"
-    return sorted((path for path in folder.iterdir() if path.name.endswith(".yaml")), key=lambda path: path.name)
+    found = {path.name.removesuffix(".yaml"): path for path in folder.iterdir() if path.name.endswith(".yaml")}
+    return dict(sorted(found.items()))
 
 
-def _parse(text: str, where: str) -> Any:
+def parse(text: str, where: str) -> Any:
+    """Plain data from YAML. `ConfigError` naming `where` it stands when it is none."""
     import yaml
 
     try:

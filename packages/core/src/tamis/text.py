@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import chain
 
 WORD = re.compile(r"[^\W_]+")
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -26,13 +27,19 @@ def terms(text: str) -> list[str]:
     >>> terms("Parsing ISO dates with dateTime_parser")
     ['parsing', 'iso', 'date', 'with', 'date', 'time', 'parser']
     """
+    return list(chain.from_iterable(map(_of_word, WORD.findall(text))))
+
+
+@lru_cache(maxsize=65_536)
+def _of_word(word: str) -> tuple[str, ...]:
+    """Terms of one run of letters and digits. Remembered: most words of a text were met before."""
     found: list[str] = []
-    for word in WORD.findall(CAMEL.sub(" ", text)):
-        if word.isascii() or not UNSPACED.search(word):
-            found.append(stem(word.lower()))
+    for part in CAMEL.split(word):
+        if part.isascii() or not UNSPACED.search(part):
+            found.append(stem(part.lower()))
         else:
-            found.extend(_pairs(word))
-    return found
+            found.extend(_pairs(part))
+    return tuple(found)
 
 
 def _pairs(word: str) -> list[str]:

@@ -31,8 +31,7 @@ class Question:
 class Dataset:
     """Queries, passages, judgements and a first stage, by id.
 
-    `qrels` hold integer grades; a grade of at least `relevant_from` counts as relevant where a metric knows only yes and
-    no. `notices` say what was odd in the files and what was done about it.
+    `qrels` hold integer grades; one of at least `relevant_from` counts as relevant where a metric knows only yes and no. `notices` say what was odd in the files and what was done about it.
     """
 
     name: str
@@ -55,7 +54,7 @@ class Dataset:
         }
 
     def sample(self, size: int | None, seed: int = 0) -> list[str]:
-        """Ids of `size` queries of the run, drawn with `seed` and the same on every machine, in the order of the set."""
+        """Ids of `size` queries of the run, drawn with `seed`, the same on every machine, in the order of the set."""
         ids = [query_id for query_id in self.questions if query_id in self.run]
         if size is None or size >= len(ids):
             return ids

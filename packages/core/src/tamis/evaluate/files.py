@@ -14,6 +14,8 @@ from tamis.errors import DataError
 from tamis.evaluate.dataset import Question, Run
 from tamis.ranking import Candidate, Query
 
+HEADS = frozenset({"query-id", "queryid", "query", "qid", "topic", "topic-id"})
+
 
 class Notices(list[str]):
     """What was odd and what was done; the same oddity over many lines becomes one notice with a count."""
@@ -35,11 +37,13 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                 if line.strip():
                     yield number, line.rstrip("\r\n")
     except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
-        raise DataError(f"{path}:{number + 1}: not readable as {'gzipped ' * (path.suffix == '.gz')}UTF-8 text: {error}") from None  # fmt: skip
+        form = "gzipped UTF-8" if path.suffix == ".gz" else "UTF-8"
+        raise DataError(f"{path}:{number + 1}: not readable as {form} text: {error}") from None
 
 
-def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Numbered objects of a JSON-lines file, each with its id as a string under `id` (BEIR's `_id` is read as well)."""
+def records(path: Path, *, ids: bool = True) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Numbered objects of a JSON-lines file that have a `text`, each with its id as a string under `id` (BEIR's `_id`
+    is read as well); without `ids` they need none."""
     for number, line in lines(path):
         try:
             record = json.loads(line)
@@ -48,9 +52,10 @@ def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not isinstance(record, dict):
             raise DataError(f"{path}:{number}: expected a JSON object, got {line[:80]!r}")
         identity = record.pop("_id", record.pop("id", None))
-        if identity is None or not isinstance(record.get("text"), str):
-            raise DataError(f"{path}:{number}: needs '_id' (or 'id') and 'text' (a string), got {sorted(record)}")
-        yield number, {**record, "id": str(identity)}
+        if (identity is None and ids) or not isinstance(record.get("text"), str):
+            wanted = "'_id' (or 'id') and 'text'" if ids else "'text'"
+            raise DataError(f"{path}:{number}: needs {wanted} (a string), got {sorted(record)}")
+        yield number, {**record, "id": None if identity is None else str(identity)}
 
 
 def read_corpus(path: Path, notices: Notices) -> dict[str, Candidate]:
@@ -96,7 +101,7 @@ def read_qrels(path: Path, notices: Notices) -> dict[str, dict[str, int]]:
     qrels: dict[str, dict[str, int]] = {}
     conflicts = []
     for number, fields in _rows(path):
-        if number == 1 and len(fields) == 3 and not _is_number(fields[2]):
+        if number == 1 and _is_head(fields):
             continue
         if len(fields) not in (3, 4):
             raise DataError(f"{path}:{number}: a judgement has 3 fields, or 4 in TREC's form, got {fields}")
@@ -122,7 +127,7 @@ def read_run(path: Path, notices: Notices) -> Run:
     found: dict[str, dict[str, tuple[float, float]]] = {}
     repeated = []
     for number, fields in _rows(path):
-        if number == 1 and len(fields) == 4 and not _is_number(fields[3]):
+        if number == 1 and _is_head(fields):
             continue
         if len(fields) not in (4, 6):
             raise DataError(f"{path}:{number}: a run line has 4 fields, or 6 in TREC's form, got {fields}")
@@ -161,6 +166,11 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     for number, line in lines(path):
         tabbed = "\t" in line
         yield number, next(csv.reader([line], delimiter="\t", quoting=csv.QUOTE_NONE)) if tabbed else line.split()
+
+
+def _is_head(fields: list[str]) -> bool:
+    """Whether a line names columns, as the first line of BEIR's qrels does."""
+    return fields[0].casefold().replace("_", "-") in HEADS and not _is_number(fields[-1])
 
 
 def _is_number(text: str) -> bool:

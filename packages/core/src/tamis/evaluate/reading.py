@@ -24,8 +24,8 @@ def read(
 ) -> Dataset:
     """The test set in `folder`, each file plain or gzipped.
 
-    `corpus.jsonl`, `queries.jsonl` and judgements: `qrels` if given, else `qrels/<split>.tsv` (BEIR) or `qrels.tsv`. The
-    first stage: `run` if given, a path or a name in the folder, else `run.tsv`, else BM25 made here, `depth` passages a
+    `corpus.jsonl`, `queries.jsonl` and judgements: `qrels` if given, else `qrels/<split>.tsv` (BEIR) or `qrels.tsv`.
+    The first stage: `run` if given, a path or a name in the folder, else `run.tsv`, else BM25 made here, `depth` passages a
     query. Both may be TREC files. `links.tsv`, when there, becomes the metadata `links` of the passages.
     `relevant_from`: the lowest grade that counts as relevant for metrics that know only yes and no.
     Raises `DataError` with file and line; what could be mended is told in `Dataset.notices`.
@@ -89,11 +89,13 @@ def _check(
     )
     missing = sum(passage not in corpus for grades in qrels.values() for passage in grades)
     if missing:
-        notices.append(f"{missing} judged passages are not in the corpus: they count as relevant ones that were not found")
+        notices.append(
+            f"{missing} judged passages are not in the corpus: they count as relevant ones that were not found"
+        )
     grades = {grade for judged in qrels.values() for grade in judged.values()}
     if len(grades - {0}) > 1:
         notices.append(
-            f"grades are {sorted(grades)}: metrics that know only yes and no count {relevant_from} and above as relevant"
+            f"grades are {sorted(grades)}: metrics that know only yes and no take {relevant_from} and above as relevant"
         )
     if not any(grade >= relevant_from for grade in grades):
         raise DataError(f"no judgement has a grade of {relevant_from} or more (grades: {sorted(grades)})")
@@ -101,7 +103,9 @@ def _check(
 
 def _linked(corpus: Mapping[str, Candidate], links: Mapping[str, list[str]]) -> dict[str, Candidate]:
     return {
-        identity: replace(passage, metadata={**passage.metadata, "links": links[identity]}) if identity in links else passage
+        identity: replace(passage, metadata={**passage.metadata, "links": links[identity]})
+        if identity in links
+        else passage
         for identity, passage in corpus.items()
     }
 

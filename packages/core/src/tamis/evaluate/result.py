@@ -57,7 +57,8 @@ class System:
     """One system on one data set.
 
     `usage` sums what all its queries cost, shared prefixes included. `described` is the pipeline as YAML, or the path
-    of the run.
+    of the run. `summary` holds numbers about all queries together that are no mean of one value a query, by name, such
+    as the AUROC of abstention; NaN where one is not defined.
     """
 
     name: str
@@ -67,6 +68,7 @@ class System:
     usage: Usage = field(default_factory=Usage)
     speed: Speed = field(default_factory=Speed)
     described: str = ""
+    summary: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
@@ -104,6 +106,22 @@ class Comparison:
     def n(self) -> int:
         return self.better + self.worse + self.same
 
+    def turned(self) -> Comparison:
+        """The same comparison seen from the baseline."""
+        return Comparison(
+            self.baseline,
+            self.system,
+            self.metric,
+            -self.difference,
+            -self.high,
+            -self.low,
+            self.p,
+            self.corrected,
+            self.worse,
+            self.better,
+            self.same,
+        )
+
     def verdict(self, level: float = 0.05) -> str:
         """In words: `"better"`, `"worse"` or `"no difference seen"`."""
         if not self.corrected < level:
@@ -116,8 +134,7 @@ class Evaluation:
     """All systems on one data set. `main` is the metric that comparisons and charts are about.
 
     `systems` begins with the first stage and ends with the bounds (`oracle`, `shuffled`), when asked for. `notices`
-    say what was odd about the data and what was done. `skipped` queries were not run, `unjudged` ones have no relevant
-    passage known, so that only metrics for those are defined.
+    say what was odd while running and what was done; those about the files are in `dataset.notices`.
     """
 
     dataset: Dataset
@@ -145,6 +162,9 @@ class Result:
 
     evaluations: Sequence[Evaluation]
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def evaluation(self, dataset: str) -> Evaluation:
+        return next(evaluation for evaluation in self.evaluations if evaluation.dataset.name == dataset)
 
     def frame(self) -> pandas.DataFrame:
         """One line a data set, system, query and metric: columns dataset, system, query, metric, value, error."""

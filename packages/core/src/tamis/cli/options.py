@@ -1,0 +1,54 @@
+"""What several commands take: models written as YAML, and passages from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tamis.catalog import MODELS, build
+from tamis.config import parse
+from tamis.errors import ConfigError
+from tamis.evaluate.files import lines, records
+from tamis.ranking import Candidate
+
+Models = Annotated[
+    list[str],
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME=YAML",
+        help="A model that pipelines call by name, such as 'llm={openai: qwen3-8b, base_url: \"http://localhost:8000/v1\"}'.",
+    ),
+]
+Query = Annotated[str, typer.Option("--query", "-q", help="The question.")]
+Docs = Annotated[
+    Path, typer.Option("--docs", "-d", help="Passages: .jsonl (text, and if you like id, title, score), or one a line.")
+]
+TopN = Annotated[int | None, typer.Option("--top-n", "-n", min=1, help="Keep at most so many.")]
+
+
+def models(written: Sequence[str]) -> dict[str, Any]:
+    """Models by name from `NAME=YAML` options."""
+    made: dict[str, Any] = {}
+    for text in written:
+        name, mark, description = text.partition("=")
+        if not mark or not name.strip():
+            raise ConfigError(f"--model takes NAME=YAML, such as 'llm={{openai: qwen3-8b}}', got {text!r}")
+        made[name.strip()] = build(MODELS, parse(description, f"--model {name}"))
+    return made
+
+
+def passages(path: Path) -> list[Candidate]:
+    """Candidates from JSON lines or from lines of text. `DataError` names file and line."""
+    if path.suffixes[:1] == [".jsonl"] or path.suffix == ".jsonl":
+        return [_candidate(record) for _, record in records(path, ids=False)]
+    return [Candidate(line) for _, line in lines(path)]
+
+
+def _candidate(record: dict[str, Any]) -> Candidate:
+    known = {key: record.pop(key) for key in ("id", "title", "score") if record.get(key) is not None}
+    text, nested = record.pop("text"), record.pop("metadata", None)
+    return Candidate(text, metadata={**(nested if isinstance(nested, dict) else {}), **record}, **known)

@@ -1,0 +1,37 @@
+"""`tamis presets`: the ready pipelines."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tamis.config import model_names, preset
+from tamis.config import presets as titles
+
+
+def presets(
+    action: Annotated[str | None, typer.Argument(help="`show`, to see one.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Which one.")] = None,
+) -> None:
+    """List the ready pipelines, or show one: `tamis presets show NAME`."""
+    if action is None:
+        _list()
+    elif action == "show" and name:
+        Console().print(preset(name), markup=False, highlight=False, soft_wrap=True, end="")
+    else:
+        raise typer.BadParameter("use `tamis presets` or `tamis presets show NAME`")
+
+
+def _list() -> None:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it is")
+    table.add_column("models it calls")
+    for name, title in titles().items():
+        table.add_row(escape(name), escape(title), ", ".join(model_names(name)))
+    Console().print(table)

@@ -1,0 +1,48 @@
+"""`tamis rerank`: one query, one list of passages."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tamis.cli import options
+from tamis.config import model_names
+from tamis.ranking import Ranking
+from tamis.reranker import Reranker
+
+
+def rerank(
+    query: options.Query,
+    docs: options.Docs,
+    pipeline: Annotated[str, typer.Argument(help="A preset or a YAML file.")] = "texts",
+    top_n: options.TopN = None,
+    model: options.Models = [],  # noqa: B006
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Rerank passages for a question."""
+    given = options.models(model)
+    used = {name: given[name] for name in model_names(pipeline) if name in given}
+    ranking = Reranker(pipeline, models=used, top_n=top_n).rerank(query, options.passages(docs))
+    if as_json:
+        _print_json(ranking)
+    else:
+        _print(ranking)
+
+
+def _print(ranking: Ranking) -> None:
+    console = Console()
+    for place, ranked in enumerate(ranking.kept, 1):
+        score = "–" if ranked.score is None else f"{ranked.score:.4g}"
+        text = " ".join(ranked.candidate.full_text.split())
+        console.print(f"{place:>3}  {score:>8}  {text[:160]}", markup=False, highlight=False)
+    for notice in ranking.warnings:
+        console.print(f"note: {notice}", style="yellow", markup=False, highlight=False)
+
+
+def _print_json(ranking: Ranking) -> None:
+    for ranked in ranking.kept:
+        line = {"position": ranked.position, "id": ranked.candidate.id, "score": ranked.score, "text": ranked.text}
+        typer.echo(json.dumps(line, ensure_ascii=False, default=str))

@@ -1,0 +1,107 @@
+"""An evaluation as files: JSON for programs, CSV with a line a query, TREC runs of every system, and the page."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tamis import __version__
+from tamis.evaluate.page import Section, render
+from tamis.evaluate.result import Evaluation, Result, System
+
+
+def write(
+    result: Result, folder: str | Path, sections: Sequence[Section], *, title: str = "Reranking, measured"
+) -> list[Path]:
+    """Write `result.json`, `queries.csv`, `report.html` and `runs/` into `folder`; returns the paths."""
+    folder = Path(folder)
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    paths = [folder / "result.json", folder / "queries.csv", folder / "report.html"]
+    paths[0].write_text(json.dumps(as_data(result), indent=1, allow_nan=False), encoding="utf-8")
+    result.frame().to_csv(paths[1], index=False)
+    paths[2].write_text(render(sections, title=title), encoding="utf-8")
+    return [*paths, folder / "runs"]
+
+
+def write_runs(evaluation: Evaluation, folder: str | Path) -> list[Path]:
+    """The order of every pipeline as a TREC run, one file a system: `DATASET.SYSTEM.trec`."""
+    made = []
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for system in evaluation.systems:
+        if system.kind != "pipeline":
+            continue
+        path = Path(folder) / f"{plain(evaluation.dataset.name)}.{plain(system.name)}.trec"
+        path.write_text("".join(_lines(system)), encoding="utf-8")
+        made.append(path)
+    return made
+
+
+def _lines(system: System) -> list[str]:
+    tag = plain(system.name)
+    return [
+        f"{query} Q0 {ranked.candidate.id} {place} {1 / place:.6f} {tag}\n"
+        for query, row in system.rows.items()
+        if row.ranking is not None
+        for place, ranked in enumerate(row.ranking.kept, 1)
+    ]
+
+
+def plain(name: str) -> str:
+    """A name as part of a file name.
+
+    >>> plain("default (2)")
+    'default-2'
+    """
+    return re.sub(r"[^\w.+-]+", "-", name).strip("-") or "system"
+
+
+def as_data(result: Result) -> dict[str, Any]:
+    """Everything but single queries and rankings, as JSON data; what is not finite becomes null."""
+    return _finite(
+        {
+            "tamis": __version__,
+            "settings": dict(result.settings),
+            "datasets": [_evaluation(evaluation) for evaluation in result.evaluations],
+        }
+    )
+
+
+def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
+    dataset = evaluation.dataset
+    return {
+        "name": dataset.name,
+        "queries": len(evaluation.query_ids),
+        "query_ids": list(evaluation.query_ids),
+        "passages": len(dataset.corpus),
+        "main": evaluation.main,
+        "relevant_from": dataset.relevant_from,
+        "notices": [*dataset.notices, *evaluation.notices],
+        "systems": [_system(system) for system in evaluation.systems],
+        "comparisons": [{**asdict(pair), "verdict": pair.verdict()} for pair in evaluation.comparisons],
+    }
+
+
+def _system(system: System) -> dict[str, Any]:
+    return {
+        "name": system.name,
+        "kind": system.kind,
+        "means": {name: asdict(interval) for name, interval in system.means.items()},
+        "summary": dict(system.summary),
+        "usage": asdict(system.usage),
+        "speed": asdict(system.speed),
+        "failed": system.failed,
+        "degraded": system.degraded,
+    }
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

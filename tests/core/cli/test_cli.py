@@ -1,0 +1,113 @@
+"""The command, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from support.evaluations import QUERIES, TEXTS
+from tamis.cli.app import app
+
+runner = CliRunner()
+
+
+def run(*words: object) -> str:
+    result = runner.invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output + result.stderr
+    return result.output
+
+
+def fails(*words: object) -> str:
+    result = runner.invoke(app, [str(word) for word in words], env={"COLUMNS": "400"})
+    assert result.exit_code == 2
+    return " ".join((result.output + result.stderr).split())
+
+
+@pytest.fixture
+def kitchen_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "kitchen"
+    folder.mkdir()
+    rows = {
+        "corpus.jsonl": [{"_id": i, "text": text} for i, text in TEXTS.items()],
+        "queries.jsonl": [{"_id": i, "text": text} for i, (text, _) in QUERIES.items()],
+    }
+    for name, lines in rows.items():
+        (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    judged = [f"{query}\t{passage}\t{grade}\n" for query, (_, g) in QUERIES.items() for passage, grade in g.items()]
+    (folder / "qrels.tsv").write_text("".join(judged), encoding="utf-8")
+    return folder
+
+
+def test_eval_writes_tables_and_files(kitchen_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    pipeline = tmp_path / "mine.yaml"
+    pipeline.write_text("- lexical: {b: 0.0}\n- top_n: 4\n", encoding="utf-8")
+    told = run("eval", "lexical", f"short={pipeline}", "--data", kitchen_folder, "--out", out, "--metric", "nDCG@10", "--metric", "kept")  # fmt: skip
+    assert "kitchen: 4 queries" in told
+    assert "the first stage is BM25" in told
+    assert "short" in told
+    result = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    systems = {system["name"]: system for system in result["datasets"][0]["systems"]}
+    assert systems["short"]["means"]["kept"]["mean"] <= 4
+    assert "mine" not in systems
+    assert (out / "queries.csv").read_text(encoding="utf-8").startswith("dataset,system,query,metric,value,error")
+    assert "kitchen" in (out / "report.html").read_text(encoding="utf-8")
+    assert (out / "runs" / "kitchen.lexical.trec").is_file()
+
+
+def test_eval_takes_models_by_name_and_predicts_without_them(kitchen_folder: Path, tmp_path: Path) -> None:
+    told = run("eval", "rebel", "--data", kitchen_folder, "--dry-run")
+    assert "without asking a model" in told
+    assert "rebel" in told
+    told = run("eval", "rebel", "--data", kitchen_folder, "--out", tmp_path / "o", "--model", "llm={cost_only: {}}")
+    assert "degraded queries" in told or "calls" in told
+
+
+def test_errors_are_one_line_with_the_remedy(kitchen_folder: Path, tmp_path: Path) -> None:
+    assert "asks for a model called 'llm'" in fails("eval", "rebel", "--data", kitchen_folder, "--out", tmp_path)
+    assert "no folder at" in fails("eval", "lexical", "--data", tmp_path / "nowhere")
+    assert "Did you mean 'lexical'?" in fails("eval", "lexcal", "--data", kitchen_folder)
+    assert "--model takes NAME=YAML" in fails("eval", "rebel", "--data", kitchen_folder, "--model", "llm")
+    assert "unknown model 'opnai'" in fails("eval", "rebel", "--data", kitchen_folder, "--model", "llm={opnai: x}")
+    (kitchen_folder / "qrels.tsv").write_text("q1 p1 high\n", encoding="utf-8")
+    assert "qrels.tsv:1: the grade must be a number" in fails("eval", "lexical", "--data", kitchen_folder)
+
+
+def test_compare_shows_both_orders(tmp_path: Path) -> None:
+    docs = tmp_path / "docs.jsonl"
+    docs.write_text("".join(json.dumps({"text": text, "id": i}) + "\n" for i, text in TEXTS.items()), encoding="utf-8")
+    page = tmp_path / "page.html"
+    told = run("compare", "lexical", "default", "--query", "how to sharpen a knife", "--docs", docs, "--html", page)
+    assert "To sharpen a knife" in told
+    assert "kept 10 of 10" in told
+    assert page.read_text(encoding="utf-8").count('class="tamis-ranking"') == 2
+
+
+def test_rerank_prints_lines_or_json(tmp_path: Path) -> None:
+    docs = tmp_path / "docs.txt"
+    docs.write_text("a recipe\n\na tall mountain\n", encoding="utf-8")
+    told = run("rerank", "--query", "tall mountain", "--docs", docs, "--top-n", 1)
+    assert "a tall mountain" in told
+    assert "a recipe" not in told
+    lines = run("rerank", "lexical", "--query", "tall mountain", "--docs", docs, "--json").splitlines()
+    assert [json.loads(line)["position"] for line in lines] == [1, 0]
+
+
+def test_presets_are_listed_and_shown() -> None:
+    told = run("presets")
+    assert "rebel" in told
+    assert "llm" in told
+    assert "title:" in run("presets", "show", "rebel")
+    assert "Did you mean 'rebel'?" in fails("presets", "show", "rebell")
+
+
+def test_the_command_is_installed() -> None:
+    told = subprocess.run(
+        [Path(sys.executable).with_name("tamis"), "--help"], capture_output=True, text=True, check=True
+    )
+    assert "eval" in told.stdout

@@ -1,0 +1,86 @@
+"""Intervals and tests: known examples, and what they must do whatever the numbers."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tamis.evaluate.statistics import compare, holm, interval
+
+
+def test_an_interval_holds_the_mean_and_narrows_with_more_queries() -> None:
+    chosen = random.Random(1)
+    values = [chosen.random() for _ in range(400)]
+    few, many = interval(values[:40]), interval(values)
+    assert many.low < many.mean < many.high
+    assert many.high - many.low < few.high - few.low
+    assert many.high - many.low == pytest.approx(2 * 1.96 * math.sqrt(1 / 12 / 400), rel=0.15)
+    assert interval(values) == many
+
+
+def test_an_interval_of_nothing_or_of_equal_values_is_plain() -> None:
+    assert math.isnan(interval([]).mean)
+    assert interval([0.25]) == interval([0.25] * 1)
+    assert (interval([0.5] * 9).low, interval([0.5] * 9).high) == (0.5, 0.5)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    chosen = random.Random(3)
+    inside = 0
+    for trial in range(60):
+        found = interval([chosen.gauss(0.4, 0.2) for _ in range(60)], seed=trial)
+        inside += found.low <= 0.4 <= found.high
+    assert inside >= 50
+
+
+def test_holm_has_its_known_example() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_a_corrected_p_is_never_smaller_and_keeps_the_order(ps: list[float]) -> None:
+    corrected = holm(ps)
+    assert all(p <= c <= 1 for p, c in zip(ps, corrected, strict=True))
+    by_p = [c for _, c in sorted(zip(ps, corrected, strict=True))]
+    assert by_p == sorted(by_p)
+
+
+def queries(values: list[float]) -> dict[str, float]:
+    return {f"q{index}": value for index, value in enumerate(values)}
+
+
+def test_a_clear_gain_is_seen_and_noise_is_not() -> None:
+    chosen = random.Random(2)
+    base = [chosen.random() for _ in range(100)]
+    better = [b + 0.1 + chosen.gauss(0, 0.1) for b in base]
+    noise = [b + chosen.gauss(0, 0.1) for b in base]
+    values = {"base": queries(base), "better": queries(better), "noise": queries(noise)}
+    one, two = compare(values, [("better", "base"), ("noise", "base")], "m")
+    assert one.verdict() == "better"
+    assert one.low > 0
+    assert two.verdict() == "no difference seen"
+    assert one.corrected == pytest.approx(2 * one.p)
+    assert one.turned().verdict() == "worse"
+
+
+def test_a_system_compared_with_itself_shows_nothing() -> None:
+    values = {"a": queries([0.1, 0.2, 0.9]), "b": queries([0.1, 0.2, 0.9])}
+    (pair,) = compare(values, [("a", "b")], "m")
+    assert (pair.p, pair.difference, pair.same) == (1.0, 0.0, 3)
+
+
+def test_only_queries_that_both_have_are_compared() -> None:
+    values = {"a": {"q1": 1.0, "q2": 0.0, "q3": 0.5}, "b": {"q1": 0.0, "q4": 1.0}}
+    (pair,) = compare(values, [("a", "b")], "m")
+    assert (pair.n, pair.better, pair.p) == (1, 1, 1.0)
+
+
+def test_small_samples_get_the_exact_p() -> None:
+    values = {"a": queries([1.0, 2.0, 3.0]), "b": queries([0.0, 0.0, 0.0])}
+    (pair,) = compare(values, [("a", "b")], "m")
+    assert pair.p == pytest.approx(2 / 8)
