@@ -17,7 +17,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
 from rich.console import Console
 
 from report import save, table
@@ -26,6 +25,7 @@ from tamis.evaluate import Evaluation, System, evaluate, read
 from tamis.models import OnnxCrossEncoder, OnnxEmbedder
 from tamis.show import large, number
 
+ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("TAMIS_DATA", ROOT.parent / "shared" / "data"))
 CACHE = ROOT / ".cache" / "quality.sqlite"
 SETS = (

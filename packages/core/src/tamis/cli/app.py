@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from tamis.cli import compare, evaluate, presets, rerank
+from tamis.cli import calibrate, compare, evaluate, presets, rerank
 from tamis.errors import TamisError
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ def _told(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 app.command("eval")(_told(evaluate.evaluate))
+app.command("calibrate")(_told(calibrate.calibrate))
 app.command("compare")(_told(compare.compare))
 app.command("rerank")(_told(rerank.rerank))
 app.command("presets")(_told(presets.presets))

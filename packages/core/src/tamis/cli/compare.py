@@ -19,7 +19,6 @@ from tamis.ranking import Ranked, Ranking
 from tamis.show import fragment, number, safe
 from tamis.stage import Stage
 
-
 STYLE = ":root{color-scheme:light dark}body{font-family:system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}"
 
 

@@ -23,7 +23,6 @@ from tamis.evaluate.terminal import cost, quality
 from tamis.evaluate.writing import write, write_runs
 from tamis.show import large
 
-
 METRICS = list(DEFAULT_METRICS)
 
 
@@ -38,19 +37,16 @@ def evaluate(
     data: Annotated[
         list[Path], typer.Option("--data", help="A folder with corpus.jsonl, queries.jsonl and qrels. Repeatable.")
     ],
-    run: Annotated[
-        str | None,
-        typer.Option(help="The first stage: a run file, or its name in the folder. Default: run.tsv or BM25."),
-    ] = None,
+    run: options.Run = None,
     qrels: Annotated[str | None, typer.Option(help="Judgements: a file, or its name in the folder.")] = None,
     split: Annotated[str, typer.Option(help="Which qrels/SPLIT.tsv of a BEIR folder.")] = "test",
-    depth: Annotated[int, typer.Option(min=1, help="How many candidates of the first stage are reranked.")] = 100,
-    queries: Annotated[int | None, typer.Option(min=1, help="Only so many queries, drawn with --seed.")] = None,
-    seed: Annotated[int, typer.Option(help="For the draw of queries and for resampling.")] = 0,
+    depth: options.Depth = 100,
+    queries: options.Queries = None,
+    seed: options.Seed = 0,
     metric: Annotated[
         list[str], typer.Option(help="A metric; the first one is the main metric. Repeatable.")
     ] = METRICS,
-    relevant_from: Annotated[int, typer.Option(min=1, help="The lowest grade that counts as relevant.")] = 1,
+    relevant_from: options.RelevantFrom = 1,
     model: options.Models = [],  # noqa: B006
     alone: Annotated[int, typer.Option(min=0, help="How many queries are timed one at a time.")] = 20,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Batches in flight a model.")] = None,

@@ -23,6 +23,15 @@ Models = Annotated[
         help="A model that pipelines call by name, such as 'llm={openai: qwen3-8b, base_url: \"http://localhost:8000/v1\"}'.",
     ),
 ]
+Data = Annotated[Path, typer.Option(help="A folder with corpus.jsonl, queries.jsonl and qrels.")]
+Run = Annotated[
+    str | None,
+    typer.Option(help="The first stage: a run file or its name in the folder. Default: run.tsv, else BM25."),
+]
+Depth = Annotated[int, typer.Option(min=1, help="How many candidates of the first stage are reranked.")]
+Queries = Annotated[int | None, typer.Option(min=1, help="Only so many queries, drawn with --seed.")]
+Seed = Annotated[int, typer.Option(help="For the draw of queries and for resampling.")]
+RelevantFrom = Annotated[int, typer.Option(min=1, help="The lowest grade that counts as relevant.")]
 Query = Annotated[str, typer.Option("--query", "-q", help="The question.")]
 Docs = Annotated[
     Path, typer.Option("--docs", "-d", help="Passages: .jsonl (text, and if you like id, title, score), or one a line.")

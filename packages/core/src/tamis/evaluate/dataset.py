@@ -31,7 +31,8 @@ class Question:
 class Dataset:
     """Queries, passages, judgements and a first stage, by id.
 
-    `qrels` hold integer grades; one of at least `relevant_from` counts as relevant where a metric knows only yes and no. `notices` say what was odd in the files and what was done about it.
+    `qrels` hold integer grades; one of at least `relevant_from` counts as relevant where a metric knows only yes and no.
+    `notices` say what was odd in the files and what was done about it.
     """
 
     name: str

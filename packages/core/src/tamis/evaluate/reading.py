@@ -25,8 +25,8 @@ def read(
     """The test set in `folder`, each file plain or gzipped.
 
     `corpus.jsonl`, `queries.jsonl` and judgements: `qrels` if given, else `qrels/<split>.tsv` (BEIR) or `qrels.tsv`.
-    The first stage: `run` if given, a path or a name in the folder, else `run.tsv`, else BM25 made here, `depth` passages a
-    query. Both may be TREC files. `links.tsv`, when there, becomes the metadata `links` of the passages.
+    The first stage: `run` if given, a path or a name in the folder, else `run.tsv`, else BM25 made here, `depth`
+    passages a query. Both may be TREC files. `links.tsv`, when there, becomes the metadata `links` of the passages.
     `relevant_from`: the lowest grade that counts as relevant for metrics that know only yes and no.
     Raises `DataError` with file and line; what could be mended is told in `Dataset.notices`.
     """
