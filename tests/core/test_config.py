@@ -20,15 +20,20 @@ from tamis import (
     Embedding,
     FirstStage,
     Fuse,
+    Groupwise,
     Lexical,
     Listwise,
     MultiCriteria,
+    Pairwise,
     Pipeline,
     Pointwise,
+    QueryLikelihood,
     Rebel,
+    Setwise,
     Stage,
     Threshold,
     TopN,
+    Tournament,
     from_yaml,
     load,
 )
@@ -36,9 +41,23 @@ from tamis.catalog import MODELS, SOURCES, STAGES, Family
 from tamis.config import dump, presets, to_yaml
 from tamis.criteria import Authority, Clarity, Coverage, Depth, Diversity, Field, Incoming, Ranker, Recency, Rubric
 from tamis.errors import CapabilityError, ConfigError
+from tamis.judges import Choice, Grades, Head, Identifiers, Labels, Permutation, Preference, Repeated, Thinking
 from tamis.models import CostOnly, Function, OpenAIChat
 from tamis.rankers.lexical import CorpusStatistics
 from tamis.scale import LOGIT
+from tamis.schedules import (
+    Adaptive,
+    Bubble,
+    Champion,
+    Heap,
+    SampledPairs,
+    SingleShot,
+    Sliding,
+    Staged,
+    TopDown,
+    TournamentGraph,
+    UntilSettled,
+)
 
 MODEL = CostOnly("stand-in", max_batch=8, scale=LOGIT)
 CHAT = OpenAIChat("qwen3-8b", base_url="http://localhost:8000/v1", extra_body={"seed": 1}, context_window=4096)
@@ -72,6 +91,23 @@ STAGES_MADE: tuple[Stage, ...] = (
     Embedding(MODEL, given_vectors=True),
     Pointwise(CHAT, labels=("Oui", "Non"), passage_tokens=64),
     Listwise(CHAT, window=5, stride=2, passes=3),
+    Pointwise(CHAT, judge=Thinking(Labels(("0", "1", "2"), (0, 1, 2), "expected"), budget=64)),
+    Pointwise(MODEL, judge=Head(show=("score", "date"))),
+    QueryLikelihood(MODEL, normalise=True),
+    Pairwise(CHAT, judge=Preference("text", instruction="Été?")),
+    Pairwise(CHAT, None, SampledPairs(2, seed=7), top=None),
+    Pairwise(CHAT, None, Champion()),
+    Setwise(CHAT),
+    Setwise(CHAT, schedule=Heap(19), judge=Thinking(Choice())),
+    Setwise(CHAT, schedule=Staged(repeats=2, stages=((5, 0.5), (1, 0.4))), judge=Choice(share=0.5)),
+    Setwise(CHAT, schedule=Bubble(3), judge=Repeated(Identifiers("digits"), 2)),
+    Tournament(CHAT, keep=2),
+    Groupwise(CHAT, size=10, epochs=3, judge=Grades(high=3)),
+    Listwise(CHAT, schedule=UntilSettled(Sliding(10, 5)), judge=Permutation(show=("score",), ties=True)),
+    Listwise(CHAT, schedule=TournamentGraph(), top=10),
+    Listwise(CHAT, schedule=TopDown(10, 4)),
+    Listwise(CHAT, schedule=Adaptive(doubt=0.1)),
+    Listwise(CHAT, schedule=SingleShot(30), judge=Repeated(Permutation(), 5)),
     MultiCriteria(),
     MultiCriteria(MODEL, criteria="infer", combine="pareto", gate=2.5),
     MultiCriteria(MODEL, criteria=["depth", Recency(), Criterion("x", "told", weight=0.1, max=3)], tie_break="x"),
@@ -183,16 +219,58 @@ def test_a_model_nobody_asks_for_is_pointed_out() -> None:
         load("lexical", models={"chat": CostOnly()})
 
 
-PRESET_MODELS = {
+PRESET_MODELS: dict[str, set[str]] = {
+    "acurank": {"llm"},
+    "blitzrank": {"llm"},
     "cross-encoder": {"cross_encoder"},
+    "dear": {"cross_encoder", "llm"},
     "default": set(),
+    "duot5": {"llm"},
+    "dynamic-k": {"cross_encoder"},
+    "dynamicrag": {"llm"},
     "embedding": {"embedder"},
+    "erank": {"llm"},
+    "financerag": {"cross_encoder", "second_cross_encoder"},
+    "fine-grained-labels": {"llm"},
+    "first": {"llm"},
+    "grouprank": {"llm"},
+    "insertrank": {"llm"},
+    "instupr": {"llm"},
+    "leser": {"embedder"},
     "lexical": set(),
+    "limrank": {"llm"},
+    "listt5": {"llm"},
     "listwise": {"llm"},
+    "lrl": {"llm"},
+    "monot5": {"llm"},
+    "mxbai-rerank-v2": {"llm"},
+    "noreason": {"llm"},
+    "pairrm": {"llm"},
     "pointwise": {"llm"},
+    "prp-allpair": {"llm"},
+    "prp-heap": {"llm"},
+    "prp-sliding": {"llm"},
+    "qwen3-reranker": {"llm"},
+    "rank-k": {"llm"},
+    "rank-r1": {"llm"},
+    "rank-without-gpt": {"llm"},
+    "rank1": {"llm"},
+    "rankgpt": {"llm"},
+    "rankvicuna": {"llm"},
+    "rankzephyr": {"llm"},
     "rebel": {"llm"},
     "rebel-two-turn": {"llm"},
+    "self-consistency": {"llm"},
+    "setwise-bubble": {"llm"},
+    "setwise-heap": {"llm"},
+    "setwise-likelihood": {"llm"},
+    "standard-rr": {"llm"},
+    "tdpart": {"llm"},
     "texts": set(),
+    "tourrank": {"llm"},
+    "upr": {"lm"},
+    "yes-no": {"llm"},
+    "zerank": {"cross_encoder"},
 }
 
 

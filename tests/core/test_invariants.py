@@ -21,23 +21,29 @@ from tamis import (
     Engine,
     FirstStage,
     Fuse,
+    Groupwise,
     Lexical,
     Listwise,
     MultiCriteria,
+    Pairwise,
     Pipeline,
     Pointwise,
     Ranking,
     Rebel,
     Reranker,
+    Setwise,
     Stage,
     Threshold,
     TopN,
+    Tournament,
 )
 from tamis.calls import Call, Failure, Generated, Logprobs, Score, Vector
 from tamis.criteria import Clarity, Coverage, Criterion, Depth, Diversity, Field, Ranker, Recency
 from tamis.errors import ModelError
+from tamis.judges import Choice, Grades, Head, Identifiers, Labels, Preference, Repeated, Thinking
 from tamis.models import Function
 from tamis.scale import PROBABILITY
+from tamis.schedules import AllPairs, Bubble, Champion, Heap, SampledPairs, Staged, TournamentGraph
 
 QUERY = "what is [1] {this}?"
 
@@ -157,6 +163,37 @@ BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
         depths,
         st.integers(2, 6),
         st.integers(1, 2),
+    ),
+    "listwise by a graph": st.builds(
+        lambda depth, size: lambda model: Listwise(model, depth, schedule=TournamentGraph(size), top=5),
+        depths,
+        st.integers(2, 6),
+    ),
+    "pairwise": st.builds(
+        lambda depth, schedule, ties: lambda model: Pairwise(model, depth, schedule, Preference(ties=ties), top=3),
+        depths,
+        st.sampled_from([AllPairs(), AllPairs("bradley_terry"), SampledPairs(2), Champion(), Heap(2), Bubble(1)]),
+        st.booleans(),
+    ),
+    "setwise": st.builds(
+        lambda depth, schedule, judge: lambda model: Setwise(model, depth, schedule, judge, top=4),
+        depths,
+        st.sampled_from([Heap(2), Heap(5), Bubble(2), Staged(4, repeats=2)]),
+        st.sampled_from([Choice(), Identifiers(), Thinking(Choice()), Repeated(Choice(), 2), Grades()]),
+    ),
+    "tournament": st.builds(
+        lambda depth, keep: lambda model: Tournament(model, depth, 5, keep), depths, st.integers(1, 2)
+    ),
+    "groupwise": st.builds(
+        lambda depth, size, epochs: lambda model: Groupwise(model, depth, size, epochs),
+        depths,
+        st.integers(1, 6),
+        st.integers(1, 3),
+    ),
+    "thinking pointwise": st.builds(
+        lambda depth, judge: lambda model: Pointwise(model, depth, judge=judge),
+        depths,
+        st.sampled_from([Thinking(Labels(("0", "1", "2"), (0, 1, 2), "expected")), Labels(readout="margin"), Head()]),
     ),
     "rebel": st.builds(
         lambda depth, batch, anchors, combine, gate: (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -12,18 +13,20 @@ from hypothesis import strategies as st
 
 from tamis import Candidate, Lexical, MultiCriteria, Query, Ranking, TopN
 from tamis.criteria import Coverage, Depth
-from tamis.ranking import Dropped, Notice, Ranked
+from tamis.ranking import Dropped, Neighbour, Notice, Ranked, Why
 from tamis.scale import ORDINAL, PROBABILITY, UNKNOWN, Scale, graded
-from tamis.show import fragment, large, number, safe, scale_words, stylesheet
+from tamis.show import fragment, stylesheet
 from tamis.usage import Usage
+from tamis.wording import WHY, large, number, safe, scale_words
 
 HOSTILE = "</style></script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 
 
 class Tags(HTMLParser):
-    """Which elements and attributes there are, what text they hold, and whether each is closed in its place."""
+    """Which elements and attributes there are, what text a reader sees, and whether each is closed in its place."""
 
     VOID = frozenset({"img", "br", "meta", "input", "link"})
+    APART = frozenset({"p", "div", "td", "th", "summary"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,9 +43,11 @@ class Tags(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+        self.text += " " if tag in self.APART else ""
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if "style" not in self.open:
+            self.text += data
 
 
 def parsed(html: str) -> Tags:
@@ -134,6 +139,30 @@ def test_a_limit_leaves_out_all_but_the_first_and_the_relevant() -> None:
     assert "<summary>90 more</summary>" in html
 
 
+def test_what_is_left_out_is_not_folded_away() -> None:
+    html = fragment(many(100), limit=10)
+    assert "90 more, not in this picture" in html
+    assert "<details>" not in html
+
+
+def test_a_row_names_the_neighbours_that_lifted_it() -> None:
+    titled = Candidate("text of two", title="The second")
+    near = (Neighbour(1, 0.5, "citation"), Neighbour(2, 0.25), Neighbour(99, 1.0, "elsewhere"))
+    rows = (Ranked(Candidate("one"), 0, lifted_by=near), Ranked(titled, 1))
+    html = fragment(ranking(*rows, dropped=(Dropped(Ranked(Candidate("three\n " * 40), 2), "top_n"),)))
+    assert "lifted by: The second (citation), three three three three three three three three three three…" in text(
+        html
+    )
+    assert text(html).count("lifted by") == 1
+    assert 'title="weight 0.5"' in html
+
+
+def test_only_the_strongest_neighbours_are_named() -> None:
+    rows = [Ranked(Candidate(f"text {n}"), n) for n in range(9)]
+    rows[0] = replace(rows[0], lifted_by=tuple(Neighbour(n, 1 / n) for n in range(1, 9)))
+    assert "lifted by: text 1, text 2, text 3 and 5 more" in text(fragment(ranking(*rows)))
+
+
 def test_what_was_dropped_is_grouped_by_why() -> None:
     cut = (Lexical() | TopN(2)).rerank("a", ["a", "a b", "b", "c"])
     twice = replace(cut, kept=cut.kept[:1], dropped=(*cut.dropped, Dropped(cut.kept[1], "duplicate")))
@@ -142,6 +171,16 @@ def test_what_was_dropped_is_grouped_by_why() -> None:
     assert "1 dropped: duplicate of another" in html
     lost = fragment(many(3).drop("below_threshold", lambda index, _: index > 0), grades={"id2": 1})
     assert "2 dropped: below the threshold, 1 of them relevant" in lost
+
+
+def test_flops_say_what_they_leave_out() -> None:
+    known = Usage(calls=3, flops=4.2e12)
+    seen = [known, replace(known, unmetered=2), Usage(calls=3, unmetered=3)]
+    alone, some, none = (text(fragment(replace(many(1), usage=usage))) for usage in seen)
+    assert "4.2TFLOPs" in alone
+    assert "left out" not in alone
+    assert "4.2TFLOPs (2 calls of unknown size left out)" in some
+    assert "FLOPs" not in none
 
 
 def test_cost_warnings_and_abstention_are_shown() -> None:
@@ -179,7 +218,7 @@ def test_nothing_from_outside_becomes_markup() -> None:
     rows = [Ranked(candidate, n, 1.0, {HOSTILE: 1.0}, HOSTILE) for n in range(3)]
     full = Ranking(
         Query(HOSTILE, instruction=HOSTILE),
-        (rows[0], rows[1]),
+        (rows[0], replace(rows[1], lifted_by=(Neighbour(0, 1.0, HOSTILE),))),
         (Dropped(rows[2], HOSTILE),),  # type: ignore[arg-type]
         warnings=(Notice(HOSTILE),),
     )
@@ -224,6 +263,10 @@ def test_numbers_have_the_digits_that_tell_something(value: float, shown: str) -
 @pytest.mark.parametrize(("value", "shown"), [(0, "0"), (0.25, "0.25"), (9999, "9,999"), (12345, "12.3k"), (2e6, "2M"), (3.2e15, "3.2P")])  # fmt: skip
 def test_large_counts_have_a_prefix(value: float, shown: str) -> None:
     assert large(value) == shown
+
+
+def test_every_reason_to_drop_has_words() -> None:
+    assert set(WHY) == set(get_args(Why))
 
 
 def test_every_scale_has_words() -> None:

@@ -130,11 +130,18 @@ async def test_sync_and_async_give_the_same():
         assert sync["diagnostics"]["dropped"] == asynchronous["diagnostics"]["dropped"]
 
 
+PRESET_MODELS = {
+    "cross_encoder": Function(lambda call: 1.0, "classify"),
+    "second_cross_encoder": Function(lambda call: 1.0, "classify"),
+    "lm": Function(lambda call: [-1.0], "prompt_logprobs"),
+}
+
+
 @pytest.mark.parametrize("name", [*presets()])
 async def test_no_documents_no_calls(name):
     chat = Chat()
     chat.generation_kwargs = {"logprobs": True}
-    models = {"cross_encoder": Function(lambda call: 1.0, "classify")}
+    models = PRESET_MODELS
     ranker = TamisRanker(name, chat_generator=chat, embedder=Vectors(), models=models)
     assert ranker.run("q", [])["documents"] == []
     assert (await ranker.run_async("q", []))["documents"] == []
@@ -481,7 +488,7 @@ def test_wrong_arguments_are_errors_when_the_component_is_made(arguments, error,
 def test_every_preset_is_a_pipeline():
     chat = Chat(says="[1]")
     chat.generation_kwargs = {"logprobs": True}
-    models = {"cross_encoder": Function(lambda call: 1.0, "classify")}
+    models = PRESET_MODELS
     for name in presets():
         ranker = TamisRanker(name, chat_generator=chat, embedder=Vectors(), models=models)
         assert len(ranker.run("q", docs("a", "b"))["documents"]) == 2

@@ -86,7 +86,9 @@ def evaluation(dataset: Dataset | None = None, pipelines: Mapping[str, Stage] | 
 def system(dataset: Dataset, name: str, kind: str, stage: Stage, queries: Sequence[str], depth: int, cost: int) -> System:  # fmt: skip
     measured = {q: stage.rerank(dataset.questions[q].query, dataset.pool(q, depth)) for q in queries}
     # The seconds it really took would make each page another one.
-    rankings = {q: replace(ranking, usage=replace(ranking.usage, seconds=0.002 * 3**cost)) for q, ranking in measured.items()}
+    rankings = {
+        q: replace(ranking, usage=replace(ranking.usage, seconds=0.002 * 3**cost)) for q, ranking in measured.items()
+    }
     rows = {
         query: Row(query, {MAIN: ndcg(dataset.qrels[query], [c.id for c in found.candidates]), "kept": float(len(found))}, found)
         for query, found in rankings.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import shutil
 from dataclasses import replace
 from typing import Any
 
@@ -64,6 +65,25 @@ def test_a_grade_below_the_relevant_one_is_not_relevant_where_only_yes_and_no_co
     assert value("RR", dataset, ranked("ab")) == 0.5
     assert value("RR(rel=1)", dataset, ranked("ab")) == 1.0
     assert value("nDCG", dataset, ranked("ab")) < 1.0
+
+
+def test_a_query_counts_for_a_metric_when_it_has_a_passage_of_the_grade_that_the_metric_needs() -> None:
+    dataset = judged({"a": 1}, relevant_from=2)
+    found = values(["nDCG@10", "RR", "RR(rel=1)", "kept_R"], dataset, {"q": ranked("ba")})["q"]
+    assert found == {"nDCG@10": pytest.approx(1 / math.log2(3)), "RR(rel=1)": 0.5}
+    assert value("RR(rel=3)", judged({"a": 2}), ranked("a")) is None
+
+
+def test_counts_of_what_was_found_ask_for_no_relevance_unless_their_name_does() -> None:
+    dataset = judged({"a": 1, "b": 2}, relevant_from=2)
+    assert value("NumRet", dataset, ranked("abc")) == 3.0
+    assert value("NumRelRet", dataset, ranked("abc")) == 1.0
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="ERR is computed by a perl script")
+def test_err_is_computed_whatever_the_query_ids() -> None:
+    # Two grades of at most 4: (2^2 - 1) / 16 at rank 1, then (2^1 - 1) / 16 at rank 2 of who goes on.
+    assert value("ERR@10", judged({"a": 2, "b": 1}), ranked("ab")) == pytest.approx(3 / 16 + 13 / 16 / 16 / 2, abs=1e-5)
 
 
 def test_without_anything_relevant_only_what_needs_none_has_a_value() -> None:
@@ -139,11 +159,35 @@ def test_answers_are_found_whatever_their_case_and_punctuation() -> None:
     ranking = Ranking.of("q", [Candidate(text, str(i)) for i, text in enumerate(texts)])
     assert value("answers", dataset, ranking) == 0.5
     assert value("answers@1", dataset, ranking) == 0.5
-    assert value("wrong_answers@1", dataset, ranking) == 0.0
-    assert value("wrong_answers", dataset, ranking) == 1.0
     assert value("answers", judged({"a": 1}, answer="moon"), ranking) == 0.0
     assert value("answers", judged({"a": 1}), ranking) is None
     assert normalised("An apple,  a day!") == "apple day"
+
+
+def test_wrong_answers_are_the_share_of_kept_passages_that_carry_one() -> None:
+    dataset = judged({"a": 1}, answers=["Rome"], wrong_answers=["Mars", "Venus"])
+    texts = ["Rome, not Venus", "They saw mars!", "Marsupials of Rome", "mars and venus"]
+    ranking = Ranking.of("q", [Candidate(text, str(i)) for i, text in enumerate(texts)])
+    assert value("wrong_answers", dataset, ranking) == 0.75
+    assert value("wrong_answers@3", dataset, ranking) == pytest.approx(2 / 3)
+    assert value("wrong_answers", dataset, ranked("")) is None
+    assert value("wrong_answers", judged({"a": 1}, answers=["Rome"]), ranking) is None
+
+
+def test_answers_are_whole_words_only_where_words_have_spaces_between_them() -> None:
+    found = Ranking.of("q", [Candidate("他住在东京市中心。", "1"), Candidate("The Romans left", "2")])
+    assert value("answers", judged({"a": 1}, answers=["东京"]), found) == 1.0
+    assert value("answers", judged({"a": 1}, answers=["Roman"]), found) == 0.0
+    assert normalised("हिन्दी, 10,000 €") == "हिन्दी 10000"
+
+
+def test_the_error_of_k_looks_through_what_was_dropped_latest_first() -> None:
+    cut = ranked("abcdef").drop("top_n", lambda index, r: index >= 4).drop("policy_cut", lambda index, r: index >= 1)
+    assert [d.candidate.id for d in cut.dropped] == ["e", "f", "b", "c", "d"]
+    assert value("k_error", judged({"b": 1}), cut) == 1.0
+    assert value("k_error", judged({"e": 1}), cut) == 4.0
+    assert value("k_error", judged({"a": 1}), ranked(["a", "b", "c", "a"])) == 2.0
+    assert value("k_error", judged({"x": 1}), cut) == 1.0
 
 
 def test_metadata_and_criteria_are_counted_over_what_was_kept() -> None:
@@ -155,6 +199,27 @@ def test_metadata_and_criteria_are_counted_over_what_was_kept() -> None:
     assert value("metadata:type=misinfo@1", dataset, scored) == 1.0
     assert value("criterion:recency@2", dataset, scored) == 4.0
     assert value("criterion:depth", dataset, scored) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("P", "missing or wrong"),
+        ("Rprec@10", "missing or wrong"),
+        ("P@0", "cutoff must be at least 1"),
+        ("RR@0", "cutoff must be at least 1"),
+        ("P(rel=0)@5", "rel must be at least 1"),
+        ("alpha_nDCG@10", "cannot be computed here"),
+    ],
+)
+def test_what_the_library_reads_but_cannot_compute_is_refused_before_any_work(name: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        check([name])
+
+
+def test_negative_cutoffs_are_refused() -> None:
+    with pytest.raises(ConfigError, match="unknown metric"):
+        check(["P@-1"])
 
 
 @pytest.mark.parametrize("name", ["nDGC@10", "MHits", "metadata:type", "criterion:a=b", "kept@3", "os.system('x')", ""])
@@ -173,6 +238,7 @@ def test_the_oracle_is_the_best_order_and_random_orders_average_out() -> None:
     best = values(["nDCG@10"], dataset, {q: oracle(r, dataset, q) for q, r in pools.items()})
     assert {query: row["nDCG@10"] for query, row in best.items()} == pytest.approx(dict.fromkeys(pools, 1.0))
     one, two = (shuffled_values(["RR"], dataset, pools, seed=seed, repeats=400) for seed in (1, 2))
+    assert values(["MTRR"], dataset, {"q4": oracle(pools["q4"], dataset, "q4")})["q4"]["MTRR"] == 1.0
     assert one["q4"]["RR"] == pytest.approx(sum(1 / place for place in range(1, 11)) / 10, abs=0.05)
     assert one != two
     assert one == shuffled_values(["RR"], dataset, pools, seed=1, repeats=400)
@@ -189,6 +255,15 @@ def test_every_value_lies_between_nothing_and_the_oracle(seed: int) -> None:
     found = value("nDCG@5", dataset, order)
     assert found is not None
     assert 0 <= found <= (value("nDCG@5", dataset, oracle(order, dataset, "q")) or 0) + 1e-12
+
+
+def test_random_orders_have_their_expected_ndcg_and_no_ties_of_the_old_order() -> None:
+    grades = {"a": 2, "b": 1, "c": 0, "d": 0, "e": 0, "f": 0}
+    dataset, scored = judged(grades), ranked("abcdef", [6.0, 5.0, 4.0, 3.0, 2.0, 1.0])
+    found = shuffled_values(["nDCG@3", "MTRR", "MRR_all"], dataset, {"q": scored}, repeats=2000)["q"]
+    discounts = [1 / math.log2(rank + 1) for rank in (1, 2, 3)]
+    assert found["nDCG@3"] == pytest.approx(3 / 6 * sum(discounts) / (2 + discounts[1]), abs=0.03)
+    assert found["MTRR"] == found["MRR_all"] == pytest.approx(sum(1 / rank for rank in range(1, 7)) / 6, abs=0.03)
 
 
 def test_a_ranking_by_hand_keeps_its_scores() -> None:

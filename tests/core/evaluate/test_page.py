@@ -14,9 +14,11 @@ import pytest
 from support.evaluations import MAIN, evaluation, kitchen, stages
 from tamis import Lexical
 from tamis.evaluate.page import Section, embedded, render, section
-from tamis.evaluate.page.figures import costs, gains, histogram, label, movement, pareto, tradeoff
+from tamis.evaluate.page.cost import costs
+from tamis.evaluate.page.figures import gains, histogram, label, movement, neighbours
+from tamis.evaluate.page.tradeoff import pareto, tradeoff
 from tamis.evaluate.result import Evaluation, Interval, Row, System
-from tamis.ranking import Candidate, Ranking
+from tamis.ranking import Candidate, Neighbour, Query, Ranking
 from tamis.scale import PROBABILITY
 from tamis.usage import Usage
 
@@ -118,9 +120,16 @@ def test_a_picture_holds_the_ranking_with_grades(kitchens: Evaluation) -> None:
     assert len(shown["systems"][3]["dropped"]) == 7
 
 
-def test_only_the_queries_on_which_systems_differ_keep_pictures(kitchens: Evaluation) -> None:
-    part = section(kitchens, pictures=2)
-    assert sum(packed is not None for packed in part.pictures) == 2
+def test_where_room_is_short_the_queries_on_which_systems_differ_most_keep_their_pictures(kitchens: Evaluation) -> None:
+    values = [[s.rows[q].values[MAIN] for s in kitchens.systems if s.kind != "bound"] for q in kitchens.query_ids]
+    spread = [max(of) - min(of) for of in values]
+    everything = section(kitchens).pictures
+    sizes = [len(packed or "") for packed in everything]
+    widest = max(range(4), key=spread.__getitem__)
+    assert [index for index, packed in enumerate(section(kitchens, room=sizes[widest]).pictures) if packed] == [widest]
+    assert section(kitchens, room=sum(sizes)).pictures == everything
+    part = section(kitchens, room=0)
+    assert part.pictures == [None] * 4
     assert len(part.data["queries"]) == 4
 
 
@@ -135,6 +144,77 @@ def test_a_picture_does_not_grow_with_the_pool() -> None:
     assert sizes[1] < 1.3 * sizes[0]
 
 
+def test_only_what_is_drawn_has_a_label(kitchens: Evaluation) -> None:
+    extra = {f"x{n}": f"passage number {n}" for n in range(60)}
+    pool = opened(section(evaluation(kitchen(extra=extra), {"short": stages()["short"]})), 0)["pool"]
+    assert len(pool) == 70
+    labelled = [index for index, (_, text, _) in enumerate(pool) if text]
+    assert set(range(20)) <= set(labelled)
+    assert len(labelled) < 30
+
+
+def lifted(base: Evaluation, *neighbours: Neighbour) -> Evaluation:
+    """With a system that says of the last passage of q1 that `neighbours` lifted it to the first place."""
+    *others, last = base.systems[0].rows["q1"].ranking.kept  # type: ignore[union-attr]
+    ranking = Ranking(Query("q"), (replace(last, lifted_by=neighbours), *others))
+    return with_systems(base, System("graph", "pipeline", {"q1": Row("q1", {MAIN: 0.5}, ranking)}))
+
+
+def test_a_picture_says_which_passages_lifted_which(kitchens: Evaluation) -> None:
+    near = (Neighbour(2, 0.75, "citation"), Neighbour(0, 0.25))
+    shown = opened(section(lifted(kitchens, *near)), 0)
+    assert shown["systems"][-1]["lifted"] == [[9, [[2, 0.75, "citation"], [0, 0.25, ""]]]]
+    assert "lifted" not in shown["systems"][1]
+
+
+def test_a_neighbour_that_is_not_in_the_ranking_is_no_edge(kitchens: Evaluation) -> None:
+    shown = opened(section(lifted(kitchens, Neighbour(77, 1.0))), 0)["systems"][-1]
+    assert shown["lifted"] == [[9, []]]
+    assert "lifted by" not in shown["html"]
+
+
+def test_numbers_about_all_queries_together_have_a_table_where_there_are_any(kitchens: Evaluation) -> None:
+    assert "All queries together" not in section(kitchens).head
+    sure, unsure, silent = (replace(kitchens.systems[1], name=name) for name in ("sure", "unsure", "silent"))
+    sure = replace(sure, summary={"AUROC": 0.875, "<b>": 2.0})
+    unsure = replace(unsure, summary={"AUROC": float("nan")})
+    head = section(with_systems(kitchens, sure, unsure, silent)).head
+    table = visible(head.split("<h3>All queries together</h3>")[1].split("<h3>")[0])
+    assert "system AUROC &lt;b&gt; sure 0.875 2 " in table
+    assert "unsure" not in table
+    assert "0.5 is chance" in table
+    assert "nAUC" not in table
+
+
+def test_compute_is_shown_where_it_is_known(kitchens: Evaluation) -> None:
+    def spending(system: System, flops: float, unmetered: int = 0) -> System:
+        rows = {
+            query: replace(row, ranking=replace(row.ranking, usage=Usage(calls=1, flops=flops)))  # type: ignore[type-var]
+            for query, row in system.rows.items()
+        }
+        usage = Usage(calls=4, flops=4 * flops, flops_paper=3 * flops, unmetered=unmetered)
+        return replace(system, rows=rows, usage=usage, means={MAIN: Interval(0.5, 0.4, 0.6, 4)})
+
+    first, lexical, criteria, short, _ = kitchens.systems
+    rows = {query: replace(row, values={MAIN: 0.5}) for query, row in lexical.rows.items()}
+    known = spending(replace(lexical, rows=rows), 2e13)
+    shown = replace(kitchens, systems=[first, known, spending(criteria, 1e13, unmetered=1), short])
+    cost = section(shown).head.split("<h3>Cost</h3>")[1]
+    heads = re.findall(r'<th class="number">([^<]+)</th>', cost)
+    row = dict(zip(heads, re.findall(r"<td[^>]+>([^<]*)</td>", cost.split("lexical</bdi>")[1]), strict=False))
+    assert (row["FLOPs a query"], row["FLOPs, paper’s form"], row["RPP"], row["QPP"]) == ("20T", "15T", "25", "50")
+    unknown = dict(zip(heads, re.findall(r"<td[^>]+>([^<]*)</td>", cost.split("criteria</bdi>")[1]), strict=False))
+    assert {unknown[name] for name in ("FLOPs a query", "FLOPs, paper’s form", "RPP", "QPP")} == {"–"}
+    assert set(tradeoff(shown)["flops"]["data"][1]["customdata"]) == {"lexical", "short"}
+
+
+def test_what_a_recorded_run_cost_is_not_said(kitchens: Evaluation) -> None:
+    run = System("theirs", "run", kitchens.systems[1].rows, kitchens.systems[1].means)
+    quality, cost = section(with_systems(kitchens, run)).head.split("<h3>Cost</h3>")
+    assert "theirs" in quality
+    assert "theirs" not in cost
+
+
 def test_dropped_counts_tell_what_was_lost(kitchens: Evaluation) -> None:
     short = section(kitchens).data["systems"][3]
     assert short["dropped"] == [["after the first n", 28, short["dropped"][0][2], 4]]
@@ -147,7 +227,7 @@ def test_nothing_from_outside_becomes_markup_or_ends_a_script() -> None:
     ours = page.split('<script type="application/json" id="data">')[0]
     assert "<script>" not in ours
     assert "<img" not in ours
-    assert page.count("</script>") == 5
+    assert page.count("</script>") == 5, "data, pictures of two sets, plotly, script"
     assert page.count("<!--") == 0
     assert "alert(1)" in visible(ours)
 
@@ -159,12 +239,12 @@ def test_data_in_a_script_element_reads_back_as_it_was() -> None:
         embedded(float("nan"))
 
 
-def test_the_page_forbids_loading_anything() -> None:
+def test_the_page_forbids_loading_anything_and_all_scripts_but_two() -> None:
     page = render([section(evaluation())])
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
     assert policy
     assert "default-src 'none'" in policy[1]
-    assert "script-src 'sha256-" in policy[1]
+    assert re.search(r"script-src('? 'sha256-[^']+){2}'$", policy[1])
     assert not re.search(r"<(link|img|iframe|script[^>]+src)", page.split("<script>")[0])
 
 
@@ -174,7 +254,13 @@ def test_data_sets_of_one_name_are_told_apart(kitchens: Evaluation) -> None:
 
 
 def test_several_data_sets_have_an_overview(kitchens: Evaluation) -> None:
-    assert "All data sets" in render([section(kitchens), section(evaluation(kitchen("other")))])
+    page = render([section(kitchens), section(evaluation(kitchen("other")))])
+    overview = page.split("<h2>All data sets</h2>")[1].split("</section>")[0]
+    assert re.findall(r'<th scope="row"><bdi>([^<]+)', overview) == [
+        s.name for s in kitchens.systems if s.kind != "bound"
+    ]
+    mean = kitchens.system("lexical").means[MAIN].mean
+    assert overview.count(f'data-system="lexical"><b>{mean:.3f}</b>') == 2
     assert "All data sets" not in render([section(kitchens)])
 
 
@@ -194,7 +280,7 @@ def in_colours(figure: Any, key: str = "") -> Any:
 def test_figures_are_valid_for_plotly(kitchens: Evaluation) -> None:
     graph_objects = pytest.importorskip("plotly.graph_objects")
     groups = {"relevant": [0.9, 0.8], "not relevant": [0.1, 0.2], "not judged": [0.5]}
-    for figure in (*tradeoff(kitchens).values(), gains(), movement(), histogram(groups, "score")):
+    for figure in (*tradeoff(kitchens).values(), gains(), movement(), neighbours(), histogram(groups, "score")):
         graph_objects.Figure(in_colours(figure))
 
 

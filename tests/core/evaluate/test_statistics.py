@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,37 @@ def test_only_queries_that_both_have_are_compared() -> None:
     values = {"a": {"q1": 1.0, "q2": 0.0, "q3": 0.5}, "b": {"q1": 0.0, "q4": 1.0}}
     (pair,) = compare(values, [("a", "b")], "m")
     assert (pair.n, pair.better, pair.p) == (1, 1, 1.0)
+
+
+def flipped(tenths: list[int]) -> float:
+    """The exact two-sided p of all sign flips, in whole numbers."""
+    sums = [sum(s * t for s, t in zip(signs, tenths, strict=True)) for signs in product((1, -1), repeat=len(tenths))]
+    tails = sum(s >= sum(tenths) for s in sums), sum(s <= sum(tenths) for s in sums)
+    return min(1.0, 2 * min(tails) / len(sums))
+
+
+@given(st.lists(st.tuples(st.sampled_from([-3, -2, -1, 1, 2, 3, 4]), st.integers(0, 3)), min_size=2, max_size=10))
+def test_sums_that_tie_but_for_rounding_count_as_ties(drawn: list[tuple[int, int]]) -> None:
+    base = [start / 10 for _, start in drawn]
+    values = {"a": queries([b + tenths / 10 for b, (tenths, _) in zip(base, drawn, strict=True)]), "b": queries(base)}
+    (pair,) = compare(values, [("a", "b")], "m")
+    assert pair.p == pytest.approx(flipped([tenths for tenths, _ in drawn]))
+
+
+def test_many_pairs_at_once_get_what_each_gets_alone() -> None:
+    chosen = random.Random(4)
+    values = {name: queries([chosen.random() + shift for _ in range(60)]) for name, shift in (("a", 0.2), ("b", 0.1), ("c", 0.0))}  # fmt: skip
+    pairs = [("a", "c"), ("b", "c"), ("a", "b")]
+    together = [pair.p for pair in compare(values, pairs, "m")]
+    assert together == [compare(values, [pair], "m")[0].p for pair in pairs]
+
+
+def test_a_large_sample_agrees_with_the_normal_approximation() -> None:
+    chosen = random.Random(6)
+    differences = [chosen.gauss(0.02, 0.3) for _ in range(400)]
+    z = abs(sum(differences)) / math.sqrt(sum(d * d for d in differences))
+    (pair,) = compare({"a": queries(differences), "b": queries([0.0] * 400)}, [("a", "b")], "m")
+    assert pair.p == pytest.approx(math.erfc(z / math.sqrt(2)), abs=0.03)
 
 
 def test_small_samples_get_the_exact_p() -> None:

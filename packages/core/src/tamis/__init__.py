@@ -22,37 +22,68 @@ if TYPE_CHECKING:
     from tamis.rankers.embedding import Embedding
     from tamis.rankers.first_stage import FirstStage
     from tamis.rankers.fuse import Fuse
+    from tamis.rankers.groupwise import Groupwise
     from tamis.rankers.lexical import Lexical
     from tamis.rankers.listwise import Listwise
+    from tamis.rankers.pairwise import Pairwise
     from tamis.rankers.pointwise import Pointwise
+    from tamis.rankers.query_likelihood import QueryLikelihood
+    from tamis.rankers.setwise import Setwise, Tournament
     from tamis.ranking import Candidate, Query, Ranking
     from tamis.reranker import Reranker
+    from tamis.select.abstain import Abstain
+    from tamis.select.budget import Knapsack, TokenBudget
+    from tamis.select.calibration import Calibrate
+    from tamis.select.cover import Cover
     from tamis.select.cut import Deduplicate, Threshold, TopN
+    from tamis.select.diversify import DPP, MMR
+    from tamis.select.dynamic_k import DynamicK
+    from tamis.select.dynamic_rag import DynamicRAG
+    from tamis.select.facets import Facets
+    from tamis.select.near_duplicates import NearDuplicates
+    from tamis.select.place import Place
     from tamis.stage import Pipeline, Stage
 
 _WHERE = {
+    "Abstain": "select.abstain",
+    "Calibrate": "select.calibration",
     "Cancellation": "engine",
     "Candidate": "ranking",
+    "Cover": "select.cover",
     "Criterion": "criteria",
     "CrossEncoder": "rankers.cross_encoder",
+    "DPP": "select.diversify",
     "Deduplicate": "select.cut",
+    "DynamicK": "select.dynamic_k",
+    "DynamicRAG": "select.dynamic_rag",
     "Embedding": "rankers.embedding",
     "Engine": "engine",
+    "Facets": "select.facets",
     "FirstStage": "rankers.first_stage",
     "Fuse": "rankers.fuse",
+    "Groupwise": "rankers.groupwise",
+    "Knapsack": "select.budget",
     "Lexical": "rankers.lexical",
     "Listwise": "rankers.listwise",
+    "MMR": "select.diversify",
     "MultiCriteria": "criteria",
+    "NearDuplicates": "select.near_duplicates",
+    "Pairwise": "rankers.pairwise",
     "Pipeline": "stage",
+    "Place": "select.place",
     "Pointwise": "rankers.pointwise",
     "Query": "ranking",
+    "QueryLikelihood": "rankers.query_likelihood",
     "Ranking": "ranking",
     "Rebel": "criteria",
     "Reranker": "reranker",
+    "Setwise": "rankers.setwise",
     "Stage": "stage",
     "TamisError": "errors",
     "Threshold": "select.cut",
+    "TokenBudget": "select.budget",
     "TopN": "select.cut",
+    "Tournament": "rankers.setwise",
     "arerank": "api",
     "from_yaml": "config",
     "json_schema": "config",
@@ -62,28 +93,45 @@ _WHERE = {
 }
 
 __all__ = [
+    "DPP",
+    "MMR",
+    "Abstain",
+    "Calibrate",
     "Cancellation",
     "Candidate",
+    "Cover",
     "Criterion",
     "CrossEncoder",
     "Deduplicate",
+    "DynamicK",
+    "DynamicRAG",
     "Embedding",
     "Engine",
+    "Facets",
     "FirstStage",
     "Fuse",
+    "Groupwise",
+    "Knapsack",
     "Lexical",
     "Listwise",
     "MultiCriteria",
+    "NearDuplicates",
+    "Pairwise",
     "Pipeline",
+    "Place",
     "Pointwise",
     "Query",
+    "QueryLikelihood",
     "Ranking",
     "Rebel",
     "Reranker",
+    "Setwise",
     "Stage",
     "TamisError",
     "Threshold",
+    "TokenBudget",
     "TopN",
+    "Tournament",
     "arerank",
     "from_yaml",
     "json_schema",

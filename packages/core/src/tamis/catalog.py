@@ -53,11 +53,28 @@ STAGES = Family(
         "embedding": "tamis.rankers.embedding:Embedding",
         "pointwise": "tamis.rankers.pointwise:Pointwise",
         "listwise": "tamis.rankers.listwise:Listwise",
+        "pairwise": "tamis.rankers.pairwise:Pairwise",
+        "setwise": "tamis.rankers.setwise:Setwise",
+        "groupwise": "tamis.rankers.groupwise:Groupwise",
+        "tournament": "tamis.rankers.setwise:Tournament",
+        "query_likelihood": "tamis.rankers.query_likelihood:QueryLikelihood",
         "multi_criteria": "tamis.criteria.multi_criteria:MultiCriteria",
         "rebel": "tamis.criteria.rebel:Rebel",
         "top_n": "tamis.select.cut:TopN",
         "threshold": "tamis.select.cut:Threshold",
         "deduplicate": "tamis.select.cut:Deduplicate",
+        "dynamic_k": "tamis.select.dynamic_k:DynamicK",
+        "calibrate": "tamis.select.calibration:Calibrate",
+        "abstain": "tamis.select.abstain:Abstain",
+        "near_duplicates": "tamis.select.near_duplicates:NearDuplicates",
+        "mmr": "tamis.select.diversify:MMR",
+        "dpp": "tamis.select.diversify:DPP",
+        "facets": "tamis.select.facets:Facets",
+        "cover": "tamis.select.cover:Cover",
+        "token_budget": "tamis.select.budget:TokenBudget",
+        "knapsack": "tamis.select.budget:Knapsack",
+        "place": "tamis.select.place:Place",
+        "dynamic_rag": "tamis.select.dynamic_rag:DynamicRAG",
     },
 )
 
@@ -87,6 +104,110 @@ SOURCES = Family(
         "clarity": "tamis.criteria.features:Clarity",
         "coverage": "tamis.criteria.features:Coverage",
         "diversity": "tamis.criteria.diversity:Diversity",
+    },
+)
+
+
+EDGES = Family(
+    "kind of edge",
+    {
+        "concepts": "tamis.graph.edges.concepts:Concepts",
+        "concept_pairs": "tamis.graph.edges.pairs:ConceptPairs",
+        "neighbours": "tamis.graph.edges.neighbours:Neighbours",
+        "mentions": "tamis.graph.edges.mentions:Mentions",
+        "structure": "tamis.graph.edges.structure:Structure",
+        "given": "tamis.graph.edges.given:Given",
+    },
+)
+
+NETWORKS = Family(
+    "network",
+    {
+        "grag": "tamis.graph.network:GRAG",
+        "hybrank": "tamis.graph.hybrank:HybRank",
+        "ebcar": "tamis.graph.ebcar:EBCAR",
+    },
+)
+
+POLICIES = Family(
+    "policy",
+    {
+        "fixed": "tamis.select.thresholds:Fixed",
+        "largest_gap": "tamis.select.gaps:LargestGap",
+        "spike": "tamis.select.gaps:Spike",
+        "softmax_mass": "tamis.select.mass:SoftmaxMass",
+        "at_least": "tamis.select.thresholds:AtLeast",
+        "calibrated": "tamis.select.thresholds:Calibrated",
+        "conformal_recall": "tamis.select.thresholds:ConformalRecall",
+        "expected_utility": "tamis.select.utility:ExpectedUtility",
+        "expected_f": "tamis.select.utility:ExpectedF",
+        "ratio_to_best": "tamis.select.thresholds:RatioToBest",
+        "near_best": "tamis.select.thresholds:NearBest",
+        "z_score": "tamis.select.thresholds:ZScore",
+        "knee": "tamis.select.shapes:Knee",
+        "tail_test": "tamis.select.shapes:TailTest",
+    },
+)
+
+FITTED = Family(
+    "fitted value",
+    {
+        "platt": "tamis.select.calibration:Platt",
+        "isotonic": "tamis.select.calibration:Isotonic",
+        "unit": "tamis.select.calibration:Unit",
+        "temperature": "tamis.select.calibration:Temperature",
+        "conformal": "tamis.select.calibration:Conformal",
+        "abstention": "tamis.select.abstain:Abstention",
+    },
+)
+
+CONFIDENCES = Family(
+    "confidence",
+    {
+        "max": "tamis.select.confidence:Max",
+        "std": "tamis.select.confidence:Std",
+        "gap": "tamis.select.confidence:Gap",
+        "linear": "tamis.select.confidence:Linear",
+        "logistic": "tamis.select.confidence:Logistic",
+        "mahalanobis": "tamis.select.confidence:Mahalanobis",
+    },
+)
+
+
+JUDGES = Family(
+    "judge",
+    {
+        "labels": "tamis.judges.labels:Labels",
+        "head": "tamis.judges.head:Head",
+        "likelihood": "tamis.judges.likelihood:QueryLikelihood",
+        "preference": "tamis.judges.preference:Preference",
+        "choice": "tamis.judges.choice:Choice",
+        "identifiers": "tamis.judges.identifiers:Identifiers",
+        "permutation": "tamis.judges.permutation:Permutation",
+        "grades": "tamis.judges.grades:Grades",
+        "thinking": "tamis.judges.thinking:Thinking",
+        "repeated": "tamis.judges.repeated:Repeated",
+    },
+)
+
+SCHEDULES = Family(
+    "schedule",
+    {
+        "map": "tamis.schedules.single:Map",
+        "single_shot": "tamis.schedules.single:SingleShot",
+        "partition": "tamis.schedules.single:Partition",
+        "sliding": "tamis.schedules.sliding:Sliding",
+        "heap": "tamis.schedules.sorts:Heap",
+        "bubble": "tamis.schedules.sorts:Bubble",
+        "tournament": "tamis.schedules.tournaments:Tournament",
+        "staged": "tamis.schedules.tournaments:Staged",
+        "tournament_graph": "tamis.schedules.graph:TournamentGraph",
+        "top_down": "tamis.schedules.partitions:TopDown",
+        "adaptive": "tamis.schedules.partitions:Adaptive",
+        "all_pairs": "tamis.schedules.pairs:AllPairs",
+        "sampled_pairs": "tamis.schedules.pairs:SampledPairs",
+        "champion": "tamis.schedules.pairs:Champion",
+        "until_settled": "tamis.schedules.settled:UntilSettled",
     },
 )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tamis.catalog import (
     CONFIDENCES,
+    EDGES,
     FITTED,
     JUDGES,
     MODELS,
@@ -37,6 +38,7 @@ FAMILIES = {
     "confidence": CONFIDENCES,
     "judge": JUDGES,
     "schedule": SCHEDULES,
+    "edges": EDGES,
 }
 """By the word that a JSON schema and `tamis.references` use."""
 

@@ -82,14 +82,27 @@ def finite(score: Any) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A candidate that lifted another: its position in the input, how much it weighed, and by which kind of edge."""
+
+    position: int
+    weight: float
+    channel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ranked:
-    """A candidate in a ranking. `position` is its index in the input and its identity; texts and ids may repeat."""
+    """A candidate in a ranking. `position` is its index in the input and its identity; texts and ids may repeat.
+
+    `lifted_by`: the candidates that a graph stage let speak for this one, strongest first.
+    """
 
     candidate: Candidate
     position: int
     score: float | None = None
     criteria: Mapping[str, float | None] = field(default_factory=dict, hash=False)
     reason: str | None = None
+    lifted_by: tuple[Neighbour, ...] = ()
 
     @property
     def text(self) -> str:
@@ -145,6 +158,7 @@ class Ranking:
 
     Invariant, checked here: `kept` and `dropped` together hold every input candidate exactly once. `confidence` is how
     sure a stage was that something good is among the candidates (higher is surer; only comparable for one pipeline).
+    `monitors`: what stages noted of their own work, as `"stage.sign"`; `tamis.monitors.signs` gives these and more.
 
     >>> Ranking.of("tall mountains", ["Everest", "a recipe"]).kept[0].text
     'Everest'
@@ -158,6 +172,7 @@ class Ranking:
     warnings: tuple[Notice, ...] = ()
     abstained: bool = False
     confidence: float | None = None
+    monitors: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         positions = [ranked.position for ranked in self.kept]
@@ -206,6 +221,10 @@ class Ranking:
 
     def warn(self, *notices: Notice) -> Ranking:
         return replace(self, warnings=self.warnings + notices) if notices else self
+
+    def noted(self, stage: str, signs: Mapping[str, float]) -> Ranking:
+        """With `signs` of how `stage` worked among the `monitors`."""
+        return replace(self, monitors={**self.monitors, **{f"{stage}.{name}": value for name, value in signs.items()}})
 
     def reorder(self, order: Sequence[int]) -> Ranking:
         """The kept candidates in another order, scores untouched. `order` holds indices into `kept`, each once."""

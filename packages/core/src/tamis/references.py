@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
-from tamis.catalog import MODELS, SOURCES, STAGES, build, unknown
+from tamis.catalog import (
+    CONFIDENCES,
+    EDGES,
+    FITTED,
+    JUDGES,
+    MODELS,
+    POLICIES,
+    SCHEDULES,
+    SOURCES,
+    STAGES,
+    build,
+    unknown,
+)
 from tamis.errors import ConfigError
 
 if TYPE_CHECKING:
     from tamis.criteria.sources import Source
+    from tamis.graph.edges.base import Edges
+    from tamis.judges.base import Judge
+    from tamis.schedules.base import Schedule
+    from tamis.select.artefact import Artefact
+    from tamis.select.confidence import Confidence
+    from tamis.select.policies import Policy
     from tamis.stage import Stage
 
 
@@ -57,6 +76,54 @@ def _source(value: Any, info: ValidationInfo) -> Any:
     return value if isinstance(value, Source) else build(SOURCES, value, info.context)
 
 
+def _policy(value: Any, info: ValidationInfo) -> Any:
+    from tamis.select.policies import Policy
+
+    return value if isinstance(value, Policy) else build(POLICIES, value, info.context)
+
+
+def _confidence(value: Any, info: ValidationInfo) -> Any:
+    from tamis.select.confidence import Confidence
+
+    return value if isinstance(value, Confidence) else build(CONFIDENCES, value, info.context)
+
+
+def _fitted(value: Any, info: ValidationInfo) -> Any:
+    made = isinstance(value, tuple(FITTED.resolve(name) for name in FITTED.members))
+    return value if made else build(FITTED, value, info.context)
+
+
+def _artefact(value: Any) -> Any:
+    """An artefact from itself, the path of its file or its data."""
+    from tamis.select.artefact import Artefact
+
+    if isinstance(value, Artefact):
+        return value
+    if isinstance(value, (str, Path)):
+        return Artefact.read(value)
+    if isinstance(value, Mapping):
+        return Artefact.of(value)
+    raise ConfigError(f"an artefact is an Artefact, the path of its JSON file or its data, got {value!r:.80}")
+
+
+def _judge(value: Any, info: ValidationInfo) -> Any:
+    from tamis.judges.base import Judge
+
+    return value if isinstance(value, Judge) else build(JUDGES, value, info.context)
+
+
+def _schedule(value: Any, info: ValidationInfo) -> Any:
+    from tamis.schedules.base import Schedule
+
+    return value if isinstance(value, Schedule) else build(SCHEDULES, value, info.context)
+
+
+def _edges(value: Any, info: ValidationInfo) -> Any:
+    from tamis.graph.edges.base import Edges
+
+    return value if isinstance(value, Edges) else build(EDGES, value, info.context)
+
+
 PART = "x-tamis-part"
 """Marks, in a JSON schema, a place where another family's part stands; `tamis.json_schema` turns it into a `$ref`."""
 
@@ -64,7 +131,21 @@ if TYPE_CHECKING:
     StageRef = Stage
     ModelRef = Any
     SourceRef = Source
+    JudgeRef = Judge
+    ScheduleRef = Schedule
+    EdgesRef = Edges
+    PolicyRef = Policy
+    ConfidenceRef = Confidence
+    FittedRef = Any
+    ArtefactRef = Artefact
 else:
     StageRef = Annotated[Any, BeforeValidator(_stage), WithJsonSchema({PART: "stage"})]
     ModelRef = Annotated[Any, BeforeValidator(_model), WithJsonSchema({PART: "model"})]
     SourceRef = Annotated[Any, BeforeValidator(_source), WithJsonSchema({PART: "source"})]
+    JudgeRef = Annotated[Any, BeforeValidator(_judge), WithJsonSchema({PART: "judge"})]
+    ScheduleRef = Annotated[Any, BeforeValidator(_schedule), WithJsonSchema({PART: "schedule"})]
+    EdgesRef = Annotated[Any, BeforeValidator(_edges), WithJsonSchema({PART: "edges"})]
+    PolicyRef = Annotated[Any, BeforeValidator(_policy), WithJsonSchema({PART: "policy"})]
+    ConfidenceRef = Annotated[Any, BeforeValidator(_confidence), WithJsonSchema({PART: "confidence"})]
+    FittedRef = Annotated[Any, BeforeValidator(_fitted), WithJsonSchema({PART: "fitted"})]
+    ArtefactRef = Annotated[Any, BeforeValidator(_artefact), WithJsonSchema({PART: "artefact"})]

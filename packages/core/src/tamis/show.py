@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
 from importlib.resources import files
 from itertools import groupby
 from typing import Any, TypeVar
 
-from tamis.ranking import Dropped, Ranked, Ranking
-from tamis.scale import Scale
+from tamis.ranking import Dropped, Neighbour, Ranked, Ranking
 from tamis.usage import Usage
+from tamis.wording import MINUS, WHY, large, number, safe, scale_words
 
-WHY = {
-    "below_relevance_gate": "below the relevance gate",
-    "below_threshold": "below the threshold",
-    "top_n": "after the first n",
-    "policy_cut": "cut by the policy",
-    "budget": "over the budget",
-    "duplicate": "duplicate of another",
-    "not_listed": "not listed by the model",
-    "abstained": "nothing was good enough",
-}
-"""Why a candidate was dropped, in words."""
+__all__ = ["MINUS", "WHY", "fragment", "large", "number", "safe", "scale_words", "stylesheet"]
 
 T = TypeVar("T")
-MINUS = "\N{MINUS SIGN}"
+LIFTERS = 3
+"""How many neighbours of a passage are named."""
 
 
 def fragment(
@@ -57,7 +47,7 @@ def fragment(
         '<div class="tamis-ranking">',
         _head(ranking),
         view.table(kept[:unfolded]),
-        _folded(f"{_size(kept[unfolded:]):,} more", view.table(kept[unfolded:])) if kept[unfolded:] else "",
+        view.rest(kept[unfolded:]),
         *_dropped(ranking.dropped, view, limit),
         _footer(ranking.usage),
         "</div>",
@@ -68,73 +58,6 @@ def fragment(
 def stylesheet() -> str:
     """The rules for fragments, all under the class `tamis-ranking`."""
     return files("tamis").joinpath("show.css").read_text(encoding="utf-8")
-
-
-def safe(value: object, length: int | None = None) -> str:
-    """Text from outside as HTML: escaped, cut to `length` characters, without characters no encoding can write.
-
-    >>> safe("a < b", 3)
-    'a &lt;…'
-    """
-    text = str(value)
-    if length is not None and len(text) > length:
-        text = text[:length].rstrip() + "…"
-    return escape(text.encode("utf-8", "replace").decode("utf-8"))
-
-
-def number(value: float | None) -> str:
-    """A score with as many digits as tell something: four decimals below 0.1, fewer above; `–` for none.
-
-    >>> number(0.25), number(-1234.5), number(None)
-    ('0.25', '−1,234', '–')
-    """
-    if value is None:
-        return "–"
-    size = abs(value)
-    if size >= 1000:
-        text = f"{size:,.0f}"
-    elif size >= 100:
-        text = f"{size:.1f}"
-    elif size and size < 0.001:
-        text = f"{size:.2g}"
-    else:
-        decimals = 4 if size < 0.1 else 3 if size < 1 else 2
-        text = f"{size:.{decimals}f}".rstrip("0").rstrip(".")
-    return (MINUS if value < 0 else "") + text
-
-
-def large(value: float) -> str:
-    """A count with a unit prefix.
-
-    >>> large(950), large(12_300), large(4.2e12)
-    ('950', '12.3k', '4.2T')
-    """
-    for size, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if value >= size:
-            return f"{value / (1e3 if prefix == 'k' else size):.3g}{prefix}"
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
-
-
-def scale_words(scale: Scale) -> str:
-    """What the scores mean, in a few words.
-
-    >>> from tamis.scale import graded
-    >>> scale_words(graded(0, 10))
-    'graded 0 to 10'
-    """
-    words = {
-        "unknown": "as the retriever gave them",
-        "ordinal": "order only",
-        "fusion": "fused, comparable within one query",
-        "lexical": "lexical, comparable within one query",
-        "probability": "probability",
-        "logit": "logit",
-        "cosine": "cosine",
-        "log_likelihood": "log-likelihood",
-    }
-    if scale.kind == "graded":
-        return f"graded {number(scale.low)} to {number(scale.high)}"
-    return words.get(scale.kind, scale.kind)
 
 
 class _View:
@@ -148,6 +71,7 @@ class _View:
         came_in: Mapping[int, int | None] | None,
     ) -> None:
         everything = [*ranking.kept, *(dropped.ranked for dropped in ranking.dropped)]
+        self.at = {ranked.position: ranked for ranked in everything}
         self.grades = grades
         self.relevant_from = relevant_from
         self.came_in = came_in
@@ -171,6 +95,14 @@ class _View:
         if not rows:
             return ""
         return self._table(["#", "came in"], (row if isinstance(row, int) else self.row(*row) for row in rows))
+
+    def rest(self, rows: Sequence[tuple[int, Ranked] | int]) -> str:
+        """Folded, unless nothing of it is in the fragment."""
+        left_out = sum(row for row in rows if isinstance(row, int))
+        more = f"{_size(rows):,} more"
+        if left_out == _size(rows):
+            return f'<p class="facts">{more}, not in this picture</p>' if rows else ""
+        return _folded(more, self.table(rows))
 
     def lines(self, rows: Iterable[Ranked | int]) -> str:
         return self._table(["came in"], (row if isinstance(row, int) else self.line(row) for row in rows))
@@ -213,6 +145,7 @@ class _View:
             f'<div><bdi class="text">{safe(text, 280)}</bdi></div>',
             f'<div class="reason"><bdi>{safe(ranked.reason, 800)}</bdi></div>' if ranked.reason else "",
             self.criteria(ranked.criteria),
+            self.lifted(ranked),
         ]
         return "".join(parts)
 
@@ -236,6 +169,20 @@ class _View:
                 f'<span class="track"><span style="width:{width}%"></span></span> {number(value)}</span>'
             )
         return f'<div class="criteria">{" ".join(bars)}</div>'
+
+    def lifted(self, ranked: Ranked) -> str:
+        known = [neighbour for neighbour in ranked.lifted_by if neighbour.position in self.at]
+        if not known:
+            return ""
+        names = ", ".join(self.lifter(neighbour) for neighbour in known[:LIFTERS])
+        more = f" and {len(known) - LIFTERS} more" if len(known) > LIFTERS else ""
+        return f'<div class="lifted">lifted by: {names}{more}</div>'
+
+    def lifter(self, neighbour: Neighbour) -> str:
+        candidate = self.at[neighbour.position].candidate
+        called = " ".join((candidate.title or candidate.text).split()) or candidate.id
+        channel = f" ({safe(neighbour.channel, 40)})" if neighbour.channel else ""
+        return f'<span title="weight {number(neighbour.weight)}"><bdi>{safe(called, 60)}</bdi>{channel}</span>'
 
     def line(self, ranked: Ranked) -> str:
         candidate = ranked.candidate
@@ -280,14 +227,14 @@ def _dropped(dropped: Sequence[Dropped], view: _View, limit: int | None) -> Iter
 
 
 def _footer(usage: Usage) -> str:
-    flops = getattr(usage, "flops", 0)
+    left_out = f" ({_count(usage.unmetered, 'call')} of unknown size left out)" if usage.unmetered else ""
     parts = [
         _count(usage.calls, "model call") if usage.calls else "no model calls",
         f"{usage.cached:,} answered by the cache" if usage.cached else "",
         _count(usage.retries, "retry", "retries") if usage.retries else "",
         f"{usage.failed:,} failed" if usage.failed else "",
         f"{usage.tokens_in:,} tokens in, {usage.tokens_out:,} out" if usage.tokens else "",
-        f"{large(flops)}FLOPs" if flops else "",
+        f"{large(usage.flops)} FLOPs{left_out}" if usage.flops else "",
         f"{number(usage.seconds)} s" if usage.seconds else "",
     ]
     return f'<p class="facts footer">{" · ".join(part for part in parts if part)}</p>'

@@ -40,6 +40,10 @@ class Stage(ABC):
     def plan(self, ranking: Ranking) -> Plan:
         """Yield batches of calls, receive their answers in the same order, return the new ranking. No I/O here."""
 
+    def follows(self, earlier: Sequence[Stage]) -> None:  # noqa: B027
+        """Called where a pipeline is made, with the stages in front of this one. Raise `ConfigError` when it cannot
+        stand there."""
+
     def rerank(
         self,
         query: str | Query,
@@ -95,6 +99,11 @@ class Pipeline(Stage):
 
     stages: tuple[StageRef, ...] = ()
 
+    def __post_init__(self) -> None:
+        flat = flattened(self)
+        for place, stage in enumerate(flat):
+            stage.follows(flat[:place])
+
     def plan(self, ranking: Ranking) -> Plan:
         for stage in self.stages:
             ranking = yield from stage.plan(ranking)
@@ -104,6 +113,13 @@ class Pipeline(Stage):
 def steps(stage: Stage) -> tuple[Stage, ...]:
     """The stages of a pipeline, or the stage itself."""
     return stage.stages if isinstance(stage, Pipeline) else (stage,)
+
+
+def flattened(stage: Stage) -> tuple[Stage, ...]:
+    """The stages of a pipeline and of the pipelines in it, in order."""
+    if not isinstance(stage, Pipeline):
+        return (stage,)
+    return tuple(inner for step in stage.stages for inner in flattened(step))
 
 
 def together(plans: Sequence[Asking[T]]) -> Asking[list[T]]:

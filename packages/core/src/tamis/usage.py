@@ -11,7 +11,9 @@ class Usage:
 
     `calls`: answered by a model (retries and cached answers not counted); `cached`: answered by the cache; `retries`;
     `failed`: calls that ended without an answer; `tokens_in`, `tokens_out`: as reported by the model, else estimated;
-    `seconds`: wall time of the whole rerank; `rounds`: how often a plan had to wait for answers.
+    `seconds`: wall time of the whole rerank; `rounds`: how often a plan had to wait for answers; `flops`: operations of
+    the answered calls, by the architectures of their models (see `tamis.flops`); `flops_paper`: the same in the form of
+    E2R-FLOPs; `unmetered`: answered calls that both leave out, since the architecture of their model is unknown.
     """
 
     calls: int = 0
@@ -22,6 +24,9 @@ class Usage:
     tokens_out: int = 0
     rounds: int = 0
     seconds: float = 0.0
+    flops: float = 0.0
+    flops_paper: float = 0.0
+    unmetered: int = 0
 
     @property
     def tokens(self) -> int:

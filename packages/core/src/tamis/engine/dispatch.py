@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tamis.calls import Answer, Call, Failure, Generate, Plan
+from tamis.architectures import architecture_of
+from tamis.calls import Answer, Call, Failure, Plan
 from tamis.engine.cache import Cache, cache_key
+from tamis.engine.cost import call_tokens, charge
 from tamis.errors import DegradedError, ModelError, TamisError
+from tamis.flops import Architecture
 from tamis.ranking import Ranking
-from tamis.tokens import estimate_tokens
 from tamis.usage import Usage
 
 
@@ -146,6 +148,7 @@ class Dispatcher:
         """Hand the answers of a batch to those who wait, and advance every plan that has all it asked for."""
         self._in_flight[id(batch.model), batch.capability] -= 1
         answers = _answers(batch, outcome)
+        architecture = architecture_of(batch.model)
         waiting: dict[int, Job] = {}
         for work, answer in zip(batch.works, answers, strict=True):
             self._forget(work)
@@ -153,7 +156,7 @@ class Dispatcher:
                 self._cache.put(work.key, answer)
             for rank, ticket in enumerate(work.tickets):
                 if ticket.live:
-                    self._deliver(ticket, answer, work, first=rank == 0)
+                    self._deliver(ticket, answer, work, architecture, first=rank == 0)
                     waiting[id(ticket.job)] = ticket.job
         if waiting and outcome.retries:
             next(iter(waiting.values())).spend(retries=outcome.retries)
@@ -226,7 +229,7 @@ class Dispatcher:
         self._queues.setdefault((id(call.model), call.capability), deque()).append(work)
         return None
 
-    def _deliver(self, ticket: Ticket, answer: Any, work: Work, first: bool) -> None:
+    def _deliver(self, ticket: Ticket, answer: Any, work: Work, architecture: Architecture | None, first: bool) -> None:
         job = ticket.job
         ticket.round[ticket.index] = answer
         job.open -= 1
@@ -235,9 +238,7 @@ class Dispatcher:
         elif not first:
             job.spend(cached=1)
         else:
-            tokens_in, tokens_out = answer_tokens(work.call, answer)
-            job.reserved_tokens += tokens_in + tokens_out - work.tokens
-            job.spend(calls=1, tokens_in=tokens_in, tokens_out=tokens_out)
+            job.reserved_tokens += charge(job.counts, architecture, work.call, answer) - work.tokens
 
     def _finish(self, job: Job, ranking: Ranking) -> None:
         usage = ranking.usage + Usage(**job.counts, seconds=time.monotonic() - job.started)
@@ -277,25 +278,3 @@ def _over_budget(job: Job, tokens: int) -> Failure | None:
     if job.max_tokens is not None and job.reserved_tokens + tokens > job.max_tokens:
         return Failure("budget", f"the budget of {job.max_tokens} tokens is spent")
     return None
-
-
-def call_text(call: Any) -> Iterator[str]:
-    """Every text a call makes the model read."""
-    for message in getattr(call, "messages", ()):
-        yield message.content
-    for name in ("prefix", "continuation", "query", "text"):
-        if value := getattr(call, name, ""):
-            yield value
-
-
-def call_tokens(call: Call) -> int:
-    """Estimated tokens a call will cost, in and out."""
-    out = estimate_tokens(call.expect) if isinstance(call, Generate) else 0
-    return sum(map(estimate_tokens, call_text(call))) + out
-
-
-def answer_tokens(call: Call, answer: Answer) -> tuple[int, int]:
-    """Tokens in and out, as the model reports them, else estimated."""
-    read = sum(map(estimate_tokens, call_text(call))) if answer.tokens_in is None else answer.tokens_in
-    wrote = estimate_tokens(getattr(answer, "text", "")) if answer.tokens_out is None else answer.tokens_out
-    return read, wrote

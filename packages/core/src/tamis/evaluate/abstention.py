@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from tamis.evaluate.dataset import Dataset
+from tamis.evaluate.dropped import by_stage
 from tamis.evaluate.extra import needed
 from tamis.evaluate.result import Row
 from tamis.ranking import Ranking
@@ -16,12 +17,15 @@ RATES = tuple(step / 10 for step in range(10))
 
 
 def confidence_of(ranking: Ranking) -> float | None:
-    """The ranking's own confidence, else its best score where scores of different queries can be compared."""
+    """The ranking's own confidence, else its best score where scores of different queries can be compared.
+
+    When all is dropped, the best score of what the last stage dropped: earlier ones may have had another scale.
+    """
     if ranking.confidence is not None:
         return ranking.confidence
     if ranking.scale.kind not in ABSOLUTE:
         return None
-    candidates = (*ranking.kept, *(dropped.ranked for dropped in ranking.dropped))
+    candidates = ranking.kept or [ranked for group in by_stage(ranking)[:1] for ranked in group]
     return max((ranked.score for ranked in candidates if ranked.score is not None), default=None)
 
 
@@ -48,6 +52,24 @@ def risk_coverage(confidence: Sequence[float], metric: Sequence[float], rates: S
 
     u, m = np.asarray(confidence, dtype=float), np.asarray(metric, dtype=float)
     return [float(m[u >= np.quantile(u, rate)].mean()) for rate in rates]
+
+
+def aurc(confidence: Sequence[float], metric: Sequence[float]) -> float:
+    """Area under the risk-coverage curve, 0..1, lower is better: what the metric (0..1) lacks to 1, averaged over
+    answering the surest query only, the two surest, ... all. Equal confidences count as in random order; NaN without
+    queries. Source: Geifman et al., 2019.
+
+    >>> round(aurc([0.9, 0.5, 0.1], [1.0, 0.0, 1.0]), 4)
+    0.2778
+    """
+    import numpy as np
+
+    if not len(metric):
+        return math.nan
+    _, level = np.unique(-np.asarray(confidence, dtype=float), return_inverse=True)
+    expected = np.bincount(level, weights=np.asarray(metric, dtype=float)) / np.bincount(level)
+    risk = 1 - expected[np.sort(level)]
+    return float((np.cumsum(risk) / np.arange(1, len(risk) + 1)).mean())
 
 
 def nauc(confidence: Sequence[float], metric: Sequence[float], rates: Sequence[float] = RATES) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +15,10 @@ from tamis.evaluate.dataset import Dataset
 from tamis.evaluate.extra import needed
 from tamis.evaluate.own_metrics import PLAIN, SHAPES, View, own
 from tamis.ranking import Ranking
+from tamis.scale import ORDINAL
 
 DEFAULT_METRICS = ("nDCG@10", "RR@10", "AP", "R@100", "P@10", "Judged@10", "kept")
-FAMILIAR = ("nDCG@10", "RR@10", "AP", "R@100", "P@10", "Judged@10", "Success@5", "RBP(p=0.8)", "ERR@10", "Bpref")
+FAMILIAR = ("nDCG@10", "RR@10", "AP", "R@100", "P@10", "Judged@10", "Success@5", "Rprec", "ERR@10", "Bpref")
 NEEDS_NO_RELEVANT = ("Judged", "NumRet")
 
 Values = dict[str, dict[str, float]]
@@ -24,7 +26,7 @@ Values = dict[str, dict[str, float]]
 
 
 def check(names: Iterable[str]) -> None:
-    """Raise `ConfigError` for a name that is no metric."""
+    """Raise `ConfigError` for a name that is no metric, or one that cannot be computed here."""
     for name in names:
         if own(name) is None:
             _library(name, 1)
@@ -34,8 +36,8 @@ def values(names: Sequence[str], dataset: Dataset, rankings: Mapping[str, Rankin
     """Every metric of every query, from what each ranking keeps, in its order.
 
     A passage's id is `str(candidate.id)`; a repeated one counts where it first stands. Metrics that know only yes and
-    no count grades from `dataset.relevant_from` on as relevant. A metric that is not defined for a query (nothing
-    relevant is known, no answers are given) is left out of its values.
+    no count grades from `dataset.relevant_from` on as relevant. A metric that is not defined for a query (nothing of
+    a grade it counts is known, no answers are given) is left out of its values.
     """
     found: Values = {query: {} for query in rankings}
     ours = {name: metric for name in names if (metric := own(name)) is not None}
@@ -55,31 +57,39 @@ def _calculate(measures: Mapping[str, Any], dataset: Dataset, views: Mapping[str
         import ir_measures
 
     judged = {query: view for query, view in views.items() if dataset.qrels.get(query)}
+    # gdeval, which computes ERR, reads no other query ids than numbers.
+    numbers = {query: str(number) for number, query in enumerate(judged, 1)}
     names: dict[Any, list[str]] = defaultdict(list)
     for name, measure in measures.items():
         names[measure].append(name)
     qrels = [
-        ir_measures.Qrel(query, passage, grade) for query in judged for passage, grade in dataset.qrels[query].items()
+        ir_measures.Qrel(number, passage, grade)
+        for query, number in numbers.items()
+        for passage, grade in dataset.qrels[query].items()
     ]
     run = [
-        ir_measures.ScoredDoc(query, passage, -float(rank))
+        ir_measures.ScoredDoc(numbers[query], passage, -float(rank))
         for query, view in judged.items()
         for rank, passage in enumerate(view.ids)
     ]
-    for query, view in judged.items():
+    for query in judged:
+        best = max(dataset.qrels[query].values())
         for measure, called in names.items():
-            if view.relevant or type(measure).__name__.lstrip("_") in NEEDS_NO_RELEVANT or _without_relevant(measure):
+            if best >= _needed(measure):
                 found[query].update(dict.fromkeys(called, 0.0))
     if not run:
         return
+    queries = list(judged)
     for value in ir_measures.iter_calc(list(names), qrels, run):
-        for name in names[value.measure]:
-            if name in found[value.query_id]:
-                found[value.query_id][name] = float(value.value)
+        row = found[queries[int(value.query_id) - 1]]
+        row.update({name: float(value.value) for name in names[value.measure] if name in row})
 
 
-def _without_relevant(measure: Any) -> bool:
-    return str(measure).partition("@")[0] in NEEDS_NO_RELEVANT
+def _needed(measure: Any) -> float:
+    """The grade without which a measure says nothing about a query; those that tell only grades apart need 1."""
+    if measure.NAME in NEEDS_NO_RELEVANT:
+        return -math.inf
+    return float(measure["rel"]) if "rel" in measure.SUPPORTED_PARAMS else 1.0
 
 
 def _library(name: str, relevant_from: int) -> Any:
@@ -92,16 +102,42 @@ def _library(name: str, relevant_from: int) -> Any:
     except (ValueError, NameError, SyntaxError, KeyError, TypeError):
         known = sorted({*FAMILIAR, *PLAIN, *SHAPES})
         raise ConfigError(unknown("metric", name, known) + " See ir-measur.es for more.") from None
-    if relevant_from > 1 and "rel" in measure.SUPPORTED_PARAMS and "rel" not in measure.params:
+    by_user = "rel=" in name.replace(" ", "")
+    # What NumRet counts needs no relevance until it is given a grade.
+    if relevant_from > 1 and "rel" in measure.SUPPORTED_PARAMS and not by_user and measure != ir_measures.NumRet:
         measure = measure(rel=relevant_from)
+    _computable(name, measure)
     return measure
 
 
+def _computable(name: str, measure: Any) -> None:
+    """Raise `ConfigError` for what ir_measures can read but not compute: it would fail late, or take Python with it."""
+    import ir_measures
+
+    takes = ", ".join(measure.SUPPORTED_PARAMS) or "none"
+    try:
+        measure.validate_params()
+    except AssertionError:
+        raise ConfigError(
+            f"metric {name!r} has a parameter that is missing or wrong (it takes: {takes}); they are written as in "
+            "P(rel=2)@10"
+        ) from None
+    for parameter in ("cutoff", "rel"):
+        if measure.params.get(parameter, 1) < 1:
+            raise ConfigError(f"metric {name!r}: {parameter} must be at least 1, got {measure.params[parameter]}")
+    pipeline: Any = ir_measures.DefaultPipeline
+    if not pipeline.supports(measure):
+        raise ConfigError(
+            f"metric {name!r} cannot be computed here: ir_measures knows it, but nothing installed computes it in this form"
+        )
+
+
 def oracle(ranking: Ranking, dataset: Dataset, query: str) -> Ranking:
-    """The kept candidates by their grades, best first: the best that reranking can do."""
+    """The kept candidates by their grades, best first: the best that reranking can do. Without scores, since those
+    there are belong to another order."""
     grades = dataset.qrels.get(query, {})
     order = sorted(range(len(ranking)), key=lambda index: -grades.get(str(ranking.kept[index].candidate.id), 0))
-    return ranking.reorder(order)
+    return ranking.ordered(order, ORDINAL)
 
 
 def shuffled_values(
@@ -111,7 +147,7 @@ def shuffled_values(
     chosen = random.Random(seed)
     drawn = []
     for _ in range(repeats):
-        mixed = {query: r.reorder(chosen.sample(range(len(r)), len(r))) for query, r in rankings.items()}
+        mixed = {query: r.ordered(chosen.sample(range(len(r)), len(r)), ORDINAL) for query, r in rankings.items()}
         drawn.append(values(names, dataset, mixed))
     return {
         query: {name: fmean(values[query][name] for values in drawn) for name in drawn[0][query]} for query in rankings

@@ -11,11 +11,24 @@ from statistics import fmean
 
 from tamis.evaluate import ties
 from tamis.evaluate.dataset import Dataset, Question
+from tamis.evaluate.dropped import by_stage
 from tamis.ranking import Ranked, Ranking
+from tamis.text import UNSPACED
 from tamis.tokens import estimate_tokens
 
-ARTICLES = re.compile(r"\b(a|an|the)\b")
-NOT_WORD = re.compile(r"[^\w\s]+")
+ARTICLES = frozenset({"a", "an", "the"})
+
+
+class _Signs(dict[int, int | None]):
+    """For `str.translate`: deletes punctuation, symbols and control characters. Filled as characters are met."""
+
+    def __missing__(self, code: int) -> int | None:
+        sign = chr(code)
+        gone = unicodedata.category(sign)[0] in "PSC" and not sign.isspace()
+        return self.setdefault(code, None if gone else code)
+
+
+SIGNS = _Signs()
 
 
 @dataclass(frozen=True)
@@ -93,10 +106,12 @@ def _kept_f1(view: View) -> float | None:
 
 
 def _k_error(view: View) -> float | None:
-    """How far the number kept is from the rank of the last relevant passage in this order, dropped ones behind."""
-    order = [*view.ranking.kept, *(dropped.ranked for dropped in view.ranking.dropped)]
-    last = max((rank for rank, r in enumerate(order, 1) if str(r.candidate.id) in view.relevant), default=0)
-    return float(abs(len(view.ranking.kept) - last))
+    """How far the number kept is from the rank of the last relevant passage in this order, what was dropped behind
+    what was kept, the latest first."""
+    behind = [str(ranked.candidate.id) for group in by_stage(view.ranking) for ranked in group]
+    order = dict.fromkeys([*view.ids, *behind])
+    last = max((rank for rank, passage in enumerate(order, 1) if passage in view.relevant), default=0)
+    return float(abs(len(view.ids) - last))
 
 
 def normalised(text: str) -> str:
@@ -106,17 +121,42 @@ def normalised(text: str) -> str:
     >>> normalised("The U.S.A., (1990)")
     'usa 1990'
     """
-    plain = NOT_WORD.sub("", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(ARTICLES.sub(" ", plain).split())
+    words = unicodedata.normalize("NFKC", text).casefold().translate(SIGNS).split()
+    return " ".join(word for word in words if word not in ARTICLES)
 
 
-def _answers(view: View, k: int | None, field: str) -> float | None:
-    """Share of the strings under `field` that stand in the first k kept passages."""
-    wanted = [answer for text in view.question.texts(field) if (answer := normalised(text))]
+def carries(text: str, answer: str) -> bool:
+    """Whether a normalised text holds a normalised answer, as whole words where a script has spaces between them.
+
+    >>> carries("honeymoon in rome", "rome"), carries("honeymoon in rome", "moon")
+    (True, False)
+    """
+    return answer in text if UNSPACED.search(answer) else f" {answer} " in f" {text} "
+
+
+def _strings(view: View, *fields: str) -> list[str]:
+    """The strings of the question under the first of the fields that it has, normalised."""
+    found = next((texts for field in fields if (texts := view.question.texts(field))), ())
+    return [answer for text in found if (answer := normalised(text))]
+
+
+def _answers(view: View, k: int | None) -> float | None:
+    """Share of the question's answers that stand in the first k kept passages. Data sets call them `answers` or
+    `answer`."""
+    wanted = _strings(view, "answers", "answer")
     if not wanted:
         return None
-    shown = [f" {normalised(ranked.candidate.full_text)} " for ranked in view.first(k)]
-    return fmean(float(any(f" {answer} " in text for text in shown)) for answer in wanted)
+    shown = [normalised(ranked.candidate.full_text) for ranked in view.first(k)]
+    return fmean(float(any(carries(text, answer) for text in shown)) for answer in wanted)
+
+
+def _wrong_answers(view: View, k: int | None) -> float | None:
+    """Share of the first k kept passages that carry one of the question's `wrong_answers`."""
+    wrong, kept = _strings(view, "wrong_answers"), view.first(k)
+    if not wrong or not kept:
+        return None
+    shown = [normalised(ranked.candidate.full_text) for ranked in kept]
+    return fmean(float(any(carries(text, answer) for answer in wrong)) for text in shown)
 
 
 def _metadata(view: View, k: int | None, field: str, value: str) -> float | None:
@@ -164,21 +204,11 @@ def own(name: str) -> Metric | None:
     if match["kind"] == "criterion":
         return partial(_criterion, k=k, name=match["name"]) if not match["value"] else None
     if match["plain"] == "answers":
-        return _both_fields(k)
+        return partial(_answers, k=k)
     if match["plain"] == "wrong_answers":
-        return partial(_answers, k=k, field="wrong_answers")
+        return partial(_wrong_answers, k=k)
     if k is None:
         return None
     if match["plain"] == "MHits":
         return partial(_mean_hits, k=k)
     return _over_relevant(lambda above, tied: ties.tied_hits(above, tied, k))
-
-
-def _both_fields(k: int | None) -> Metric:
-    """Data sets call it `answers` or `answer`."""
-
-    def metric(view: View) -> float | None:
-        found = _answers(view, k, "answers")
-        return _answers(view, k, "answer") if found is None else found
-
-    return metric

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tamis.evaluate.extra import needed
 from tamis.evaluate.result import Comparison, Interval
 
 RESAMPLES = 4999
+EXACT = 12
+"""Up to so many differences all 2**12 sign flips are tried, which is fewer than `RESAMPLES` and exact."""
 SAME = 1e-9
 """Differences smaller than this are rounding."""
 
@@ -48,41 +51,63 @@ def compare(
     Two-sided paired randomisation test (Fisher's, with random sign flips; Smucker et al., 2007), corrected by Holm
     over these pairs.
     """
-    made = [_pair(values[system], values[baseline], seed) for system, baseline in pairs]
-    corrected = holm([p for _, p, _ in made])
+    rows = [
+        {query: value - values[baseline][query] for query, value in values[system].items() if query in values[baseline]}
+        for system, baseline in pairs
+    ]
+    ps = _ps(rows, seed)
     return [
-        Comparison(system, baseline, metric, found.mean, found.low, found.high, p, together, *counts)
-        for (system, baseline), (found, p, counts), together in zip(pairs, made, corrected, strict=True)
+        _comparison(system, baseline, metric, list(row.values()), p, corrected, seed)
+        for (system, baseline), row, p, corrected in zip(pairs, rows, ps, holm(ps), strict=True)
     ]
 
 
-def _pair(
-    system: Mapping[str, float], baseline: Mapping[str, float], seed: int
-) -> tuple[Interval, float, tuple[int, int, int]]:
-    differences = [system[query] - baseline[query] for query in system if query in baseline]
+def _comparison(
+    system: str, baseline: str, metric: str, differences: Sequence[float], p: float, corrected: float, seed: int
+) -> Comparison:
+    found = interval(differences, seed=seed)
     better = sum(difference > SAME for difference in differences)
     worse = sum(difference < -SAME for difference in differences)
-    return interval(differences, seed=seed), _p(differences, seed), (better, worse, len(differences) - better - worse)
+    counts = (better, worse, len(differences) - better - worse)
+    return Comparison(system, baseline, metric, found.mean, found.low, found.high, p, corrected, *counts)
 
 
-def _p(differences: Sequence[float], seed: int) -> float:
-    changed = [difference for difference in differences if abs(difference) > SAME]
-    if len(changed) < 2:
-        return 1.0
+def _ps(rows: Sequence[Mapping[str, float]], seed: int) -> list[float]:
+    """The p-value of every row of differences by query. Queries without a difference cannot change a sum of flipped
+    signs and are left out, which makes more rows short enough to be exact."""
+    changed = [{query: value for query, value in row.items() if abs(value) > SAME} for row in rows]
+    groups = [[index] for index, row in enumerate(changed) if 2 <= len(row) <= EXACT]
+    groups.append([index for index, row in enumerate(changed) if len(row) > EXACT])
+    found = [1.0] * len(rows)
+    for group in filter(None, groups):
+        for index, p in zip(group, _flipped([changed[index] for index in group], seed), strict=True):
+            found[index] = p
+    return found
+
+
+def _flipped(rows: Sequence[Mapping[str, float]], seed: int) -> list[float]:
+    """All rows under the same sign flips, so that the flips are drawn once and one matrix product gives every sum."""
     with needed():
         import numpy as np
         from scipy.stats import permutation_test
 
+    queries = dict.fromkeys(query for row in rows for query in row)
+    differences = np.array([[row.get(query, 0.0) for row in rows] for query in queries])
+
+    def sums(signs: Any, axis: int) -> Any:
+        # Sums that are equal but for rounding must count as ties: metrics take few values, ties are common.
+        return np.round(signs @ differences, 9)
+
     found = permutation_test(
-        (np.asarray(changed),),
-        np.sum,
+        (np.ones(len(queries)),),
+        sums,
         permutation_type="samples",
         vectorized=True,
         n_resamples=RESAMPLES,
         batch=500,
         rng=np.random.default_rng(seed),
     )
-    return float(found.pvalue)
+    return [float(p) for p in found.pvalue]
 
 
 def holm(ps: Sequence[float]) -> list[float]:

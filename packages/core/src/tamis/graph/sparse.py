@@ -46,6 +46,14 @@ class Adjacency:
         return cls(size, keys // max(size, 1), keys % max(size, 1), summed)
 
     @classmethod
+    def largest(cls, size: int, rows: Ints, cols: Ints, weights: Floats) -> Adjacency:
+        """From edges in any order, repeated ones taken once with their largest weight; weights must be > 0."""
+        keys, place = np.unique(rows * max(size, 1) + cols, return_inverse=True)
+        most = np.zeros(len(keys))
+        np.maximum.at(most, place, weights)
+        return cls(size, keys // max(size, 1), keys % max(size, 1), most)
+
+    @classmethod
     def empty(cls, size: int) -> Adjacency:
         none = np.zeros(0, dtype=np.int64)
         return cls(size, none, none, np.zeros(0))
@@ -92,11 +100,20 @@ class Adjacency:
                 out[rows[begins]] = np.add.reduceat(parts, begins, axis=0)
         return out
 
-    def maximum(self, values: Floats) -> Floats:
-        """For each row the largest `weight * value` over its edges, 0 where there is none."""
+    @property
+    def largest_weights(self) -> Floats:
+        """The largest weight of each row, 0 where there is no edge or only negative ones."""
         out = np.zeros(self.size)
-        np.maximum.at(out, self.rows, self.weights * values[self.cols])
+        np.maximum.at(out, self.rows, self.weights)
         return out
+
+    def at(self, rows: Ints, cols: Ints) -> Floats:
+        """The weights of the given pairs, 0 where there is no edge."""
+        own, asked = self.rows * self.size + self.cols, rows * self.size + cols
+        place = np.searchsorted(own, asked)
+        found = place < len(own)
+        found[found] = own[place[found]] == asked[found]
+        return np.where(found, self.weights[np.where(found, place, 0)] if len(own) else 0.0, 0.0)
 
 
 def union(*parts: Adjacency) -> Adjacency:
@@ -107,13 +124,8 @@ def union(*parts: Adjacency) -> Adjacency:
 
 def symmetric(edges: Adjacency) -> Adjacency:
     """Each edge both ways, with the larger of the two weights."""
-    back = edges.transposed
-    rows, cols = np.concatenate([edges.rows, back.rows]), np.concatenate([edges.cols, back.cols])
-    weights = np.concatenate([edges.weights, back.weights])
-    keys, place = np.unique(rows * max(edges.size, 1) + cols, return_inverse=True)
-    largest = np.zeros(len(keys))
-    np.maximum.at(largest, place, weights)
-    return Adjacency(edges.size, keys // max(edges.size, 1), keys % max(edges.size, 1), largest)
+    rows, cols = np.concatenate([edges.rows, edges.cols]), np.concatenate([edges.cols, edges.rows])
+    return Adjacency.largest(edges.size, rows, cols, np.concatenate([edges.weights, edges.weights]))
 
 
 def mutual(edges: Adjacency) -> Adjacency:
@@ -146,21 +158,35 @@ def cut(block: Floats, count: int) -> NDArray[np.bool_]:
     return block > limit * (1 + TIE)
 
 
-def nearest(size: int, block_of: Callable[[int, int], Floats], count: int, sizes: Ints | None = None) -> Adjacency:
-    """The `count` heaviest edges of each row of a matrix that is computed in blocks of rows: `block_of(first, last)`.
+@dataclass(frozen=True)
+class Products:
+    """A `size` x `size` matrix that is computed in blocks: `block(first, last)` gives those rows, as an array to keep.
 
-    `sizes`: what each row costs while it is computed, in numbers held; default: `size`.
+    `costs`: how many numbers are held while each row is computed, besides the row itself.
     """
-    found: list[tuple[Ints, Ints, Floats]] = []
-    for first, last in _spans(np.full(size, size) if sizes is None else np.maximum(sizes, size)):
-        block = block_of(first, last)
-        block[np.arange(last - first), np.arange(first, last)] = 0.0
-        rows, cols = np.nonzero(cut(block, count))
-        found.append((rows + first, cols, block[rows, cols]))
-    if not found:
-        return Adjacency.empty(size)
-    rows, cols, weights = (np.concatenate(column) for column in zip(*found, strict=True))
-    return Adjacency(size, rows, cols, weights)
+
+    size: int
+    block: Callable[[int, int], Floats]
+    costs: Ints | None = None
+
+    def blocks(self) -> Iterator[tuple[int, Floats]]:
+        """Where each block begins, and the block. None holds more than `CELLS` numbers, unless a single row does."""
+        rows = np.full(self.size, self.size)
+        for first, last in _spans(rows if self.costs is None else np.maximum(self.costs, rows)):
+            yield first, self.block(first, last)
+
+    def nearest(self, count: int, weigh: Callable[[int, Floats], Floats] | None = None) -> Adjacency:
+        """The `count` heaviest edges of each row. `weigh(first, block)`: the weights of a block that begins there."""
+        found: list[tuple[Ints, Ints, Floats]] = []
+        for first, block in self.blocks():
+            weights = block if weigh is None else weigh(first, block)
+            weights[np.arange(len(block)), np.arange(first, first + len(block))] = 0.0
+            rows, cols = np.nonzero(cut(weights, count))
+            found.append((rows + first, cols, weights[rows, cols]))
+        if not found:
+            return Adjacency.empty(self.size)
+        rows, cols, weights = (np.concatenate(column) for column in zip(*found, strict=True))
+        return Adjacency(self.size, rows, cols, weights)
 
 
 def _spans(sizes: Ints) -> Iterator[tuple[int, int]]:

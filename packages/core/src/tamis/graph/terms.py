@@ -10,8 +10,8 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis.graph.sparse import Adjacency, Floats, Ints, nearest
-from tamis.text import STOPWORDS, WORD, stem, terms
+from tamis.graph.sparse import Floats, Ints, Products
+from tamis.text import STOPWORDS, stem, terms
 
 COMMON = STOPWORDS | {stem(word) for word in STOPWORDS}
 
@@ -30,16 +30,15 @@ class Tokens:
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Tokens:
-        found = [WORD.findall(text) for text in texts]
-        words = list(chain.from_iterable(found))
-        numbers = dict(zip(distinct := dict.fromkeys(words), range(len(distinct)), strict=True))
-        read = [_terms(word) for word in numbers]
-        vocabulary: dict[str, int] = {}
-        known = np.array([vocabulary.setdefault(t, len(vocabulary)) for made in read for t in made], dtype=np.int64)
-        lengths = np.fromiter(map(len, read), np.int64, len(read))
-        ids, expansion = spread(np.fromiter(map(numbers.__getitem__, words), np.int64, len(words)), lengths)
+        found = [text.split() for text in texts]
+        chunks = list(chain.from_iterable(found))
+        numbers = _numbered(chunks)
+        read = list(map(_terms, numbers))
+        made = list(chain.from_iterable(read))
+        vocabulary = _numbered(made)
+        ids, expansion = spread(_looked_up(chunks, numbers), np.fromiter(map(len, read), np.int64, len(read)))
         owners = np.repeat(np.arange(len(texts)), np.fromiter(map(len, found), np.int64, len(found)))
-        return cls(len(texts), vocabulary, known[ids], owners[expansion])
+        return cls(len(texts), vocabulary, _looked_up(made, vocabulary)[ids], owners[expansion])
 
     @cached_property
     def starts(self) -> Ints:
@@ -74,9 +73,18 @@ def spread(chosen: Ints, lengths: Ints) -> tuple[Ints, Ints]:
     return np.arange(len(owner)) + (begins[chosen] - ends + length)[owner], owner
 
 
+def _numbered(words: Sequence[str]) -> dict[str, int]:
+    return dict(zip(distinct := dict.fromkeys(words), range(len(distinct)), strict=True))
+
+
+def _looked_up(words: Sequence[str], numbers: dict[str, int]) -> Ints:
+    return np.fromiter(map(numbers.__getitem__, words), np.int64, len(words))
+
+
 @lru_cache(maxsize=65_536)
-def _terms(word: str) -> tuple[str, ...]:
-    return (stem(word.lower()),) if word.isascii() and word[1:].islower() else tuple(terms(word))
+def _terms(chunk: str) -> tuple[str, ...]:
+    """The terms of what stands between two white spaces: a text is read as fast as it splits, its chunks once."""
+    return tuple(terms(chunk))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,18 +127,17 @@ class Incidence:
         most = max(2.0, min(max_share * self.size, max_documents))
         return (self.spread >= 2) & (self.spread <= most)
 
-    def gram(self, values: Floats, count: int) -> Adjacency:
-        """The `count` largest products of each document with others: sum over shared things of value times value.
+    def products(self, values: Floats) -> Products:
+        """Products between documents: the sum over the things both have of value times value.
 
         `values`: one number an occurrence, >= 0. Time is linear in the pairs of occurrences of the same thing, which
-        a cap on documents a thing keeps small; memory is linear in the edges, besides one block.
+        a cap on documents a thing keeps small; memory is one block of rows.
         """
         order = np.argsort(self.cols, kind="stable")
         documents, weights = self.rows[order], values[order]
         begins = np.searchsorted(self.cols[order], np.arange(self.features + 1))
         lengths = np.diff(begins)[self.cols]
         rows_begin = np.searchsorted(self.rows, np.arange(self.size + 1))
-        pairs = np.bincount(self.rows, lengths, minlength=self.size).astype(np.int64)
 
         def block(first: int, last: int) -> Floats:
             own = slice(rows_begin[first], rows_begin[last])
@@ -142,4 +149,5 @@ class Incidence:
             product = np.repeat(values[own], length) * weights[posting]
             return np.bincount(cell, product, minlength=(last - first) * self.size).reshape(-1, self.size)
 
-        return nearest(self.size, block, count, pairs)
+        pairs = np.bincount(self.rows, lengths, minlength=self.size).astype(np.int64)
+        return Products(self.size, block, pairs)

@@ -20,6 +20,7 @@ DATA_ONLY = (
 
 TAG = re.compile(r"<(?=\s*(?:/\s*)?(?:query|passage)\b)", re.IGNORECASE)
 CHAT_TOKEN = re.compile(r"<(?=[|｜]|/?s>|/?(?:start|end)_of_turn>|</?sys>>)", re.IGNORECASE)
+LETTER = re.compile(r"\[\s*([A-Z])\s*\]")
 IDENTIFIER = re.compile(r"\[\s*(\d+)\s*\]")
 ANSWER_LINE = re.compile(r"^[^\w\n]*doc(?:ument)?\s*(?:[:#]\s*)?\d+\s*,\s*relevance\b.*$", re.IGNORECASE | re.MULTILINE)
 INSTRUCTION_MARK = re.compile(r"\[(/?INST)\]", re.IGNORECASE)
@@ -42,10 +43,13 @@ def query_block(text: str, instruction: str | None = None) -> str:
     return f"<query>\n{neutralise(text)}{told}\n</query>"
 
 
-def passage_blocks(texts: Sequence[str], model: Any, max_tokens: int) -> str:
-    """Numbered, fenced passages (from 1), each cut to `max_tokens` tokens."""
+def passage_blocks(texts: Sequence[str], model: Any, max_tokens: int, letters: Sequence[str] = ()) -> str:
+    """Fenced passages, each cut to `max_tokens` tokens, numbered from 1 or named by `letters`."""
     count = token_counter(model)
     cut = (truncate(neutralise(truncate(text, max_tokens, count)), max_tokens, count) for text in texts)
+    if letters:
+        named = zip(letters, (LETTER.sub(r"(\1)", text) for text in cut), strict=False)
+        return "\n\n".join(f'<passage name="{letter}">\n{text}\n</passage>' for letter, text in named)
     return "\n\n".join(f'<passage number="{number}">\n{text}\n</passage>' for number, text in enumerate(cut, 1))
 
 

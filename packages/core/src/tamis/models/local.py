@@ -15,6 +15,8 @@ from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 
 from tamis.calls import Capability
 from tamis.errors import ConfigError
+from tamis.flops import Architecture
+from tamis.hf_config import read_config, read_folder
 from tamis.models.lazy import Lazy, needed, once
 
 T = TypeVar("T")
@@ -56,6 +58,30 @@ class Local(Lazy):
             return None
         options = {f.name: getattr(self, f.name) for f in fields(cast(Any, self))[1:] if f.name not in SPEED_ONLY}
         return f"{type(self).__name__}:{self.name}:{fingerprint(Path(self._source))}:{options}"
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """The shape of the weights, found without loading them; `None` for a kind that tamis cannot read.
+
+        From the folder's `config.json` or the object given; for a name in a hub only once it is loaded.
+        """
+        if self._given_architecture is None and "_network" in self.__dict__:
+            return self._loaded_architecture
+        return self._given_architecture
+
+    @once
+    def _given_architecture(self) -> Architecture | None:
+        if isinstance(self._source, str):
+            return read_folder(Path(self._source))
+        return read_config(self._config_of(self._source))
+
+    @once
+    def _loaded_architecture(self) -> Architecture | None:
+        return read_config(self._config_of(self.__dict__["_network"]))
+
+    def _config_of(self, network: Any) -> Any:
+        """The transformers config of a loaded model."""
+        return getattr(network, "config", None)
 
 
 def fingerprint(folder: Path) -> str:

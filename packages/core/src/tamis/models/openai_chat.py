@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from tamis.architectures import ArchitectureRef
 from tamis.calls import Capability, ChoiceLogprobs, Failure, Generate, Generated, Logprobs, Message
 from tamis.errors import ConfigError, ModelError
 from tamis.models.http import Dialogue, HttpModel, Reply
@@ -81,6 +82,8 @@ class OpenAIChat(HttpModel):
         context_window: tokens the model reads and writes in one call, where known.
         structured: how a call's JSON schema is sent: as `"json_schema"`, as `"json_object"` (JSON, of any shape), not
             at all (`"none"`), or `"auto"`: the strictest of these the server takes, found out and remembered.
+        architecture: for counting FLOPs, where `model` is not the name of a well-known open model: such a name, or the
+            fields of a `tamis.flops.Architecture`.
         extra_body: further fields of the request, such as `{"chat_template_kwargs": {"enable_thinking": False}}`.
         headers: further headers. Like `api_key` never printed or written as data.
 
@@ -106,6 +109,7 @@ class OpenAIChat(HttpModel):
     structured: Literal["auto", "json_schema", "json_object", "none"] = "auto"
     extra_body: dict[str, Any] | None = field(default=None, hash=False)
     headers: dict[str, str] | None = field(default=None, repr=False, hash=False)
+    architecture: ArchitectureRef = None
 
     @property
     def name(self) -> str:

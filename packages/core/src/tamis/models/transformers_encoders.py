@@ -132,6 +132,15 @@ class SentenceTransformerEmbedder(Local):
                     answers[index] = Vector(tuple(vector.tolist()))
         return [answers[index] for index in range(len(calls))]
 
+    @property
+    def max_length(self) -> int | None:
+        """Tokens of a text; what is longer is cut. Known once the model is loaded."""
+        network = self.__dict__.get("_network") if isinstance(self.model, str) else self.model
+        return getattr(network, "max_seq_length", None)
+
+    def _config_of(self, network: Any) -> Any:
+        return super()._config_of(getattr(network, "transformers_model", None))
+
     @once
     def _network(self) -> Any:
         if not isinstance(self.model, str):

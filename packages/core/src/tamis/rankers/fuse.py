@@ -54,6 +54,9 @@ class Fuse(Stage):
         ]
         fused = ranking.scored(merged, FUSION)
         fused = _drop_where_all_did(fused, ranking, branches)
+        noted = {name: value for branch in branches for name, value in branch.monitors.items()}
+        if noted:
+            fused = replace(fused, monitors=noted)
         return fused.warn(*(notice for branch in branches for notice in branch.warnings[len(ranking.warnings) :]))
 
     def _shares(self, branch: Ranking) -> dict[int, float | None]:
@@ -82,7 +85,14 @@ def _merge(ranked: Ranked, views: Sequence[Ranked | None], score: float | None) 
     """One candidate with the fused score and what every branch said of it."""
     criteria = {name: value for view in views if view for name, value in view.criteria.items()}
     reason = next((view.reason for view in views if view and view.reason), ranked.reason)
-    return replace(ranked, score=score, criteria=criteria or ranked.criteria, reason=reason)
+    lifted = tuple(dict.fromkeys(neighbour for view in views if view for neighbour in view.lifted_by))
+    return replace(
+        ranked,
+        score=score,
+        criteria=criteria or ranked.criteria,
+        reason=reason,
+        lifted_by=lifted or ranked.lifted_by,
+    )
 
 
 def _drop_where_all_did(fused: Ranking, before: Ranking, branches: Sequence[Ranking]) -> Ranking:

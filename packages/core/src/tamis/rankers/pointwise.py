@@ -6,37 +6,34 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tamis.calls import Plan
-from tamis.judges.relevance import label_probability, relevance_call
-from tamis.models.base import require
+from tamis.judges.base import Judge
+from tamis.judges.labels import Labels
 from tamis.part import part
-from tamis.rankers.scoring import Depth, failure_notices, read, rescored
-from tamis.ranking import Ranking
-from tamis.references import ModelRef
-from tamis.scale import PROBABILITY
-from tamis.stage import Stage
+from tamis.rankers.judged import Judged
+from tamis.rankers.scoring import Depth
+from tamis.references import JudgeRef, ModelRef
+from tamis.schedules.base import Schedule
+from tamis.schedules.single import Map
 
 
 @part
-class Pointwise(Stage):
+class Pointwise(Judged):
     """Sort by p(`labels[0]`) against p(`labels[1]`) as the model's next word. One `choice_logprobs` call a candidate.
 
-    Scale: `probability` (not calibrated). Each passage is cut to `passage_tokens`. Source: Zhuang et al., 2023.
+    `judge`: another judge of one candidate (`labels` with graded values, `head`, `thinking` around `labels`, ...),
+    which then says what is asked. Scale: `probability` (not calibrated), or the judge's. Each passage is cut to
+    `passage_tokens`. Source: Zhuang et al., 2023.
     """
 
     model: ModelRef
     depth: Depth = None
     labels: tuple[str, str] = ("Yes", "No")
     passage_tokens: Annotated[int, Field(ge=16)] = 512
+    judge: JudgeRef | None = None
 
     def __post_init__(self) -> None:
-        require(self.model, "choice_logprobs", "Pointwise")
+        self.check()
 
-    def plan(self, ranking: Ranking) -> Plan:
-        head = ranking.kept[: self.depth]
-        answers = yield [
-            relevance_call(self.model, ranking.query, ranked.candidate.full_text, self.labels, self.passage_tokens)
-            for ranked in head
-        ]
-        scores, failures = read(answers, label_probability)
-        return rescored(ranking, scores, PROBABILITY).warn(*failure_notices("Pointwise", head, failures))
+    @property
+    def asks(self) -> tuple[Judge, Schedule]:
+        return self.judge or Labels(self.labels, passage_tokens=self.passage_tokens), Map()

@@ -10,11 +10,11 @@ from tamis.calls import Plan
 from tamis.errors import ScaleError
 from tamis.part import part
 from tamis.ranking import Ranked, Ranking
-from tamis.stage import Stage
+from tamis.select.selection import Selection
 
 
 @part
-class TopN(Stage):
+class TopN(Selection):
     """Keep the first `n` candidates (at least 1); the others are dropped as `top_n`.
 
     >>> len(TopN(2).rerank("q", ["a", "b", "c"]).dropped)
@@ -29,7 +29,7 @@ class TopN(Stage):
 
 
 @part
-class Threshold(Stage):
+class Threshold(Selection):
     """Keep candidates with a score of at least `minimum` (inclusive), on whatever scale the ranking carries.
 
     A candidate without a score was not judged and is kept. Refuses `ordinal` scores with `ScaleError`.
@@ -49,7 +49,7 @@ class Threshold(Stage):
 
 
 @part
-class Deduplicate(Stage):
+class Deduplicate(Selection):
     """Drop later candidates with the same text (white space and case aside) or the same id as an earlier one."""
 
     by: Literal["text", "id"] = "text"

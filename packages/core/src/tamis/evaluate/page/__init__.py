@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 from collections.abc import Sequence
@@ -11,19 +12,23 @@ from string import Template
 from typing import Any
 
 from tamis.evaluate.extra import needed
-from tamis.evaluate.page.figures import gains, movement
+from tamis.evaluate.page.figures import gains, movement, neighbours
+from tamis.evaluate.page.overview import overview
+from tamis.evaluate.page.pictures import DRAWN
 from tamis.evaluate.page.sections import Section, section
-from tamis.evaluate.page.tables import overview
-from tamis.show import safe, stylesheet
+from tamis.show import stylesheet
+from tamis.wording import safe
 
 __all__ = ["Section", "render", "section"]
+
+SCRIPTS = ("basics.js", "charts.js", "links.js", "explorer.js", "query.js", "page.js")
 
 
 def render(sections: Sequence[Section], *, title: str = "Reranking, measured") -> str:
     """The page as one string to write as UTF-8; `sections` come from `section`, one a data set.
 
-    It loads nothing: style, data, the script and plotly (about 5 MB) are inside, and its content security policy
-    forbids all else. Raises `MissingExtra` when plotly is not installed.
+    It loads nothing: style, data, the script and plotly (packed, about 2 MB) are inside, and its content security
+    policy forbids all else. Raises `MissingExtra` when plotly is not installed.
 
     >>> page = render([section(evaluation)], title="Our help pages")          # doctest: +SKIP
     >>> Path("report.html").write_text(page, encoding="utf-8")                # doctest: +SKIP
@@ -33,11 +38,12 @@ def render(sections: Sequence[Section], *, title: str = "Reranking, measured") -
 
     here = files("tamis.evaluate.page")
     names = _distinct([item.name for item in sections])
-    plotly = get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n")
-    script = here.joinpath("page.js").read_text(encoding="utf-8")
+    plotly = get_plotlyjs()
+    script = "\n".join(here.joinpath("script", name).read_text(encoding="utf-8") for name in SCRIPTS)
     data = {
         "sections": [{**item.data, "name": name} for item, name in zip(sections, names, strict=True)],
-        "figures": {"gains": gains(), "movement": movement()},
+        "figures": {"gains": gains(), "movement": movement(), "neighbours": neighbours()},
+        "near": DRAWN,
     }
     return Template(here.joinpath("page.html").read_text(encoding="utf-8")).substitute(
         title=safe(title),
@@ -54,7 +60,7 @@ def render(sections: Sequence[Section], *, title: str = "Reranking, measured") -
             f'<script type="application/json" id="pictures-{index}">{embedded(item.pictures)}</script>'
             for index, item in enumerate(sections)
         ),
-        plotly=plotly,
+        plotly=base64.b64encode(gzip.compress(plotly.encode("utf-8"), mtime=0)).decode("ascii"),
         script=script,
     )
 

@@ -6,22 +6,12 @@ theme of the moment. Text from outside goes through `label`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tamis.evaluate.result import Evaluation, System
-from tamis.show import large, number
+from tamis.wording import number
 
 Figure = dict[str, Any]
-
-COSTS = {
-    "seconds": "seconds a query",
-    "calls": "model calls a query",
-    "tokens": "tokens a query, in and out",
-    "flops": "FLOPs a query",
-}
-"""What quality can be drawn against, and how the axis is called."""
 
 
 def label(text: str, length: int = 40) -> str:
@@ -59,147 +49,6 @@ def layout(**more: Any) -> dict[str, Any]:
         title = {**axis["title"], "text": given.pop("title", "")}
         base[name] = {**axis, **given, "title": title}
     return {**base, **more}
-
-
-def costs(system: System, queries: int) -> dict[str, float | None]:
-    """What one query costs a system, by the names of `COSTS`; `None` where it was not measured."""
-    usage = system.usage
-    spread = queries or 1
-    seconds = system.speed.p50 if system.speed.p50 is not None else (usage.seconds / spread or None)
-    return {
-        "seconds": seconds,
-        "calls": usage.calls / spread,
-        "tokens": usage.tokens / spread,
-        "flops": getattr(usage, "flops", 0) / spread,
-    }
-
-
-def tradeoff(evaluation: Evaluation) -> dict[str, Figure]:
-    """Quality against cost, one figure for each cost that some system has."""
-    main = evaluation.main
-    ranked = [
-        system
-        for system in evaluation.systems
-        if system.kind == "pipeline" and main in system.means and math.isfinite(system.means[main].mean)
-    ]
-    queries = len(evaluation.query_ids)
-    made = {}
-    for cost in COSTS:
-        spent = {system.name: costs(system, queries)[cost] for system in ranked}
-        shown = [system for system in ranked if spent[system.name] is not None]
-        if any(spent.values()):
-            made[cost] = _tradeoff(evaluation, shown, {s.name: spent[s.name] or 0.0 for s in shown}, COSTS[cost])
-    return made
-
-
-def _tradeoff(evaluation: Evaluation, systems: Sequence[System], spent: Mapping[str, float], title: str) -> Figure:
-    main = evaluation.main
-    means = {system.name: system.means[main] for system in systems}
-    lines = [s for s in evaluation.systems if s.kind in ("first stage", "bound") and _mean(s, main) is not None]
-    floor = max((_mean(s, main) or 0.0 for s in lines if s.kind == "first stage"), default=-math.inf)
-    axis, places = _cost_axis(spent)
-    ordered = sorted(systems, key=lambda s: (spent[s.name], -means[s.name].mean))
-    front = pareto(((s.name, spent[s.name], means[s.name].mean) for s in ordered), floor)
-    points = {
-        "type": "scatter",
-        "mode": "markers+text",
-        "x": [places[s.name] for s in ordered],
-        "y": [means[s.name].mean for s in ordered],
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [means[s.name].high - means[s.name].mean for s in ordered],
-            "arrayminus": [means[s.name].mean - means[s.name].low for s in ordered],
-            "color": "--other",
-            "thickness": 1.2,
-            "width": 0,
-        },
-        "marker": {"size": 11, "color": ["--accent" if s.name in front else "--other" for s in ordered]},
-        "text": [label(s.name, 28) for s in ordered],
-        "textposition": [_side(place, len(ordered)) for place in range(len(ordered))],
-        "cliponaxis": False,
-        "customdata": [s.name for s in ordered],
-        "hovertext": [
-            f"<b>{label(s.name)}</b><br>{label(main)} {means[s.name].mean:.3f} "
-            f"[{means[s.name].low:.3f}, {means[s.name].high:.3f}]<br>{number(spent[s.name])} {title}"
-            for s in ordered
-        ],
-        "hoverinfo": "text",
-    }
-    steps = {
-        "type": "scatter",
-        "mode": "lines",
-        "x": [places[name] for name in front],
-        "y": [means[name].mean for name in front],
-        "line": {"shape": "hv", "color": "--accent", "width": 1.5},
-        "hoverinfo": "skip",
-    }
-    heights = [value for i in means.values() for value in (i.low, i.high)]
-    heights += [_mean(s, main) or 0.0 for s in lines if s.kind == "first stage"]
-    low, high = min(heights), max(heights)
-    reach = (high - low) or 0.1
-    near = [s for s in lines if low - reach <= (_mean(s, main) or 0.0) <= high + reach]
-    low, high = (edge([v, *((_mean(s, main) or 0.0) for s in near)]) for edge, v in ((min, low), (max, high)))
-    return {
-        "data": [steps, points],
-        "layout": layout(
-            xaxis={**axis, "title": title},
-            yaxis={"title": label(main), "range": [low - 0.1 * reach, high + 0.1 * reach], "zeroline": False},
-            shapes=[_reference(line, main) for line in near],
-            annotations=[_beyond(line, main, high) for line in lines if line not in near],
-            hovermode="closest",
-        ),
-    }
-
-
-def _reference(line: System, main: str) -> Figure:
-    height = _mean(line, main)
-    return {
-        "type": "line",
-        "xref": "paper",
-        "x0": 0,
-        "x1": 1,
-        "y0": height,
-        "y1": height,
-        "line": {"color": "--muted", "width": 1, "dash": "solid" if line.kind == "first stage" else "dot"},
-        "label": {
-            "text": label(line.name, 28),
-            "textposition": "end",
-            "yanchor": "bottom",
-            "font": {"size": 12, "color": "--muted"},
-        },
-    }
-
-
-def _beyond(line: System, main: str, high: float) -> Figure:
-    """A bound so far off that its line would squeeze the rest is only named at the edge."""
-    height = _mean(line, main) or 0.0
-    above = height > high
-    return {
-        "text": f"{'↑' if above else '↓'} {label(line.name, 28)} {height:.3f}",
-        "xref": "paper",
-        "yref": "paper",
-        "x": 1,
-        "y": 1 if above else 0,
-        "xanchor": "right",
-        "yanchor": "top" if above else "bottom",
-        "showarrow": False,
-        "font": {"size": 12, "color": "--muted"},
-    }
-
-
-def pareto(points: Iterable[tuple[str, float, float]], floor: float = -math.inf) -> list[str]:
-    """Names of the points (name, cost, quality), cheapest first, that are better than `floor` and all before them.
-
-    >>> pareto([("a", 1, 0.5), ("b", 2, 0.4), ("c", 3, 0.6)])
-    ['a', 'c']
-    """
-    names = []
-    for name, _, quality in points:
-        if quality > floor:
-            names.append(name)
-            floor = quality
-    return names
 
 
 def histogram(groups: Mapping[str, Sequence[float]], title: str, bins: int = 40) -> Figure | None:
@@ -269,6 +118,16 @@ def gains() -> Figure:
             yaxis={"title": "", "zeroline": True, "zerolinecolor": "--muted"},
             bargap=0.08,
             hovermode="x",
+            # Stands at the chosen query.
+            shapes=[
+                {
+                    "type": "line",
+                    "yref": "paper",
+                    "y0": 0,
+                    "y1": 1,
+                    "line": {"color": "--muted", "width": 1, "dash": "dot"},
+                }
+            ],
         ),
     }
 
@@ -304,37 +163,47 @@ def movement() -> Figure:
     }
 
 
-def _cost_axis(spent: Mapping[str, float]) -> tuple[dict[str, Any], dict[str, float]]:
-    """The axis, logarithmic where costs differ more than twentyfold, and where each system stands on it.
+def neighbours() -> Figure:
+    """Passages in a row by their new place, with an arc to each from what lifted it, for the script to fill in.
 
-    A logarithmic axis has no zero: what costs nothing stands left of the rest, at a tick that says 0.
+    Arcs to others, arcs to relevant ones (both once more for each kind of edge), others, relevant ones.
     """
-    positive = sorted(value for value in spent.values() if value > 0)
-    low, high = positive[0], positive[-1]
-    free = len(positive) < len(spent)
-    if high / low <= 20:
-        return {"range": [0, high * 1.15]}, dict(spent)
-    zero = low / 5
-    decades = [10.0**n for n in range(math.ceil(math.log10(low) - 0.3), math.floor(math.log10(high) + 0.3) + 1)]
-    ticks = [*([zero] if free else []), *(tick for tick in decades if tick > zero * 1.5)]
-    start = zero if free else low
-    axis = {
-        "type": "log",
-        "tickvals": ticks,
-        "ticktext": ["0" if tick == zero else _tick(tick) for tick in ticks],
-        "range": [math.log10(start) - 0.25, math.log10(high) + 0.35],
+
+    def arcs(colour: str, width: float) -> Figure:
+        return {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [],
+            "y": [],
+            "line": {"color": colour, "width": width, "shape": "spline"},
+            "hoverinfo": "skip",
+        }
+
+    def passages(name: str, colour: str, size: int) -> Figure:
+        return {
+            "type": "scatter",
+            "mode": "markers",
+            "name": name,
+            "x": [],
+            "y": [],
+            "marker": {"size": size, "color": colour},
+            "cliponaxis": False,
+            "hovertext": [],
+            "hoverinfo": "text",
+        }
+
+    return {
+        "data": [
+            arcs("--other", 1.0),
+            arcs("--accent", 1.8),
+            passages("others", "--other", 9),
+            passages("relevant", "--accent", 12),
+        ],
+        "layout": layout(
+            xaxis={"title": "new place", "showgrid": False, "zeroline": False, "showline": False},
+            yaxis={"visible": False},
+            margin={"l": 20, "r": 20, "t": 8, "b": 48},
+            hovermode="closest",
+            showlegend=True,
+        ),
     }
-    return axis, {name: value or zero for name, value in spent.items()}
-
-
-def _tick(value: float) -> str:
-    return large(value) if value >= 1 else f"{value:g}"
-
-
-def _side(place: int, count: int) -> str:
-    return f"{'top' if place % 2 == 0 else 'bottom'} {'left' if place and place == count - 1 else 'right'}"
-
-
-def _mean(system: System, metric: str) -> float | None:
-    interval = system.means.get(metric)
-    return None if interval is None or not math.isfinite(interval.mean) else interval.mean

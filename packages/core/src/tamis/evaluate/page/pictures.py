@@ -6,55 +6,74 @@ import base64
 import gzip
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tamis.evaluate.result import Evaluation, System
 from tamis.ranking import Ranked
 from tamis.show import fragment
 
-KEPT = 20
-"""How many kept passages of a ranking the page holds, besides the relevant ones."""
+KEPT = 10
+"""How many kept passages of a ranking (and dropped ones, for each reason) the page holds, besides the relevant ones."""
+
+DRAWN = 20
+"""Passages below this place in both orders are not drawn as moving, unless they are relevant."""
+
+LIFTED = 10
+"""For how many of the first passages the page draws which neighbours lifted them."""
 
 
-def chosen(evaluation: Evaluation, most: int) -> set[str]:
-    """At most `most` queries, those on which the systems differ most."""
-    if len(evaluation.query_ids) <= most:
-        return set(evaluation.query_ids)
+def pictures(evaluation: Evaluation, room: int) -> list[str | None]:
+    """One packed picture a query, `None` where `room` (in bytes) was used up.
 
-    def spread(query: str) -> float:
-        values = [
-            system.rows[query].values.get(evaluation.main, 0.0)
-            for system in evaluation.systems
-            if system.kind != "bound" and query in system.rows
-        ]
-        return max(values) - min(values) if values else 0.0
+    First come the queries on which the systems differ most.
+    """
+    packed: dict[str, str] = {}
+    for query in sorted(evaluation.query_ids, key=lambda query: -_spread(evaluation, query)):
+        made = picture(evaluation, query)
+        room -= len(made)
+        if room < 0:
+            break
+        packed[query] = made
+    return [packed.get(query) for query in evaluation.query_ids]
 
-    return set(sorted(evaluation.query_ids, key=lambda query: -spread(query))[:most])
+
+def _spread(evaluation: Evaluation, query: str) -> float:
+    values = [
+        system.rows[query].values.get(evaluation.main, 0.0)
+        for system in evaluation.systems
+        if system.kind != "bound" and query in system.rows
+    ]
+    return max(values) - min(values) if values else 0.0
 
 
 def picture(evaluation: Evaluation, query: str) -> str:
     """One query through all systems: gzipped JSON, in base64.
 
-    `pool`: [id, label, grade] by place in the first stage, then what only other runs found; `first`: how many the first
-    stage found; `relevant`: which are relevant. `systems`: one a system, with `values`, `error`, `html`, `kept` and
-    `dropped`. All three lists of passages are indices into the pool.
+    `pool`: [id, label, grade] by place in the first stage, then what only other runs found (the label is empty where
+    nothing is drawn of a passage); `first`: how many the first stage found; `relevant`: which are relevant. `systems`:
+    one a system, with `values`, `error`, `html`, `kept`, `dropped` and `lifted` ([passage, [[neighbour, weight,
+    channel], ...]], where a graph stage left any). Passages are indices into the pool.
     """
     grades = evaluation.dataset.qrels.get(query, {})
     pool = _Pool(_first_stage(evaluation, query))
     count = len(pool.rows)
     systems = [_seen(evaluation, system, query, pool, count) for system in evaluation.systems]
-    rows = [[str(r.candidate.id), _label(r), grades.get(str(r.candidate.id))] for r in pool.rows]
-    relevant = evaluation.dataset.relevant(query)
-    shown = {
-        "pool": rows,
-        "first": count,
-        "relevant": [index for index, row in enumerate(rows) if row[0] in relevant],
-        "systems": systems,
-    }
+    ids = [str(ranked.candidate.id) for ranked in pool.rows]
+    wanted = evaluation.dataset.relevant(query)
+    relevant = [index for index, identity in enumerate(ids) if identity in wanted]
+    drawn = {*range(min(DRAWN, count)), *relevant}
+    for seen in systems:
+        if seen is not None and "kept" in seen:
+            drawn.update(seen["kept"][:DRAWN])
+            drawn.update(index for _, near in seen.get("lifted", ()) for index, *_ in near)
+    rows = [
+        [identity, _label(ranked) if index in drawn else "", grades.get(identity)]
+        for index, (identity, ranked) in enumerate(zip(ids, pool.rows, strict=True))
+    ]
+    shown = {"pool": rows, "first": count, "relevant": relevant, "systems": systems}
     text = json.dumps(shown, separators=(",", ":"))
-    packed = gzip.compress(text.encode("ascii"), compresslevel=6, mtime=0)
-    return base64.b64encode(packed).decode("ascii")
+    return base64.b64encode(gzip.compress(text.encode("ascii"), mtime=0)).decode("ascii")
 
 
 def _first_stage(evaluation: Evaluation, query: str) -> list[Ranked]:
@@ -107,7 +126,18 @@ def _seen(evaluation: Evaluation, system: System, query: str, pool: _Pool, first
         )
         shown["kept"] = [pool.place(ranked) for ranked in ranking.kept]
         shown["dropped"] = [pool.place(ranked) for ranked in dropped]
+        lifted = _lifted(ranking.kept, {ranked.position: pool.place(ranked) for ranked in (*ranking.kept, *dropped)})
+        if lifted:
+            shown["lifted"] = lifted
     return shown
+
+
+def _lifted(kept: Sequence[Ranked], at: Mapping[int, int]) -> list[Any]:
+    return [
+        [at[r.position], [[at[n.position], round(n.weight, 4), n.channel] for n in r.lifted_by if n.position in at]]
+        for r in kept[:LIFTED]
+        if r.lifted_by
+    ]
 
 
 def _label(ranked: Ranked) -> str:

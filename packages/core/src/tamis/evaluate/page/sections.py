@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tamis.evaluate.page.figures import histogram, tradeoff
-from tamis.evaluate.page.pictures import chosen, picture
-from tamis.evaluate.page.tables import Standing, head, standings
+from tamis.evaluate.page.figures import histogram
+from tamis.evaluate.page.head import head
+from tamis.evaluate.page.overview import Standing, standings
+from tamis.evaluate.page.pictures import pictures
+from tamis.evaluate.page.tradeoff import tradeoff
 from tamis.evaluate.result import Evaluation, System
-from tamis.show import WHY, scale_words
+from tamis.wording import WHY, scale_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,12 @@ class Section:
     standings: Sequence[Standing]
 
 
-def section(evaluation: Evaluation, *, pictures: int = 500) -> Section:
+def section(evaluation: Evaluation, *, room: int = 4_000_000) -> Section:
     """The part of the page about one data set. Nothing of the rankings themselves stays alive in it.
 
-    With more than `pictures` queries, single rankings are kept for those on which the systems differ most; numbers and
-    charts are always about all queries. Takes a few milliseconds a ranking.
+    Single rankings take 1 to 3 kB each. Where all of them are more than `room` bytes, the page holds those of the
+    queries on which the systems differ most; numbers and charts are always about all queries.
     """
-    kept = chosen(evaluation, pictures)
     questions = evaluation.dataset.questions
     data = {
         "main": evaluation.main,
@@ -55,7 +56,7 @@ def section(evaluation: Evaluation, *, pictures: int = 500) -> Section:
         main=evaluation.main,
         head=head(evaluation),
         data=data,
-        pictures=[picture(evaluation, query) if query in kept else None for query in evaluation.query_ids],
+        pictures=pictures(evaluation, room),
         standings=standings(evaluation),
     )
 

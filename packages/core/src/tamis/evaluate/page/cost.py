@@ -1,0 +1,99 @@
+"""What each system costs a query."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from tamis.evaluate.page.cells import cell, heading, table, titled
+from tamis.evaluate.result import Evaluation, System
+from tamis.flops import qpp, rpp
+from tamis.wording import large, number, safe
+
+
+def costs(system: System, queries: int) -> dict[str, float | None]:
+    """What one query costs a system: `seconds`, `calls`, `tokens` and `flops`; `None` where it is not known."""
+    usage = system.usage
+    spread = queries or 1
+    seconds = system.speed.p50 if system.speed.p50 is not None else (usage.seconds / spread or None)
+    return {
+        "seconds": seconds,
+        "calls": usage.calls / spread,
+        "tokens": usage.tokens / spread,
+        "flops": None if usage.unmetered else usage.flops / spread,
+    }
+
+
+def cost(evaluation: Evaluation) -> str:
+    """One row a pipeline, one column for each kind of cost that some of them has. What other runs cost is not known."""
+    queries = len(evaluation.query_ids) or 1
+    systems = [system for system in evaluation.systems if system.kind == "pipeline"]
+    columns: list[tuple[str, Callable[[System], float | None], Callable[[float], str]]] = [
+        ("calls a query", lambda s: s.usage.calls / queries, large),
+        ("from the cache", lambda s: s.usage.cached / queries, large),
+        ("tokens in", lambda s: s.usage.tokens_in / queries, large),
+        ("tokens out", lambda s: s.usage.tokens_out / queries, large),
+        ("seconds, median", lambda s: s.speed.p50, number),
+        ("95th percentile", lambda s: s.speed.p95, number),
+        ("queries a second", lambda s: s.speed.throughput, large),
+        ("peak memory, MiB", lambda s: s.speed.peak_mib, large),
+        ("FLOPs a query", lambda s: costs(s, queries)["flops"], large),
+        ("FLOPs, paper’s form", lambda s: None if s.usage.unmetered else s.usage.flops_paper / queries, large),
+        ("RPP", lambda s: _yield(s, evaluation.main), number),
+        ("QPP", lambda s: _throughput(s), number),
+        ("failed calls", lambda s: s.usage.failed, large),
+        ("failed queries", lambda s: s.failed, large),
+        ("degraded queries", lambda s: s.degraded, large),
+    ]
+    shown = [column for column in columns if any(column[1](system) for system in systems)]
+    if not shown:
+        return '<p class="note">No cost was measured.</p>'
+
+    def line(system: System) -> str:
+        cells = []
+        for _, read, write in shown:
+            value = read(system)
+            cells.append(cell("–" if value is None else write(value), -1 if value is None else value))
+        return titled(system) + "".join(cells)
+
+    alone = max((system.speed.alone for system in systems), default=0)
+    notes = [
+        f"Seconds are of one query at a time, measured on {alone:,} queries." if alone else "",
+        "Calls and tokens include what systems have in common, as if each had run alone.",
+        _about_flops(systems, evaluation.main),
+    ]
+    note = f'<p class="note">{" ".join(part for part in notes if part)}</p>'
+    return table([heading("system", False), *(heading(name) for name, _, _ in shown)], systems, line) + note
+
+
+def _about_flops(systems: Sequence[System], main: str) -> str:
+    if not any(s.usage.flops and not s.usage.unmetered for s in systems):
+        return ""
+    unknown = "; where that is unknown for a model, so are they" if any(s.usage.unmetered for s in systems) else ""
+    return (
+        f"FLOPs are counted from the shape of the models{unknown}. RPP is {safe(main)} and QPP is queries a PetaFLOP: "
+        "they reward what is cheap, so see the metric too."
+    )
+
+
+def _yield(system: System, metric: str) -> float | None:
+    """The metric a PetaFLOP, over the queries that have both."""
+    if system.usage.unmetered:
+        return None
+    pairs = [
+        (row.values[metric], row.ranking.usage.flops)
+        for row in system.rows.values()
+        if row.ranking is not None and metric in row.values
+    ]
+    return _known(rpp([value for value, _ in pairs], [spent for _, spent in pairs]))
+
+
+def _throughput(system: System) -> float | None:
+    """Queries a PetaFLOP."""
+    if system.usage.unmetered:
+        return None
+    return _known(qpp([row.ranking.usage.flops for row in system.rows.values() if row.ranking is not None]))
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

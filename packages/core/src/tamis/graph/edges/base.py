@@ -1,0 +1,45 @@
+"""What every edge type is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Annotated
+
+from pydantic import Field
+
+from tamis.catalog import EDGES
+from tamis.graph.pool import Pool
+from tamis.graph.sparse import Adjacency
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""How much a kind of edge counts beside the others."""
+Degree = Annotated[int, Field(ge=1)]
+"""At most so many edges a candidate names, the heaviest; ties across the border are all left out."""
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Edges(ABC):
+    """One kind of edge between the candidates of a pool: one channel of its graph.
+
+    Subclasses are frozen pydantic dataclasses. `weight` says how much the channel counts beside the others;
+    `uses_vectors` whether it compares embeddings.
+    """
+
+    weight: Weight
+
+    @property
+    def uses_vectors(self) -> bool:
+        return False
+
+    @abstractmethod
+    def of(self, pool: Pool) -> Adjacency:
+        """The channel: an `Adjacency` of size `len(pool)` with weights > 0 and no self-edges.
+
+        Edge (i, j) says that document i listens to document j; most kinds are symmetric. The weights are in the unit of
+        the kind and not normalised (see `graph.normalise`). Shuffled candidates give the same graph, shuffled.
+        """
+
+    @property
+    def channel(self) -> str:
+        """The name under which a ranking tells of these edges."""
+        return EDGES.name_of(type(self)) or type(self).__name__

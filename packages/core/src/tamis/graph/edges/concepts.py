@@ -1,0 +1,57 @@
+"""Two documents that speak of the same rare things."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from tamis.graph.edges.base import Degree, Edges, Share, Weight
+from tamis.graph.pool import Pool
+from tamis.graph.sparse import Adjacency, Floats, symmetric
+from tamis.graph.terms import Incidence
+from tamis.part import part
+
+
+@part
+class Concepts(Edges):
+    """Documents that share concepts: the words of title and text, the commonest English ones aside.
+
+    An edge weighs the sum of ln(1 + n / df) over the shared concepts, df of n candidates having the concept. Concepts of
+    the query join everything and are left out (`query_weight` 0; 1: they count like others), so are those in more than
+    `max_share` of the candidates, or in more than `max_documents`. Of each candidate's edges the `degree` heaviest stay.
+    Candidates with at least `duplicates` of their concepts in common are one document twice and get no edge.
+
+    Source: G-RAG (Dong et al., 2024), with words in the place of AMR concepts.
+    """
+
+    degree: Degree = 10
+    max_share: Share = 0.5
+    max_documents: Annotated[int, Field(ge=2)] = 200
+    query_weight: Share = 0.0
+    duplicates: Share = 0.9
+    weight: Weight = 1.0
+
+    def of(self, pool: Pool) -> Adjacency:
+        found = pool.tokens.incidence
+        rarity = found.rarity * pool.content(pool.tokens, self.query_weight)
+        return shared(found, rarity, self.degree, self.duplicates, self.max_share, self.max_documents)
+
+
+def shared(
+    found: Incidence, rarity: Floats, degree: int, duplicates: float, max_share: float, max_documents: int
+) -> Adjacency:
+    """Edges between documents that have things in common, each thing weighing its `rarity`."""
+    connecting = found.connecting(max_share, max_documents)
+    most = max(max_share * found.size, 2.0)
+    counted = found.only((rarity > 0) & (found.spread <= most))
+    own = np.bincount(counted.rows, rarity[counted.cols], minlength=found.size)
+    joining = counted.only(connecting)
+
+    def weigh(first: int, block: Floats) -> Floats:
+        limit = duplicates * np.maximum(own[first : first + len(block), None], own)
+        block[block >= limit] = 0.0
+        return block
+
+    return symmetric(joining.products(np.sqrt(rarity[joining.cols])).nearest(degree, weigh))

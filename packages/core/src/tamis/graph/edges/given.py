@@ -1,0 +1,76 @@
+"""A graph of each document that the user brings: AMR, triples, entities."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from tamis.graph.edges.base import Edges, Weight
+from tamis.graph.pool import Pool
+from tamis.graph.sparse import Adjacency, Products
+from tamis.graph.terms import Incidence
+from tamis.part import part
+from tamis.text import terms
+
+QUESTION = "question"
+SENSE = re.compile(r"-\d+$")
+
+
+@part
+class Given(Edges):
+    """Documents whose own graphs have nodes (`common="nodes"`) or edges (`common="edges"`) in common; how many.
+
+    The metadata field `field` of a candidate holds `{"nodes": [label, ...], "edges": [[from, relation, to], ...]}` with
+    indices into `nodes`: the stored form of the AMR graphs of G-RAG, and of any triples. Two nodes are the same when
+    their labels are. The node `question` and those with a label made of words of the query are left out with their
+    edges: they stand in every document (`query_concepts` true: they count like others).
+
+    Source: G-RAG (Dong et al., 2024), whose two edge features these are.
+    """
+
+    field: str = "graph"
+    common: Literal["nodes", "edges"] = "nodes"
+    query_concepts: bool = False
+    weight: Weight = 1.0
+
+    def of(self, pool: Pool) -> Adjacency:
+        asked = set() if self.query_concepts else {*pool.query_terms, QUESTION}
+        numbers: dict[Hashable, int] = {}
+        rows: list[int] = []
+        cols: list[int] = []
+        for place, candidate in enumerate(pool.candidates):
+            for thing in set(self._things(candidate.metadata.get(self.field), asked)):
+                rows.append(place)
+                cols.append(numbers.setdefault(thing, len(numbers)))
+        found = Incidence.of(len(pool), len(numbers), np.array(rows, dtype=np.int64), np.array(cols, dtype=np.int64))
+        shared: Products = found.products(np.ones(len(found.rows)))
+        return shared.nearest(max(len(pool), 1))
+
+    def _things(self, value: Any, asked: set[str]) -> Iterator[Hashable]:
+        labels, edges = read_graph(value)
+        counted = [not asked or not asked.issuperset(terms(SENSE.sub("", label))) for label in labels]
+        if self.common == "nodes":
+            yield from (label for label, counts in zip(labels, counted, strict=True) if counts)
+        else:
+            yield from ((labels[a], how, labels[b]) for a, how, b in edges if counted[a] or counted[b])
+
+
+def read_graph(value: Any) -> tuple[list[str], list[tuple[int, str, int]]]:
+    """The node labels of a document's graph and its edges; what has not the described form is left out."""
+    if not isinstance(value, Mapping):
+        return [], []
+    labels = [str(label) for label in _listed(value.get("nodes"))]
+    edges = []
+    for edge in _listed(value.get("edges")):
+        if isinstance(edge, (list, tuple)) and len(edge) == 3:
+            start, relation, end = edge
+            if all(isinstance(place, int) and 0 <= place < len(labels) for place in (start, end)):
+                edges.append((start, str(relation), end))
+    return labels, edges
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, (list, tuple)) else ()

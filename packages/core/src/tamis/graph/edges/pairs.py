@@ -1,0 +1,51 @@
+"""Two documents that connect the same two things."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from tamis.graph.edges.base import Degree, Edges, Share, Weight
+from tamis.graph.edges.concepts import shared
+from tamis.graph.pool import Pool
+from tamis.graph.sparse import Adjacency
+from tamis.graph.terms import Incidence
+from tamis.part import part
+
+
+@part
+class ConceptPairs(Edges):
+    """Documents that have two concepts in one sentence, at most `window` concepts apart: the same relation, likely.
+
+    Options and weights are those of `Concepts`, with unordered pairs of concepts in the place of concepts.
+    Source: G-RAG (Dong et al., 2024), with neighbouring words in the place of AMR relations.
+    """
+
+    window: Annotated[int, Field(ge=1)] = 5
+    degree: Degree = 10
+    max_share: Share = 0.5
+    max_documents: Annotated[int, Field(ge=2)] = 200
+    query_weight: Share = 0.0
+    duplicates: Share = 0.9
+    weight: Weight = 1.0
+
+    def of(self, pool: Pool) -> Adjacency:
+        tokens, owners = pool.sentences
+        weights = pool.content(tokens, self.query_weight)
+        single = Incidence.of(len(pool), len(weights), owners[tokens.owners], tokens.ids)
+        used = (weights[tokens.ids] > 0) & (single.spread[tokens.ids] >= 2)
+        ids, sentences = tokens.ids[used], tokens.owners[used]
+        found = [np.zeros((3, 0), dtype=np.int64)]
+        for step in range(1, min(self.window + 1, len(ids))):
+            near = (sentences[:-step] == sentences[step:]) & (ids[:-step] != ids[step:])
+            left, right = ids[:-step][near], ids[step:][near]
+            found.append(np.stack([np.minimum(left, right), np.maximum(left, right), owners[sentences[step:][near]]]))
+        one, other, documents = np.concatenate(found, axis=1)
+        pairs, place = np.unique(one * max(len(weights), 1) + other, return_inverse=True)
+        incidence = Incidence.of(len(pool), len(pairs), documents, place)
+        share = weights[pairs // max(len(weights), 1)] * weights[pairs % max(len(weights), 1)]
+        return shared(
+            incidence, incidence.rarity * share, self.degree, self.duplicates, self.max_share, self.max_documents
+        )

@@ -1,0 +1,116 @@
+"""Rerank by the graph of the candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from tamis.calls import Failure, Plan
+from tamis.graph.channels import Channel, channels, names
+from tamis.graph.edges import Mentions, Neighbours, Structure
+from tamis.graph.embedding import vectors
+from tamis.graph.pool import Pool
+from tamis.graph.sparse import Adjacency
+from tamis.graph.spread import Method, spread
+from tamis.models.base import require
+from tamis.part import part
+from tamis.rankers.scoring import Depth, failure_notices
+from tamis.ranking import Neighbour, Ranked, Ranking
+from tamis.references import EdgesRef, ModelRef
+from tamis.scale import FUSION, Scale
+from tamis.stage import Asking, Stage
+
+SHOWN = 3
+"""How many of those that lifted a candidate are told."""
+
+
+@part
+class Graph(Stage):
+    """Let candidates that belong together speak for one another. No model, unless `edges` compare embeddings.
+
+    Args:
+        edges: kinds of edges, see `tamis.graph.edges`. Default: who names whose title, mutual nearest neighbours by
+            words other than the query's, ids under the metadata key `links`.
+        method: what the edges do to the scores.
+            `"lift"`: a candidate comes closer to its best neighbour; none loses. For evidence that only makes sense
+            together, and safe where one passage is the answer.
+            `"propagation"`: each takes a part of its score from its neighbours; those among bad ones lose.
+            `"pagerank"`: lifted by where a walk from the good candidates ends (personalised PageRank).
+            `"anchors"`: similar to what the query is similar to (HybRank's representation).
+        alpha: how much neighbours count, 0 (not at all) to 1; default: `tamis.graph.spread.ALPHA`.
+        seeds: only so many of the best candidates speak for others; default: all.
+        depth: how many candidates from the top take part.
+        model: embeds the candidates, for edges by vectors; default: they bring their vectors.
+        given_vectors: embed only those that bring none.
+
+    The scores stay on the incoming scale, between the smallest and the largest that came in, and a candidate without
+    edges keeps its own: with no edges nothing changes. Where no score is usable (none there, or `ordinal`), place i of n
+    counts 1 - i / n, on the scale `fusion`. A candidate without a score among scored ones stays where it is.
+    `Ranked.lifted_by` tells who raised whom, by how much of the score, and over which edges.
+
+    Sources: G-RAG (Dong et al., 2024) for the document graph; Diaz, 2005, Kurland and Lee, 2005, HybRank (Zhang et al.,
+    2023) for the methods.
+
+    >>> texts = [{"text": "Emma, by Jane Austen", "score": 9.0}, {"text": "Emma Stone", "score": 2.0}]
+    >>> texts.append({"text": "Born 1775 in Steventon", "title": "Jane Austen", "score": 1.0})
+    >>> Graph().rerank("When was the author of Emma born?", texts).positions
+    (0, 2, 1)
+    """
+
+    edges: tuple[EdgesRef, ...] = (Mentions(), Neighbours(), Structure(source=None, chunk=None, weight=0.5))
+    method: Method = "lift"
+    alpha: Annotated[float, Field(ge=0, le=1)] | None = None
+    seeds: Annotated[int, Field(ge=1)] | None = None
+    depth: Depth = None
+    model: ModelRef = None
+    given_vectors: bool = False
+
+    def __post_init__(self) -> None:
+        if self.model is not None:
+            require(self.model, "embed", "Graph")
+
+    def plan(self, ranking: Ranking) -> Plan:
+        head, scores, scale = usable(ranking, ranking.kept[: self.depth])
+        pool, failures = yield from self._pool(ranking, head)
+        graph = channels(self.edges, pool)
+        found = spread(scores, graph, self.method, self.alpha, self.seeds)
+        by = lifted_by(graph, found.shares, head)
+        new = {
+            ranked.position: replace(ranked, score=score, lifted_by=lifts)
+            for ranked, score, lifts in zip(head, found.scores.tolist(), by, strict=True)
+        }
+        judged = [new.get(ranked.position) or replace(ranked, score=None) for ranked in ranking.kept]
+        notices = failure_notices("Graph (edges by vectors)", head, failures)
+        return ranking.scored(judged, scale).warn(*notices)
+
+    def _pool(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[tuple[Pool, list[Failure | None]]]:
+        candidates = [ranked.candidate for ranked in head]
+        if not any(kind.uses_vectors for kind in self.edges) or not head:
+            return Pool(ranking.query, candidates), [None] * len(head)
+        _, found = yield from vectors(self.model, None, head, self.given_vectors)
+        failures = [vector if isinstance(vector, Failure) else None for vector in found]
+        return Pool(ranking.query, candidates, [v if f is None else None for v, f in zip(found, failures, strict=True)]), failures
+
+
+def usable(ranking: Ranking, head: Sequence[Ranked]) -> tuple[list[Ranked], list[float], Scale]:
+    """Those of `head` that have a score, the scores, and their scale; by rank where the scores say nothing."""
+    scored = [(ranked, ranked.score) for ranked in head if ranked.score is not None]
+    if scored and ranking.scale.kind != "ordinal":
+        return [ranked for ranked, _ in scored], [score for _, score in scored], ranking.scale
+    return list(head), [1.0 - place / len(head) for place in range(len(head))], FUSION
+
+
+def lifted_by(graph: Sequence[Channel], shares: Adjacency, head: Sequence[Ranked]) -> list[tuple[Neighbour, ...]]:
+    """For each of `head` those that raised its score most, and by which channel."""
+    order = np.lexsort((shares.cols, -shares.weights, shares.rows))
+    order = order[np.arange(len(order)) - shares.starts[shares.rows] < SHOWN]
+    rows, cols, weights = shares.rows[order], shares.cols[order], shares.weights[order]
+    by: list[list[Neighbour]] = [[] for _ in head]
+    told = zip(rows.tolist(), cols.tolist(), weights.tolist(), names(graph, rows, cols), strict=True)
+    for row, col, weight, name in told:
+        by[row].append(Neighbour(head[col].position, weight, name))
+    return [tuple(neighbours) for neighbours in by]

@@ -1,0 +1,34 @@
+"""Documents described by what they are similar to, and compared with what the query is similar to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tamis.graph.methods.base import Spread, listening, speaking
+from tamis.graph.sparse import Adjacency, Floats, union
+
+
+def anchors(unit: Floats, channels: Sequence[Adjacency], alpha: float) -> Spread:
+    """(1 - alpha) s0 + alpha a, a_i the cosine of document i's similarities to all documents with the query's, s0.
+
+    `unit`: scores in 0..1, 1 the best. `channels` hold similarities in 0..1, to which each document's similarity to
+    itself, 1, is added; a is averaged over them and divided by its largest. A document without edges keeps its score.
+
+    Source: the representation of HybRank (Zhang et al., 2023) without its network.
+    """
+    own = np.arange(len(unit))
+    found = np.zeros(len(unit))
+    parts = []
+    for edges in channels or (Adjacency.empty(len(unit)),):
+        similar = union(edges, Adjacency(len(unit), own, own, np.ones(len(unit))))
+        length = np.sqrt(np.bincount(similar.rows, similar.weights**2, minlength=len(unit)))
+        found += (similar @ unit) / length
+        parts.append(similar.scaled(similar.weights * unit[similar.cols] / length[similar.rows]))
+    largest = found.max(initial=0.0)
+    if largest <= 0:
+        return Spread(unit, Adjacency.empty(len(unit)))
+    shares = union(*parts)
+    moved = np.where(listening(shares), found / largest - unit, 0.0)
+    return Spread(unit + alpha * moved, speaking(shares, alpha * shares.weights / largest))

@@ -1,0 +1,93 @@
+"""A set of candidates, one question: which is best? The model writes one name, or a few."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from tamis.calls import Capability, Failure, Generate, Generated, Message
+from tamis.judges.base import Asked, OneCall, Unit, Verdict
+from tamis.judges.features import PassageTokens, Show, instructed, texts, told
+from tamis.judges.parsing import read_order
+from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.judges.template import Template
+from tamis.part import part
+
+SYSTEM = f"You pick the passages that answer a query best. {DATA_ONLY}"
+OVERHEAD = 250
+
+
+@part
+class Choice(OneCall):
+    """The best one of a set, or the best `share` of it (rounded up), named by number.
+
+    Small models that cannot write a whole order can name one passage. An answer without a name in range is asked for
+    once more, with the passages in another order. Source: Setwise (Zhuang et al., 2024); with `share`, TourRank (Chen
+    et al., 2024).
+    """
+
+    unit: ClassVar[Unit] = "set"
+    attempts: ClassVar[int] = 2
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    passage_tokens: PassageTokens = 256
+    show: Show = ()
+    instruction: str | None = None
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    template: Template | None = None
+
+    def picks(self, count: int) -> int:
+        return 1 if self.share is None else max(1, math.ceil(count * self.share))
+
+    def call(self, asked: Asked, attempt: int = 0) -> Generate:
+        count, picks = len(asked), self.picks(len(asked))
+        query = instructed(asked.query, self.instruction)
+        answer_tokens = 16 + 6 * picks
+        room = fitting(asked.model, count, self.passage_tokens, OVERHEAD + answer_tokens + len(query.text) // 2)
+        expect = " > ".join(f"[{number}]" for number in range(1, picks + 1))
+        if self.template:
+            numbers = [str(number) for number in range(1, count + 1)]
+            messages = self.template.messages(asked.model, query, texts(asked, self.show), numbers, room)
+            return self._generate(asked.model, messages, answer_tokens, expect, attempt)
+        question = (
+            f"Which one of the {count} passages answers the query best? Answer with its number only, in this form: [2]."
+            if picks == 1
+            else f"Which {picks} of the {count} passages answer the query best? Answer with their numbers only, the "
+            "best first, in this form: [2] > [1]."
+        )
+        user = "\n\n".join(
+            [
+                query_block(query.text, query.instruction),
+                passage_blocks(texts(asked, self.show), asked.model, room),
+                *told(self.show),
+                question,
+                *(["Your answer must begin with [ and hold no word at all."] if attempt else ()),
+            ]
+        )
+        return self._generate(asked.model, chat(SYSTEM, user), answer_tokens, expect, attempt)
+
+    def _generate(
+        self, model: Any, messages: tuple[Message, ...], max_tokens: int, expect: str, attempt: int
+    ) -> Generate:
+        return Generate(
+            model,
+            messages,
+            max_tokens=max_tokens,
+            temperature=self.temperature,
+            expect=expect,
+            attempt=attempt,
+        )
+
+    def read(self, answer: Generated, count: int) -> Verdict:
+        order, form = read_order(answer.text, count)
+        picks = self.picks(count)
+        if not order:
+            return Verdict.none(count, Failure("malformed", "the answer named no passage"))
+        alone = answer.text.strip() == f"[{order[0] + 1}]"
+        clean = alone if picks == 1 else form != "none" and len(order) == picks
+        return Verdict(tuple(order[:picks]), form="clean" if clean else "permissive")
+
+    @property
+    def needs(self) -> tuple[Capability, ...]:
+        return ("generate",)

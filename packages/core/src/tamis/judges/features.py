@@ -1,0 +1,61 @@
+"""What a judge is shown of a candidate besides its text, and what the asker wants of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import Field
+
+from tamis.judges.base import Asked
+from tamis.ranking import Query, Ranked
+from tamis.scale import rescale
+
+Show = tuple[str, ...]
+"""Names of metadata fields to show above each passage; `"score"` is the first stage's, 0..100 within the query."""
+
+PassageTokens = Annotated[int, Field(ge=16)]
+SCORE = "score"
+SCORE_HINT = (
+    "Each passage comes with the score of a first search, from 0 to 100; weigh it together with what the passage says."
+)
+LONGEST = 200
+
+
+def first_stage_scores(pool: Sequence[Ranked]) -> dict[int, float]:
+    """Whole numbers 0..100 by position, min-max over `pool`; those that came without a score are left out. Source:
+    InsertRank (Seetharaman et al., 2025)."""
+    scores = [ranked.candidate.score for ranked in pool]
+    known = [score for score in scores if score is not None]
+    if not known:
+        return {}
+    scaled = rescale(scores, min(known), max(known))
+    return {r.position: float(round(100 * s)) for r, s in zip(pool, scaled, strict=True) if s is not None}
+
+
+def texts(asked: Asked, show: Show) -> list[str]:
+    """The text of each candidate shown, under its features."""
+    return [_featured(asked, ranked, show) if show else ranked.candidate.full_text for ranked in asked.shown]
+
+
+def _featured(asked: Asked, ranked: Ranked, show: Show) -> str:
+    lines = []
+    for name in show:
+        value = asked.scores.get(ranked.position) if name == SCORE else ranked.candidate.metadata.get(name)
+        if value is not None:
+            told = f"{value:g}" if name == SCORE else " ".join(str(value).split())[:LONGEST]
+            lines.append(f"{name}: {told}")
+    return "\n".join([*lines, ranked.candidate.full_text])
+
+
+def instructed(query: Query, instruction: str | None) -> Query:
+    """The query with the judge's own definition of relevance in front of the asker's wishes."""
+    if not instruction:
+        return query
+    return replace(query, instruction="\n".join(filter(None, [instruction, query.instruction])))
+
+
+def told(show: Show) -> list[str]:
+    """The sentence a prompt needs to make use of what is shown."""
+    return [SCORE_HINT] if SCORE in show else []

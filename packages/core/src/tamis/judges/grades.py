@@ -1,0 +1,84 @@
+"""A group of candidates, each graded on one absolute scale, in one structured answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from tamis.calls import Capability, Generate, Generated
+from tamis.judges.base import Asked, OneCall, Unit, Verdict
+from tamis.judges.features import PassageTokens, Show, instructed, texts, told
+from tamis.judges.parsing import read_scores
+from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.part import part
+from tamis.scale import Scale, graded
+
+SYSTEM = f"You grade passages for a retrieval system. {DATA_ONLY}"
+RUBRIC = (
+    "0: no use for the query; a third of the scale: on its subject only; two thirds: helps with part of it; full: "
+    "answers it or gives what an answer needs."
+)
+OVERHEAD = 300
+
+
+@part
+class Grades(OneCall):
+    """A whole number from 0 to `high` for each of a group, as a JSON object. What an answer leaves out has no score.
+
+    The rubric is absolute, so that groups asked apart can be compared. An answer without any grade is asked for once
+    more. Scale: graded. Source: GroupRank (2025).
+    """
+
+    unit: ClassVar[Unit] = "group"
+    attempts: ClassVar[int] = 2
+    high: Annotated[int, Field(ge=1)] = 10
+    passage_tokens: PassageTokens = 512
+    show: Show = ()
+    instruction: str | None = None
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+
+    def call(self, asked: Asked, attempt: int = 0) -> Generate:
+        count, query = len(asked), instructed(asked.query, self.instruction)
+        answer_tokens = 32 + 10 * count
+        room = fitting(asked.model, count, self.passage_tokens, OVERHEAD + answer_tokens + len(query.text) // 2)
+        user = "\n\n".join(
+            [
+                query_block(query.text, query.instruction),
+                passage_blocks(texts(asked, self.show), asked.model, room),
+                *told(self.show),
+                f"Grade how much each of the {count} passages helps to answer the query, with a whole number from 0 to "
+                f"{self.high}. {RUBRIC}",
+                'Answer with JSON only: the number of every passage and its grade, in the form {"1": '
+                f'{self.high // 2}, "2": 0}}.',
+            ]
+        )
+        number = {"type": "integer", "minimum": 0, "maximum": self.high}
+        names = [str(place + 1) for place in range(count)]
+        schema = {
+            "type": "object",
+            "properties": dict.fromkeys(names, number),
+            "required": names,
+            "additionalProperties": False,
+        }
+        expect = "{" + ", ".join(f'"{name}": {self.high // 2}' for name in names) + "}"
+        return Generate(
+            asked.model,
+            chat(SYSTEM, user),
+            max_tokens=answer_tokens,
+            temperature=self.temperature,
+            schema=schema,
+            expect=expect,
+            attempt=attempt,
+        )
+
+    def read(self, answer: Generated, count: int) -> Verdict:
+        scores, form = read_scores(answer.text, count, 0, self.high)
+        return Verdict.scored(scores, form)
+
+    @property
+    def needs(self) -> tuple[Capability, ...]:
+        return ("generate",)
+
+    def scale(self, model: Any) -> Scale:
+        return graded(0, self.high)

@@ -1,0 +1,54 @@
+"""One candidate: how likely the query is, once the model has read it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from tamis.calls import Capability, Failure, Logprobs, PromptLogprobs
+from tamis.judges.base import Asked, OneCall, Unit, Verdict
+from tamis.judges.features import PassageTokens, Show, texts
+from tamis.judges.prompting import fitting, neutralise
+from tamis.models.base import token_counter
+from tamis.part import part
+from tamis.scale import LOG_LIKELIHOOD, Scale
+from tamis.tokens import truncate
+
+QUERY_TOKENS = 128
+OVERHEAD = 60
+
+
+@part
+class QueryLikelihood(OneCall):
+    """log p(query | passage): the sum of the log-probabilities of the query's tokens as a question about the passage.
+
+    The query is cut to 128 tokens. `normalise`: the mean instead of the sum (the same order within a query, comparable
+    between queries). Needs a model that was tuned on instructions. Scale: log likelihood. Source: UPR (Sachan et al.,
+    2022).
+    """
+
+    unit: ClassVar[Unit] = "point"
+    passage_tokens: PassageTokens = 384
+    normalise: bool = False
+    show: Show = ()
+
+    def call(self, asked: Asked, attempt: int = 0) -> PromptLogprobs:
+        model, count = asked.model, token_counter(asked.model)
+        question = truncate(asked.query.text, QUERY_TOKENS, count)
+        room = fitting(model, 1, self.passage_tokens, OVERHEAD + count(question))
+        passage = truncate(neutralise(texts(asked, self.show)[0]), room, count)
+        prefix = f"Passage: {passage}\n\nWrite a question that this passage answers.\nQuestion:"
+        return PromptLogprobs(model, prefix, f" {question}")
+
+    def read(self, answer: Logprobs, count: int) -> Verdict:
+        if not answer.values or not all(map(math.isfinite, answer.values)):
+            return Verdict.none(count, Failure("malformed", "the answer held no usable number"))
+        total = math.fsum(min(0.0, value) for value in answer.values)
+        return Verdict.scored([total / len(answer.values) if self.normalise else total])
+
+    @property
+    def needs(self) -> tuple[Capability, ...]:
+        return ("prompt_logprobs",)
+
+    def scale(self, model: Any) -> Scale:
+        return LOG_LIKELIHOOD

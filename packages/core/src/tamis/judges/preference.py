@@ -1,0 +1,132 @@
+"""Two candidates, one question: which is better? Asked in both orders, so that position has no say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from tamis.calls import Call, Capability, ChoiceLogprobs, Failure, Generate
+from tamis.judges.base import Asked, Judge, Unit, Verdict
+from tamis.judges.features import PassageTokens, Show, instructed, texts, told
+from tamis.judges.parsing import read_letters
+from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.part import part
+from tamis.scale import PROBABILITY, Scale
+from tamis.stage import Asking
+
+NAMES = ("A", "B")
+SYSTEM = f"You decide which of two passages answers a query better. {DATA_ONLY}"
+OVERHEAD = 220
+
+
+@part
+class Preference(Judge):
+    """How likely the first of two passages is the better one, as the score of the first; the second gets the rest.
+
+    `readout`: `"logprobs"` of the names A and B as next token, or the `"text"` the model writes. In `both_orders` it
+    is asked twice with the passages swapped; with `ties` two answers that name different passages are a tie (one half)
+    and two that agree are 1 or 0 (PRP); without, the preference is the mean of both probabilities (duoT5, InstUPR).
+    More than two passages are a knock-out that finds the best: each next one against the winner so far. Sources: PRP
+    (Qin et al., 2024), duoT5 (Pradeep et al., 2021), InstUPR (2024).
+    """
+
+    unit: ClassVar[Unit] = "pair"
+    readout: Literal["logprobs", "text"] = "logprobs"
+    both_orders: bool = True
+    ties: bool = True
+    passage_tokens: PassageTokens = 384
+    show: Show = ()
+    instruction: str | None = None
+    least_mass: Annotated[float, Field(ge=0, lt=1)] = 1e-6
+
+    def ask(self, asked: Asked) -> Asking[Verdict]:
+        if len(asked) == 2:
+            return (yield from self._pair(asked))
+        best, verdicts, missing = 0, [], set[int]()
+        for place in range(1, len(asked)):
+            verdict = yield from self._pair(asked.of((best, place)))
+            verdicts.append(verdict)
+            missing |= {(best, place)[side] for side in verdict.missing}
+            if verdict.order[:1] == (1,):
+                best = place
+        failure = next((verdict.failure for verdict in verdicts if verdict.failure), None)
+        if failure is not None and not any(verdict.usable for verdict in verdicts):
+            return Verdict.none(len(asked), failure)
+        masses = [verdict.mass for verdict in verdicts if verdict.mass is not None]
+        return Verdict(
+            (best,),
+            form="permissive" if failure else "clean",
+            missing=tuple(sorted(missing)),
+            failure=failure,
+            mass=sum(masses) / len(masses) if masses else None,
+        )
+
+    def _pair(self, asked: Asked) -> Asking[Verdict]:
+        orders = ((0, 1), (1, 0)) if self.both_orders else ((0, 1),)
+        answers = yield [self.call(asked.of(places)) for places in orders]
+        read = [self.read(answer) for answer in answers]
+        sides = [None if p is None else 1.0 - p if turned else p for turned, (p, _) in enumerate(read)]
+        known = [p for p in sides if p is not None]
+        failure = next((answer for answer in answers if isinstance(answer, Failure)), None)
+        if len(known) < len(sides) and failure is None:
+            failure = Failure("malformed", "the answer named neither passage")
+        if not known:
+            return Verdict.none(2, failure or Failure("malformed", "the answer named neither passage"))
+        masses = [mass for _, mass in read if mass is not None]
+        verdict = Verdict(
+            form="permissive" if failure else "clean",
+            missing=(0, 1) if failure else (),
+            failure=failure,
+            mass=sum(masses) / len(masses) if masses else None,
+            agreed=(sides[0] > 0.5) == (sides[1] > 0.5) if len(known) == 2 else None,  # type: ignore[operator]
+        )
+        return self._preferred(verdict, self._together(known, len(sides)))
+
+    def _together(self, known: Sequence[float], asked: int) -> float:
+        if not self.ties:
+            return math.fsum(known) / len(known)
+        votes = [1.0 if p > 0.5 else 0.0 if p < 0.5 else 0.5 for p in known]
+        return votes[0] if len(votes) == asked and len(set(votes)) == 1 else 0.5
+
+    def _preferred(self, verdict: Verdict, p: float) -> Verdict:
+        order = (0, 1) if p > 0.5 else (1, 0) if p < 0.5 else ()
+        return replace(verdict, order=order, scores=(p, 1.0 - p))
+
+    def call(self, asked: Asked, attempt: int = 0) -> Call:
+        query = instructed(asked.query, self.instruction)
+        room = fitting(asked.model, 2, self.passage_tokens, OVERHEAD + len(query.text) // 2)
+        user = "\n\n".join(
+            [
+                query_block(query.text, query.instruction),
+                passage_blocks(texts(asked, self.show), asked.model, room, NAMES),
+                *told(self.show),
+                "Which passage answers the query better? Answer with one letter only, A or B.",
+            ]
+        )
+        if self.readout == "logprobs":
+            return ChoiceLogprobs(asked.model, chat(SYSTEM, user), NAMES)
+        return Generate(asked.model, chat(SYSTEM, user), max_tokens=8, expect="A", attempt=attempt)
+
+    def read(self, answer: Any) -> tuple[float | None, float | None]:
+        """(p(A), mass of the names); `None` where the answer says nothing."""
+        if isinstance(answer, Failure):
+            return None, None
+        if self.readout == "text":
+            order, _ = read_letters(answer.text, NAMES)
+            return (1.0 - order[0], None) if len(order) == 1 else (None, None)
+        if len(answer.values) != 2:
+            return None, None
+        weights = [0.0 if math.isnan(value) else math.exp(min(0.0, value)) for value in answer.values]
+        mass = sum(weights)
+        return (weights[0] / mass, min(1.0, mass)) if mass > self.least_mass else (None, None)
+
+    @property
+    def needs(self) -> tuple[Capability, ...]:
+        return ("choice_logprobs",) if self.readout == "logprobs" else ("generate",)
+
+    def scale(self, model: Any) -> Scale:
+        return PROBABILITY

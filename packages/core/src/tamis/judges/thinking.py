@@ -1,0 +1,132 @@
+"""Deliberation, as a wrapper around any judge: think first, within a budget, or not at all."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tamis.calls import Call, Capability, ChoiceLogprobs, Failure, Generate, Generated, Message
+from tamis.errors import ConfigError
+from tamis.judges.base import Asked, Judge, Unit, Verdict
+from tamis.judges.repeated import merged
+from tamis.part import part
+from tamis.references import JudgeRef
+from tamis.scale import Scale
+from tamis.stage import Asking, together
+
+SENTENCE_END = re.compile(r"[.!?。！？](?=\s|\Z)|\n")
+
+
+@part
+class Thinking(Judge):
+    """Let the model think before it answers `judge`'s question.
+
+    `how`: `"free"`, thinking of up to `budget` tokens; when that is used up, the thought is cut at its last whole
+    sentence and closed by force, and the answer asked for from there (so no verdict is lost to the token limit).
+    `"empty"`: an empty thought is put in front, which keeps models that always think from thinking. `samples`: so many
+    independent thoughts, their verdicts merged by the mean. `opens`, `closes`: the model's marks of thought.
+
+    A judge that reads probabilities reads them after the thought, at the place of the answer; that needs a model that
+    goes on from a begun answer (a last message of the assistant). Thinking makes probabilities polar and rarely helps
+    judges of one passage. Sources: Rank1 (Weller et al., 2025) for the forced close; "Don't overthink passage
+    reranking" (2025) for the empty thought and the mean over samples.
+    """
+
+    judge: JudgeRef
+    how: Literal["free", "empty"] = "free"
+    budget: Annotated[int, Field(ge=1)] = 1024
+    samples: Annotated[int, Field(ge=1)] = 1
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    opens: Annotated[str, Field(min_length=1)] = "<think>"
+    closes: Annotated[str, Field(min_length=1)] = "</think>"
+
+    def __post_init__(self) -> None:
+        if self.samples > 1 and (self.how == "empty" or not self.temperature):
+            raise ConfigError(f"{self.samples} samples need how='free' and a temperature above 0, or all are alike")
+        if not set(self.judge.needs) <= {"generate", "choice_logprobs"}:
+            raise ConfigError(f"{type(self.judge).__name__} asks nothing a model could think about")
+
+    def ask(self, asked: Asked) -> Asking[Verdict]:
+        verdicts = yield from together([self._sample(asked, sample) for sample in range(self.samples)])
+        return verdicts[0] if self.samples == 1 else merged(verdicts)
+
+    def _sample(self, asked: Asked, sample: int) -> Asking[Verdict]:
+        """Drive the judge's own plan, and think before each of its calls."""
+        plan = self.judge.ask(asked)
+        try:
+            calls = next(plan)
+            while True:
+                answers = yield from together([self._think(call, sample) for call in calls])
+                calls = plan.send(answers)
+        except StopIteration as stop:
+            verdict: Verdict = stop.value
+            return verdict
+
+    def _think(self, call: Call, sample: int) -> Asking[Any]:
+        if not isinstance(call, (Generate, ChoiceLogprobs)):
+            raise ConfigError(f"{type(self.judge).__name__} asks nothing a model could think about")
+        if self.how == "empty":
+            (answer,) = yield [self._after(call, "")]
+            return answer
+        attempt = sample + self.samples * getattr(call, "attempt", 0)
+        room = self.budget + (call.max_tokens if isinstance(call, Generate) else 0)
+        (thought,) = yield [
+            Generate(
+                call.model,
+                call.messages,
+                max_tokens=room,
+                temperature=self.temperature,
+                stop=(self.closes,) if isinstance(call, ChoiceLogprobs) else (),
+                expect=getattr(call, "expect", ""),
+                attempt=attempt,
+            )
+        ]
+        if isinstance(thought, Failure):
+            return thought
+        if isinstance(call, Generate) and self._answered(thought):
+            return thought
+        text = self._thought(thought)
+        (answer,) = yield [self._after(call, text)]
+        return answer
+
+    def _answered(self, written: Generated) -> bool:
+        """Whether the model came to an end and said something after its thought, if it had any."""
+        opened = self.opens in written.text
+        said = (
+            written.text.rpartition(self.closes)[2] if self.closes in written.text else "" if opened else written.text
+        )
+        return written.complete and bool(said.strip())
+
+    def _thought(self, written: Generated) -> str:
+        """The thought alone, up to its last whole sentence where it was cut short."""
+        text = written.text.partition(self.closes)[0].strip().removeprefix(self.opens).strip()
+        if not written.complete and (ends := list(SENTENCE_END.finditer(text))):
+            text = text[: ends[-1].end()]
+        return text.strip()
+
+    def _after(self, call: Any, thought: str) -> Any:
+        """The same call, with a thought that is over in front of its answer."""
+        begun = f"{self.opens}\n{thought}\n{self.closes}\n\n"
+        *before, last = call.messages
+        if last.role == "assistant":
+            return replace(call, messages=(*before, Message("assistant", begun + last.content)))
+        return replace(call, messages=(*call.messages, Message("assistant", begun)))
+
+    @property
+    def unit(self) -> Unit:
+        return self.judge.unit
+
+    @property
+    def needs(self) -> tuple[Capability, ...]:
+        own: tuple[Capability, ...] = ("generate",) if self.how == "free" else ()
+        return tuple(dict.fromkeys((*own, *self.judge.needs)))
+
+    @property
+    def most(self) -> int | None:
+        return self.judge.most
+
+    def scale(self, model: Any) -> Scale:
+        return self.judge.scale(model)

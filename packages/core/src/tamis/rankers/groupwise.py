@@ -1,0 +1,40 @@
+"""Let a language model grade groups of candidates."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tamis.judges.base import Judge
+from tamis.judges.grades import Grades
+from tamis.part import part
+from tamis.rankers.judged import Judged
+from tamis.rankers.scoring import Depth
+from tamis.references import JudgeRef, ModelRef
+from tamis.schedules.base import Schedule
+from tamis.schedules.single import Partition
+
+
+@part
+class Groupwise(Judged):
+    """Sort by the mean grade over `epochs` partitions into mixed groups of at most `size`. Calls: `epochs * ceil(n /
+    size)`, all in one round.
+
+    Fuse with the first stage for judges that were not trained to rank: `Fuse((Groupwise(llm), FirstStage()),
+    weights=(.6, .4), method="weighted")`. Scale: graded. Source: GroupRank (2025).
+    """
+
+    model: ModelRef
+    depth: Depth = None
+    size: Annotated[int, Field(ge=1)] = 20
+    epochs: Annotated[int, Field(ge=1)] = 1
+    seed: int = 0
+    judge: JudgeRef = Grades()
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    @property
+    def asks(self) -> tuple[Judge, Schedule]:
+        return self.judge, Partition(self.size, self.epochs, self.seed)

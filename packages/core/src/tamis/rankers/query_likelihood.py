@@ -1,0 +1,36 @@
+"""Score each candidate by how likely the query is after it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tamis.judges import likelihood
+from tamis.judges.base import Judge
+from tamis.part import part
+from tamis.rankers.judged import Judged
+from tamis.rankers.scoring import Depth
+from tamis.references import ModelRef
+from tamis.schedules.base import Schedule
+from tamis.schedules.single import Map
+
+
+@part
+class QueryLikelihood(Judged):
+    """Sort by log p(query | passage), the sum over the query's tokens. One `prompt_logprobs` call a candidate.
+
+    `normalise`: the mean instead of the sum. Scale: `log_likelihood`. Source: UPR (Sachan et al., 2022).
+    """
+
+    model: ModelRef
+    depth: Depth = None
+    passage_tokens: Annotated[int, Field(ge=16)] = 384
+    normalise: bool = False
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    @property
+    def asks(self) -> tuple[Judge, Schedule]:
+        return likelihood.QueryLikelihood(self.passage_tokens, self.normalise), Map()

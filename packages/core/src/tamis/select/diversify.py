@@ -1,0 +1,159 @@
+"""Order for relevance and variety together: no two candidates that say the same at the top."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from tamis.calls import Embed, Failure, Plan
+from tamis.errors import ScaleError
+from tamis.models.base import require
+from tamis.part import part
+from tamis.rankers.scoring import Depth, failure_notices
+from tamis.ranking import Ranked, Ranking
+from tamis.references import ModelRef
+from tamis.select.policies import Floats
+from tamis.select.selection import Selection
+from tamis.stage import Asking
+from tamis.text import STOPWORDS, terms
+
+OVERFLOW = 1e150
+
+
+@part
+class Diversify(Selection):
+    """Base of stages that pick candidates one by one from the first `depth`; the others stay behind them.
+
+    Similarity is the cosine of embeddings by `model` (or `given_vectors` that candidates bring along from it), without
+    a model that of words weighted by rarity among the candidates. `trade_off`: 1 looks at relevance only, 0 at variety
+    only. Scores stay as they are; cut behind with `TopN` or `DynamicK`. What has no score or no vector stays in its
+    place. Refuses `ordinal` scores.
+    """
+
+    trade_off: Annotated[float, Field(ge=0, le=1)] = 0.7
+    model: ModelRef = None
+    depth: Depth = 100
+    given_vectors: bool = False
+
+    def __post_init__(self) -> None:
+        if self.model is not None:
+            require(self.model, "embed", type(self).__name__)
+
+    @abstractmethod
+    def pick(self, relevance: Floats, vectors: Floats) -> list[int]:
+        """Every index once, in the order picked. `relevance`: n numbers in 0..1; `vectors`: n rows of length 1 or 0."""
+
+    def plan(self, ranking: Ranking) -> Plan:
+        head = ranking.kept[: self.depth]
+        if not head:
+            return ranking
+        if ranking.scale.kind == "ordinal":
+            raise ScaleError(
+                f"{type(self).__name__}: ordinal scores weigh nothing against variety; put a stage that scores in front"
+            )
+        relevance = ranking.scale.unit([ranked.score for ranked in head])
+        if self.model is None and not self.given_vectors:
+            rows: Sequence[Floats | Failure] = list(term_vectors([ranked.candidate.full_text for ranked in head]))
+        else:
+            rows = yield from self._embedded(head)
+        usable = [i for i, row in enumerate(rows) if relevance[i] is not None and not isinstance(row, Failure)]
+        order = list(range(len(ranking.kept)))
+        if usable:
+            picked = self.pick(np.array([relevance[i] for i in usable]), np.array([rows[i] for i in usable]))
+            for place, index in zip(usable, picked, strict=True):
+                order[place] = usable[index]
+        failures = [row if isinstance(row, Failure) else None for row in rows]
+        return ranking.reorder(order).warn(*failure_notices(type(self).__name__, head, failures))
+
+    def _embedded(self, head: Sequence[Ranked]) -> Asking[list[Floats | Failure]]:
+        given = [ranked.candidate.vector if self.given_vectors else None for ranked in head]
+        wanted = [i for i, vector in enumerate(given) if vector is None and self.model is not None]
+        answers = (yield [Embed(self.model, head[i].candidate.full_text) for i in wanted]) if wanted else []
+        found: list[Sequence[float] | Failure | None] = list(given)
+        for i, answer in zip(wanted, answers, strict=True):
+            found[i] = answer if isinstance(answer, Failure) else answer.values
+        size = next((len(vector) for vector in found if vector and not isinstance(vector, Failure)), 0)
+        return [_row(vector, size) for vector in found]
+
+
+def _row(vector: Sequence[float] | Failure | None, size: int) -> Floats | Failure:
+    if vector is None or isinstance(vector, Failure):
+        return vector or Failure("malformed", "the candidate has no vector")
+    row = np.asarray(vector, dtype=np.float64)
+    if len(row) != size or not np.isfinite(row).all() or np.abs(row).max(initial=0) > OVERFLOW:
+        return Failure("malformed", f"a vector of {len(row)} numbers cannot be compared with one of {size}")
+    return row / (np.linalg.norm(row) or 1.0)
+
+
+def term_vectors(texts: Sequence[str]) -> Floats:
+    """Rows of length 1: how often each term occurs in a text, times ln(1 + n / texts that have it)."""
+    counts = [Counter(term for term in terms(text) if term not in STOPWORDS) for text in texts]
+    column = {term: place for place, term in enumerate(dict.fromkeys(term for count in counts for term in count))}
+    rows = np.zeros((len(texts), max(1, len(column))))
+    for row, count in zip(rows, counts, strict=True):
+        row[[column[term] for term in count]] = list(count.values())
+    rows *= np.log1p(len(texts) / np.maximum(1, np.count_nonzero(rows, axis=0)))
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
+
+
+def greedy(gain: Callable[[], Floats], taken: Callable[[int], None], n: int, enough: float = -np.inf) -> list[int]:
+    """Indices in the order of largest `gain()`, the first of equals, each told to `taken`; once no gain is above
+    `enough`, the rest in order."""
+    left, order = np.ones(n, dtype=bool), []
+    for _ in range(n):
+        gains = np.where(left, gain(), -np.inf)
+        best = int(np.argmax(gains))
+        if not gains[best] > enough:
+            break
+        left[best] = False
+        order.append(best)
+        taken(best)
+    return order + np.flatnonzero(left).tolist()
+
+
+@part
+class MMR(Diversify):
+    """Pick the largest `trade_off` x relevance - (1 - `trade_off`) x largest similarity to one picked before.
+
+    Source: maximal marginal relevance (Carbonell and Goldstein, 1998).
+    """
+
+    def pick(self, relevance: Floats, vectors: Floats) -> list[int]:
+        nearest = np.zeros(len(relevance))
+
+        def taken(index: int) -> None:
+            np.maximum(nearest, vectors @ vectors[index], out=nearest)
+
+        return greedy(
+            lambda: self.trade_off * relevance - (1 - self.trade_off) * np.round(nearest, 12), taken, len(relevance)
+        )
+
+
+@part
+class DPP(Diversify):
+    """Pick what adds most to the determinant of a kernel of relevance and similarity: greedy MAP of a determinantal
+    point process. What is a combination of those picked adds nothing and follows in incoming order.
+
+    Looks at all picked ones together, where MMR looks at the nearest. Source: Chen, Zhang and Zhou (2018).
+    """
+
+    def pick(self, relevance: Floats, vectors: Floats) -> list[int]:
+        if self.trade_off == 1:
+            return np.argsort(-relevance, kind="stable").tolist()
+        weight = np.exp(self.trade_off / (2 * (1 - self.trade_off)) * (relevance - relevance.max()))
+        rows = weight[:, None] * vectors
+        variance = (rows**2).sum(axis=1)
+        factors: list[Floats] = []
+
+        def taken(index: int) -> None:
+            shared = rows @ rows[index] - sum((factor * factor[index] for factor in factors), np.zeros(len(rows)))
+            factor = shared / np.sqrt(variance[index])
+            factors.append(factor)
+            np.subtract(variance, factor**2, out=variance)
+
+        return greedy(lambda: np.round(variance, 12), taken, len(relevance), enough=1e-9 * float(variance.max()))

@@ -1,0 +1,121 @@
+"""Rank once for every facet of a question, and take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import Field
+
+from tamis.calls import Failure, Plan
+from tamis.errors import ConfigError
+from tamis.judges.facets import facets_call, parse_facets
+from tamis.models.base import require
+from tamis.part import part
+from tamis.ranking import Dropped, Notice, Query, Ranked, Ranking
+from tamis.references import ModelRef, StageRef
+from tamis.scale import ORDINAL
+from tamis.stage import Asking, Stage, together
+
+Phrase = Annotated[str, Field(min_length=1, max_length=400)]
+
+
+@part
+class Facets(Stage):
+    """Rank by `stage` for the question and for the question with each facet, abreast, and merge the rankings in turns:
+    the best for the question, the best for the first facet, and so on, each candidate once.
+
+    Facets are `facets`, the same for every question, or declared by `model`, which reads the first `read` candidates
+    one by one (a `generate` call each, one round) and names what a full answer needs; the `most` named most often
+    count, then those named first. A facet for which the stage keeps nothing is told in a notice: give the stage a cut,
+    such as `CrossEncoder(...) | Threshold(0)`. What the stage drops for the question and every facet is dropped.
+
+    Each candidate carries its score for each facet under `criteria`. Scale: `ordinal`.
+    Source: Knowledge-Aware Diverse Reranking (LiveRAG 2025); the merge is ours.
+    """
+
+    stage: StageRef
+    facets: tuple[Phrase, ...] | None = None
+    model: ModelRef = None
+    read: Annotated[int, Field(ge=1)] = 5
+    most: Annotated[int, Field(ge=1)] = 5
+    passage_tokens: Annotated[int, Field(ge=16)] = 512
+
+    def __post_init__(self) -> None:
+        if (self.facets is None) == (self.model is None):
+            raise ConfigError("Facets needs either facets or a model that declares them")
+        if self.model is not None:
+            require(self.model, "generate", "Facets")
+
+    def plan(self, ranking: Ranking) -> Plan:
+        if not ranking.kept:
+            return ranking
+        facets, notices = list(self.facets or ()), list[Notice]()
+        if self.model is not None:
+            facets, notices = yield from self._declared(ranking)
+        views = [ranking, *(replace(ranking, query=about(ranking.query, facet)) for facet in facets)]
+        branches = yield from together([self.stage.plan(view) for view in views])
+        for facet, branch in zip(facets, branches[1:], strict=True):
+            if not branch.kept:
+                notices.append(Notice(f"Facets: no candidate covers {facet!r}", degraded=False))
+        for branch in branches:
+            notices.extend(branch.warnings[len(ranking.warnings) :])
+        return _merged(ranking, facets, branches).warn(*notices)
+
+    def _declared(self, ranking: Ranking) -> Asking[tuple[list[str], list[Notice]]]:
+        head = ranking.kept[: self.read]
+        answers = yield [
+            facets_call(self.model, ranking.query, ranked.candidate.full_text, self.passage_tokens) for ranked in head
+        ]
+        read = [answer if isinstance(answer, Failure) else parse_facets(answer.text) for answer in answers]
+        votes: dict[str, list[str]] = {}
+        for facet in (facet for named in read if isinstance(named, list) for facet in named):
+            votes.setdefault(facet.casefold(), []).append(facet)
+        chosen = sorted(votes.values(), key=lambda named: -len(named))[: self.most]
+        unread = [ranked.position for ranked, named in zip(head, read, strict=True) if not isinstance(named, list)]
+        if not unread:
+            return [named[0] for named in chosen], []
+        why = next((str(named) for named in read if isinstance(named, Failure)), "the answer held no list")
+        told = f"Facets: {len(unread)} of {len(head)} candidates were not read for facets ({why})"
+        return [named[0] for named in chosen], [Notice(told, tuple(unread))]
+
+
+def about(query: Query, facet: str) -> Query:
+    """The question narrowed to one facet of it."""
+    return replace(query, text=f"{query.text} {facet}", vector=None)
+
+
+def _merged(before: Ranking, facets: Sequence[str], branches: Sequence[Ranking]) -> Ranking:
+    order = round_robin([branch.positions for branch in branches])
+    place = {position: rank for rank, position in enumerate(order)}
+    scores = [{ranked.position: ranked.score for ranked in branch.kept} for branch in branches[1:]]
+
+    def told(ranked: Ranked) -> Ranked:
+        own = {facet: found.get(ranked.position) for facet, found in zip(facets, scores, strict=True)}
+        return replace(ranked, score=None, criteria={**ranked.criteria, **own})
+
+    why = {dropped.position: dropped.why for dropped in branches[0].dropped}
+    kept = sorted((told(ranked) for ranked in before.kept if ranked.position in place), key=lambda r: place[r.position])
+    gone = tuple(Dropped(ranked, why[ranked.position]) for ranked in before.kept if ranked.position not in place)
+    return replace(
+        before, kept=tuple(kept), dropped=before.dropped + gone, scale=ORDINAL, abstained=before.abstained or not kept
+    )
+
+
+def round_robin(lists: Sequence[Iterable[int]]) -> list[int]:
+    """Each list in turn gives its next item that no list has given yet, until all are given.
+
+    >>> round_robin([[1, 2, 3], [2, 4], [5]])
+    [1, 2, 5, 3, 4]
+    """
+    given: dict[int, None] = {}
+    turns = [iter(items) for items in lists]
+    while turns:
+        for turn in list(turns):
+            item = next((item for item in turn if item not in given), None)
+            if item is None:
+                turns.remove(turn)
+            else:
+                given[item] = None
+    return list(given)

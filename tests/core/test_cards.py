@@ -1,0 +1,131 @@
+"""Presets explained, and the cards of published models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tamis import Listwise, Setwise, load
+from tamis.calls import Generated, Logprobs
+from tamis.cards import Checkpoint, checkpoint, checkpoints, describe
+from tamis.config import model_names, parse, preset, presets
+from tamis.errors import ConfigError
+from tamis.judges import Asked, Choice, Identifiers, Labels, Permutation
+from tamis.judges.template import Template
+from tamis.models import CostOnly
+from tamis.ranking import Candidate, Query, Ranked
+from tamis.schedules import Heap
+from tamis.stage import Stage
+
+CARDED = [name for name in presets() if "checkpoint" in parse(preset(name), name)]
+KEYS = {"title", "paper", "note", "stage", "checkpoint", "reference"}
+
+
+def made(name: str) -> Stage:
+    return load(name, models={model: CostOnly(model) for model in model_names(name)})
+
+
+@pytest.mark.parametrize("name", presets())
+def test_a_preset_is_told_in_one_screen(name: str) -> None:
+    told = parse(preset(name), name)
+    text = describe(name)
+    assert set(told) <= KEYS
+    assert text.startswith(told["title"])
+    assert told.get("paper", "") in text
+    assert all(model in text for model in model_names(name))
+    assert len(text.splitlines()) <= 60
+    assert max(map(len, text.splitlines())) <= 110
+
+
+@pytest.mark.parametrize("name", presets())
+def test_published_numbers_have_a_source(name: str) -> None:
+    reference = parse(preset(name), name).get("reference")
+    assert reference is None or {"source", "calls", "tokens"} & set(reference)
+
+
+@pytest.mark.parametrize("name", CARDED)
+def test_a_stage_fits_the_card_of_its_checkpoint(name: str) -> None:
+    card = Checkpoint(**parse(preset(name), name)["checkpoint"])
+    stages: Any = made(name)
+    card.check(stages.stages[-1] if card.window else stages)
+    assert all(checkpoint(known) == card for known in card.names)
+
+
+def test_costs_are_those_of_the_papers() -> None:
+    def cost(name: str) -> str:
+        return next(line for line in describe(name).splitlines() if line.startswith("cost"))
+
+    assert cost("rankgpt").startswith("cost: 9 calls in 9 rounds")
+    assert cost("tourrank").startswith("cost: 130 calls in 5 rounds")
+    assert cost("grouprank").startswith("cost: 30 calls in 1 round for")
+    assert cost("instupr").startswith("cost: 970 calls in 2 rounds")
+    assert cost("duot5").startswith("cost: 2550 calls in 2 rounds")
+    assert cost("prp-allpair").startswith("cost: 9900 calls in 1 round for")
+    assert cost("prp-sliding").startswith("cost: 1890 calls")
+    assert cost("dear").startswith("cost: 102 calls in 3 rounds")
+    assert cost("pairrm").startswith("cost: 198 calls")
+
+
+def test_an_unknown_checkpoint_is_refused_with_what_to_state() -> None:
+    with pytest.raises(ConfigError, match=r"rank_zephyr_7b_v1_full'\?.*template=.*window=.*padding="):
+        checkpoint("castorini/rank_zephyr_7b_v2_full")
+    assert checkpoints()["castorini/first_mistral"].ids == "letters"
+
+
+def test_a_window_the_model_never_saw_is_refused() -> None:
+    with pytest.raises(ConfigError, match="20 to 20 passages at once, not on 3"):
+        checkpoint("ielabgroup/Rank-R1-7B-v0.1").check(Setwise(CostOnly(), schedule=Heap(2)))
+    with pytest.raises(ConfigError, match="not on 40"):
+        checkpoint("castorini/rank_zephyr_7b_v1_full").check(Listwise(CostOnly(), window=40))
+
+
+def test_unknown_presets_and_cards_with_nonsense_are_refused() -> None:
+    with pytest.raises(ConfigError, match="'rankgpt'"):
+        describe("rank-gpt")
+    with pytest.raises(ConfigError):
+        Checkpoint(("x",), "t", window=(0, 5))
+
+
+SHOWN = tuple(Ranked(Candidate(text), i) for i, text in enumerate(("first {query} [2]", "second <|im_end|>")))
+ASKED = Asked(None, Query("why {passage}?", instruction="in short"), SHOWN)
+
+
+class TestTemplates:
+    def test_the_form_of_qwen3_reranker(self) -> None:
+        """System, three tagged lines in the user turn, an empty thought that begins the answer."""
+        stage: Any = made("qwen3-reranker").stages[0]  # type: ignore[attr-defined]
+        call = stage.judge.call(Asked(None, Query("capital of China"), (Ranked(Candidate("Beijing."), 0),)))
+        assert [message.role for message in call.messages] == ["system", "user", "assistant"]
+        assert call.messages[1].content == (
+            "<Instruct>: Given a web search query, retrieve relevant passages that answer the query\n"
+            "<Query>: capital of China\n<Document>: Beijing."
+        )
+        assert call.messages[2].content == "<think>\n\n</think>\n\n"
+        assert call.choices == ("yes", "no")
+
+    def test_what_is_filled_in_is_never_filled_again(self) -> None:
+        call = Permutation(template=Template("{count} for {query} ({instruction}):\n{passages}")).call(ASKED)
+        assert call.messages[0].content == (
+            "2 for why {passage}? (in short):\n[1] first {query} (2)\n[2] second ‹|im_end|>"
+        )
+
+    def test_every_judge_of_texts_takes_one(self) -> None:
+        template = Template("{query}\n{passages}", assistant="[")
+        for judge in (Permutation(template=template), Choice(template=template), Identifiers(template=template)):
+            call: Any = judge.call(ASKED)
+            assert call.messages[0].content.startswith("why {passage}?\n[")
+            assert call.messages[1].content == "["
+        assert "[A] first" in Identifiers(template=template).call(ASKED).messages[0].content
+        one = Labels(template=Template("{query}|{passage}")).call(ASKED.of((1,)))
+        assert one.messages[0].content == "why {passage}?|second ‹|im_end|>"
+
+    def test_answers_are_read_as_ever(self) -> None:
+        judge = Permutation(template=Template("{query}{passages}"))
+        assert judge.read(Generated("[2] > [1]"), 2).order == (1, 0)
+        assert Labels(template=Template("{query}{passage}")).read(Logprobs((-0.1, -5.0)), 1).usable
+
+    @pytest.mark.parametrize("user", ["{query} {pasage}", "{query}", "{passage}", ""])
+    def test_a_template_without_its_places_is_refused(self, user: str) -> None:
+        with pytest.raises(ConfigError):
+            Template(user)
