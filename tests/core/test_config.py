@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,31 +15,43 @@ import yaml
 
 import tamis
 from tamis import (
+    DPP,
+    MMR,
+    Abstain,
+    Calibrate,
+    Cover,
     Criterion,
     CrossEncoder,
     Deduplicate,
+    DynamicK,
+    DynamicRAG,
     Embedding,
+    Facets,
     FirstStage,
     Fuse,
     Groupwise,
+    Knapsack,
     Lexical,
     Listwise,
     MultiCriteria,
+    NearDuplicates,
     Pairwise,
     Pipeline,
+    Place,
     Pointwise,
     QueryLikelihood,
     Rebel,
     Setwise,
     Stage,
     Threshold,
+    TokenBudget,
     TopN,
     Tournament,
     from_yaml,
     load,
 )
-from tamis.catalog import MODELS, SOURCES, STAGES, Family
-from tamis.config import dump, presets, to_yaml
+from tamis.catalog import CONFIDENCES, FITTED, POLICIES, SOURCES, STAGES, Family
+from tamis.config import FAMILIES, dump, presets, to_yaml
 from tamis.criteria import Authority, Clarity, Coverage, Depth, Diversity, Field, Incoming, Ranker, Recency, Rubric
 from tamis.errors import CapabilityError, ConfigError
 from tamis.judges import Choice, Grades, Head, Identifiers, Labels, Permutation, Preference, Repeated, Thinking
@@ -58,6 +71,36 @@ from tamis.schedules import (
     TournamentGraph,
     UntilSettled,
 )
+from tamis.select import (
+    Abstention,
+    Artefact,
+    AtLeast,
+    Calibrated,
+    Conformal,
+    ConformalRecall,
+    ExpectedF,
+    ExpectedUtility,
+    Fixed,
+    Gap,
+    Isotonic,
+    Knee,
+    LargestGap,
+    Linear,
+    Logistic,
+    Mahalanobis,
+    Max,
+    NearBest,
+    Platt,
+    RatioToBest,
+    SoftmaxMass,
+    Spike,
+    Std,
+    TailTest,
+    Temperature,
+    Unit,
+    ZScore,
+)
+from tamis.select.reward import CheapReward
 
 MODEL = CostOnly("stand-in", max_batch=8, scale=LOGIT)
 CHAT = OpenAIChat("qwen3-8b", base_url="http://localhost:8000/v1", extra_body={"seed": 1}, context_window=4096)
@@ -73,6 +116,33 @@ SOURCES_MADE = (
     Clarity(ideal=12.5),
     Coverage(),
     Diversity(),
+)
+ARTEFACT = Artefact("incoming", "probability", Platt(1.5, -0.5))
+POLICIES_MADE = (
+    Fixed(3),
+    LargestGap(tail=0.0, window=3),
+    Spike(),
+    SoftmaxMass(0.9, temperature=2.0),
+    SoftmaxMass(fitted=replace(ARTEFACT, fitted=Temperature(0.5))),
+    AtLeast(-1.5),
+    Calibrated(0.4),
+    ConformalRecall(replace(ARTEFACT, fitted=Conformal((0.1, 0.2)))),
+    ExpectedUtility(0.1),
+    ExpectedF(2.0),
+    RatioToBest(),
+    NearBest(2.0),
+    ZScore(),
+    Knee(),
+    TailTest(0.01),
+)
+SHARED: dict[str, Any] = {"centre": (0.5,), "spread": (2.0,), "pad": -1.0}
+CONFIDENCES_MADE = (
+    Max(),
+    Std(),
+    Gap(),
+    Linear(**SHARED, weights=(1.0,), intercept=0.25),
+    Logistic(**SHARED, weights=((0.0,), (1.0,), (2.0,)), intercepts=(0.0, 1.0, 2.0)),
+    Mahalanobis(**SHARED, bad=(0.0,), good=(1.0,), bad_precision=((1.0,),), good_precision=((2.0,),)),
 )
 STAGES_MADE: tuple[Stage, ...] = (
     Pipeline(),
@@ -119,6 +189,29 @@ STAGES_MADE: tuple[Stage, ...] = (
     TopN(5),
     Threshold(-0.5),
     Deduplicate(by="id"),
+    DynamicK(),
+    DynamicK("knee", k_min=0, k_max=8, ties="out"),
+    *(DynamicK(policy) for policy in POLICIES_MADE),
+    Calibrate(ARTEFACT),
+    Calibrate(replace(ARTEFACT, fitted=Isotonic((-1.0, 2.0), (0.1, 0.7)), queries=20, notes=("été",))),
+    Calibrate(replace(ARTEFACT, fitted=Unit(), report={"ece": 0.1})),
+    Abstain(),
+    Abstain(confidence="gap", threshold=0.25),
+    *(Abstain(replace(ARTEFACT, fitted=Abstention(confidence, 0.5))) for confidence in CONFIDENCES_MADE),
+    NearDuplicates(similarity=0.5),
+    MMR(0.5, model=MODEL),
+    DPP(given_vectors=True),
+    Facets(Lexical() | TopN(3), facets=("cost", "été")),
+    Facets(Lexical(), model=CHAT),
+    Cover(),
+    Cover(field="answers", times=2),
+    Cover(CHAT),
+    TokenBudget(900, model=MODEL, truncate="last"),
+    Knapsack(900),
+    Place(),
+    Place("by_source", field="url"),
+    DynamicRAG(CHAT),
+    DynamicRAG(MODEL, k_max=5, samples=4, combine="best", reward=CheapReward(size=0.1)),
 )
 named = pytest.mark.parametrize("stage", STAGES_MADE, ids=lambda stage: type(stage).__name__)
 
@@ -134,6 +227,7 @@ def test_every_stage_and_source_of_the_catalog_is_among_the_examples() -> None:
     written = set().union(*(names(stage.to_data()) for stage in STAGES_MADE))
     assert set(STAGES.members) - {"pipeline"} <= written
     assert set(SOURCES.members) - {"rubric"} <= written
+    assert {*POLICIES.members, *FITTED.members, *CONFIDENCES.members} - {"largest_gap", "max"} <= written
 
 
 @named
@@ -225,9 +319,9 @@ PRESET_MODELS: dict[str, set[str]] = {
     "cross-encoder": {"cross_encoder"},
     "dear": {"cross_encoder", "llm"},
     "default": set(),
-    "duot5": {"llm"},
     "dynamic-k": {"cross_encoder"},
     "dynamicrag": {"llm"},
+    "duot5": {"llm"},
     "embedding": {"embedder"},
     "erank": {"llm"},
     "financerag": {"cross_encoder", "second_cross_encoder"},
@@ -288,10 +382,10 @@ def test_a_preset_loads_with_the_models_it_names_and_says_when_they_are_missing(
     ranking = stage.rerank("tall mountain", ["a recipe", "a tall mountain"])
     assert sorted(ranking.positions) == [0, 1]
     for model in models:
-        with pytest.raises(
-            ConfigError, match=rf"a model called '{model}' and none was given.*models=\{{'{model}': model\}}"
-        ):
-            load(name)
+        others = {other: CostOnly(other) for other in models - {model}}
+        remedy = rf"Known: {', '.join(others)}" if others else rf"models=\{{'{model}': model\}}"
+        with pytest.raises(ConfigError, match=rf"a model called '{model}' and none was given.*{remedy}"):
+            load(name, models=others)
 
 
 @pytest.mark.parametrize("name", PRESET_MODELS)
@@ -334,6 +428,12 @@ def schema() -> jsonschema.Draft202012Validator:
         [{"multi_criteria": {"criteria": [{"name": "x", "source": "recenci"}]}}],
         [{"multi_criteria": {"relevance": {"name": "r", "source": {"ranker": {"stage": "lexicall"}}}}}],
         [{"fuse": {"stages": ["lexical", "first"]}}],
+        [{"dynamic_k": {"policy": "larges_gap"}}],
+        [{"dynamic_k": {"policy": {"softmax_mass": {"q": 0.8}}}}],
+        [{"dynamic_k": {"policy": {"calibrated": 2}}}],
+        [{"abstain": {"confidence": "mean"}}],
+        [{"calibrate": {"artefact": {"scorer": "x", "scale": "logit", "fitted": {"plat": {}}}}}],
+        [{"calibrate": {"artefact": {"scorer": "x", "scale": "log", "fitted": "unit"}}}],
         [3],
         {},
     ],
@@ -449,7 +549,7 @@ def test_yaml_reaches_no_code_outside_the_catalog(text: str, tmp_path: Path) -> 
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("family", [STAGES, MODELS, SOURCES], ids=lambda family: family.kind)
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.kind)
 def test_the_catalog_names_only_what_is_there(family: Family) -> None:
     for name, where in family.members.items():
         assert where.startswith("tamis.")

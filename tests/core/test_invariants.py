@@ -14,19 +14,29 @@ from hypothesis import strategies as st
 
 from support.scripted import Chat, grades, order
 from tamis import (
+    DPP,
+    MMR,
+    Abstain,
     Candidate,
+    Cover,
     CrossEncoder,
     Deduplicate,
+    DynamicK,
+    DynamicRAG,
     Embedding,
     Engine,
+    Facets,
     FirstStage,
     Fuse,
     Groupwise,
+    Knapsack,
     Lexical,
     Listwise,
     MultiCriteria,
+    NearDuplicates,
     Pairwise,
     Pipeline,
+    Place,
     Pointwise,
     Ranking,
     Rebel,
@@ -34,10 +44,12 @@ from tamis import (
     Setwise,
     Stage,
     Threshold,
+    TokenBudget,
     TopN,
     Tournament,
 )
 from tamis.calls import Call, Failure, Generated, Logprobs, Score, Vector
+from tamis.catalog import POLICIES
 from tamis.criteria import Clarity, Coverage, Criterion, Depth, Diversity, Field, Ranker, Recency
 from tamis.errors import ModelError
 from tamis.judges import Choice, Grades, Head, Identifiers, Labels, Preference, Repeated, Thinking
@@ -94,6 +106,11 @@ written = st.one_of(
     st.lists(entry, max_size=12).map(lambda entries: json.dumps({"passages": entries})),
     st.lists(entry, max_size=12).map(lambda entries: "Sure!\n```json\n" + json.dumps(entries)[:-3]),
     st.lists(named, max_size=7).map(lambda entries: json.dumps({"criteria": entries})),
+    st.lists(odd_text, max_size=4).map(lambda facets: json.dumps({"facets": facets})),
+    st.lists(st.tuples(st.integers(-1, 12), st.lists(odd_text, max_size=2)), max_size=12).map(
+        lambda read: json.dumps({"passages": [{"passage": n, "answers": answers} for n, answers in read]})
+    ),
+    st.sampled_from(["None", "[]", "[2], [1]"]),
     st.lists(st.integers(-1, 15), max_size=15).map(lambda ids: " > ".join(f"[{i}]" for i in ids)),
     st.lists(st.tuples(st.integers(-1, 12), st.floats(-2, 20)), max_size=8).map(
         lambda lines: "\n".join(f"Doc: {n}, Relevance: {score:.1f}" for n, score in lines)
@@ -222,9 +239,68 @@ BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
         ),
         combinations,
     ),
+    "dynamic k": st.builds(
+        lambda depth, policy, k_min, ties: (
+            lambda model: CrossEncoder(model, depth=depth) | DynamicK(policy, k_min, k_min + 3, ties)
+        ),
+        depths,
+        st.sampled_from(sorted(set(POLICIES.members) - {"conformal_recall", "at_least", "near_best"})),
+        st.integers(0, 3),
+        st.sampled_from(["in", "out"]),
+    ),
+    "abstain": st.builds(
+        lambda sure, at: lambda model: CrossEncoder(model, depth=4) | Abstain(confidence=sure, threshold=at),
+        st.sampled_from(["max", "std", "gap"]),
+        st.floats(0, 1),
+    ),
+    "variety": st.builds(
+        lambda make, embedded, given: (
+            lambda model: CrossEncoder(model) | make(0.5, model if embedded else None, 6, given)
+        ),
+        st.sampled_from([MMR, DPP]),
+        st.booleans(),
+        st.booleans(),
+    ),
+    "facets": st.builds(
+        lambda given, low: (
+            lambda model: Facets(
+                CrossEncoder(model) | Threshold(low), ("a", "b") if given else None, None if given else model
+            )
+        ),
+        st.booleans(),
+        st.floats(0, 1),
+    ),
+    "cover": st.builds(
+        lambda depth, asked, size: lambda model: Cover(model if asked else None, depth=depth, batch_size=size),
+        depths,
+        st.booleans(),
+        st.integers(1, 5),
+    ),
+    "near duplicates": st.builds(lambda s: lambda model: NearDuplicates(s, words=1), st.floats(0.1, 1)),
+    "token budget": st.builds(
+        lambda tokens, full: lambda model: TokenBudget(tokens, full=full, truncate="never"),
+        st.integers(1, 12),
+        st.sampled_from(["skip", "stop"]),
+    ),
+    "knapsack": st.builds(lambda tokens: lambda model: CrossEncoder(model) | Knapsack(tokens), st.integers(1, 20)),
+    "place": st.builds(
+        lambda order: lambda model: Place(order), st.sampled_from(["ends", "oldest_first", "newest_first", "by_source"])
+    ),
+    "dynamic rag": st.builds(
+        lambda depth, window, samples, combine, k_min: (
+            lambda model: DynamicRAG(model, depth, k_min, None, window, samples, combine)
+        ),
+        depths,
+        st.integers(2, 6),
+        st.integers(1, 3),
+        st.sampled_from(["consensus", "best"]),
+        st.integers(0, 2),
+    ),
     "top n": st.builds(lambda n: lambda model: TopN(n), st.integers(1, 5)),
     "deduplicate": st.builds(lambda by: lambda model: Deduplicate(by=by), st.sampled_from(["text", "id"])),
 }
+CHOOSING = {"top n", "deduplicate", "near duplicates", "token budget", "cover", "place", "variety"}
+"""Leave or move the scores that candidates come in with."""
 stages: st.SearchStrategy[Callable[[Any], Stage]] = st.recursive(
     st.one_of(*BUILDERS.values()),
     lambda inner: st.one_of(
@@ -305,7 +381,7 @@ def test_each_stage_alone_is_whole_sorted_and_respects_top_n(
     engine = Engine(retries=0, cache=None)
     ranking = engine.rerank(stage, QUERY, given_)
     check_whole(ranking, given_)
-    if name not in ("top n", "deduplicate"):
+    if name not in CHOOSING:
         check_sorted(ranking)
     cut = Reranker(stage, top_n=n, engine=engine).rerank(QUERY, given_)
     assert cut.kept == ranking.kept[:n]

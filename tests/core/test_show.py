@@ -177,9 +177,9 @@ def test_flops_say_what_they_leave_out() -> None:
     known = Usage(calls=3, flops=4.2e12)
     seen = [known, replace(known, unmetered=2), Usage(calls=3, unmetered=3)]
     alone, some, none = (text(fragment(replace(many(1), usage=usage))) for usage in seen)
-    assert "4.2TFLOPs" in alone
+    assert "4.2T FLOPs" in alone
     assert "left out" not in alone
-    assert "4.2TFLOPs (2 calls of unknown size left out)" in some
+    assert "4.2T FLOPs (2 calls of unknown size left out)" in some
     assert "FLOPs" not in none
 
 

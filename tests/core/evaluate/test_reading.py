@@ -91,7 +91,7 @@ def test_a_sample_is_the_same_every_time_and_in_the_order_of_the_set(beir: Path)
         ("qrels/test.tsv", ["q9\td1\t1"], "no query has a judgement"),
         ("qrels/test.tsv", ["q1\td1\t0"], "no judgement has a grade of 1 or more"),
         ("run.tsv", ["q1\td1"], r"run\.tsv:1: a run line has 4 fields"),
-        ("run.tsv", ["q1\td1\t1\thigh", "q1\td2\t2\tlow"], r"run\.tsv:2: the score must be a number"),
+        ("run.tsv", ["q1\td1\t1\thigh", "q1\td2\t2\tlow"], r"run\.tsv:1: the score must be a number"),
         ("run.tsv", ["q1\td1\t1\tnan"], r"run\.tsv:1: the score must be a number"),
         ("run.tsv", ["q7\td1\t1\t2.0"], "do the ids belong together"),
         ("run.tsv", [], "holds no results"),
@@ -140,7 +140,7 @@ def test_what_can_be_mended_is_told(beir: Path) -> None:
         "1 results are listed twice for a query",
         "1 results are not in the corpus",
         "1 queries of the run are not in queries.jsonl",
-        "1 queries have no results in the first stage ('q2'): they are left out",
+        "1 judged queries have no results in the first stage ('q2'): they count as nothing found",
         "1 judged passages are not in the corpus",
         "grades are [1, 2]",
     ):
@@ -148,3 +148,10 @@ def test_what_can_be_mended_is_told(beir: Path) -> None:
     assert dataset.corpus["d1"].text == CORPUS["d1"]
     assert dataset.qrels["q1"]["d1"] == 2
     assert dataset.run["q1"] == (("d1", 2.0),)
+    assert dataset.sample(None) == ["q1", "q2"]
+    assert dataset.pool("q2") == []
+
+
+def test_bm25_is_made_for_judged_queries_only(beir: Path) -> None:
+    lines(beir / "queries.jsonl", *({"_id": i, "text": t} for i, t in [*QUERIES.items(), ("train1", "brew tea")]))
+    assert set(read(beir).run) == set(QUERIES)

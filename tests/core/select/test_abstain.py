@@ -60,8 +60,8 @@ def test_spread_and_gap_do_not_depend_on_shift_and_all_three_scale_with_the_scor
     for confidence in (Std(), Gap()):
         assert confidence.of(z + shift) == pytest.approx(confidence.of(z), abs=1e-9)
     assert Max().of(z + shift) == Max().of(z) + shift
-    for confidence in (Max(), Std(), Gap()):
-        assert confidence.of(z * 2.0**power) == pytest.approx(confidence.of(z) * 2.0**power)
+    for scaled in (Max(), Std(), Gap()):
+        assert scaled.of(z * 2.0**power) == pytest.approx(scaled.of(z) * 2.0**power)
 
 
 def test_fewer_scores_are_padded_with_the_least_of_the_reference_and_more_are_cut_to_the_best() -> None:
@@ -83,7 +83,7 @@ def abstained(stage: Abstain, scores: list[Any], scale: Any = UNKNOWN) -> Rankin
     given_ = Ranking.of("q", [Candidate("", score=score) for score in scores], scale=scale)
     with pytest.raises(StopIteration) as stop:
         next(stage.plan(given_))
-    return stop.value.value  # type: ignore[no-any-return]
+    return stop.value.value
 
 
 def test_below_the_threshold_all_are_dropped_as_abstained_with_the_confidence_told() -> None:

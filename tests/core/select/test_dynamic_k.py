@@ -32,7 +32,7 @@ def cut(stage: DynamicK, scores: Sequence[float | None], scale: Scale = UNKNOWN)
     plan = stage.plan(ranking(scores, scale))
     with pytest.raises(StopIteration) as stop:
         next(plan)
-    return stop.value.value  # type: ignore[no-any-return]
+    return stop.value.value
 
 
 def test_it_reads_as_in_the_design() -> None:

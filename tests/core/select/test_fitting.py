@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from support.labelled import labelled
-from tamis import CrossEncoder, Lexical, Listwise, TopN
+from tamis import CrossEncoder, Lexical, Listwise, Stage, TopN
 from tamis.errors import ConfigError
 from tamis.evaluate.abstention import nauc
 from tamis.models import CostOnly
-from tamis.scale import LOGIT, ORDINAL, PROBABILITY, UNKNOWN
+from tamis.scale import LOGIT, ORDINAL, PROBABILITY, UNKNOWN, Scale
 from tamis.select import scorer_id
 from tamis.select.abstain import Abstention
 from tamis.select.artefact import Artefact
@@ -42,11 +42,16 @@ def logits(queries: int, n: int = 20, slope: float = 1.5, intercept: float = -2.
     return lists
 
 
+def made(lists: Any, method: str = "platt", scale: Scale = LOGIT, scorer: Stage = SCORER, **options: Any) -> Artefact:
+    rankings, dataset = labelled(lists, scale)
+    return fit(rankings, dataset, method, scorer=scorer, **options)
+
+
 # Probabilities
 
 
 def test_platt_recovers_the_line_labels_were_drawn_from() -> None:
-    artefact = fit(*labelled(logits(400)), "platt", scorer=SCORER)
+    artefact = made(logits(400), "platt")
     assert isinstance(artefact.fitted, Platt)
     assert artefact.fitted.slope == pytest.approx(1.5, abs=0.1)
     assert artefact.fitted.intercept == pytest.approx(-2.0, abs=0.1)
@@ -56,14 +61,14 @@ def test_platt_recovers_the_line_labels_were_drawn_from() -> None:
 
 @pytest.mark.parametrize("method", ["platt", "isotonic"])
 def test_probabilities_of_queries_held_out_can_be_taken_at_their_word(method: str) -> None:
-    artefact = fit(*labelled(logits(200)), method, scorer=SCORER)
+    artefact = made(logits(200), method)
     assert artefact.report["ece"] < 0.02
     assert artefact.report["ece"] < artefact.report["ece_unfitted"] / 5
     fresh, truth = labelled(logits(200, seed=9))
     predicted = [r.score for ranking in fresh.values() for r in run(Calibrate(artefact), ranking).kept]
     relevant = [grade for grades in truth.qrels.values() for grade in grades.values()]
     high = [y for p, y in zip(predicted, relevant, strict=True) if p is not None and p > 0.5]
-    assert fmean(predicted) == pytest.approx(fmean(relevant), abs=0.02)  # type: ignore[type-var, arg-type]
+    assert fmean(predicted) == pytest.approx(fmean(relevant), abs=0.02)
     assert fmean(high) == pytest.approx(fmean(p for p in predicted if p is not None and p > 0.5), abs=0.06)
 
 
@@ -80,21 +85,21 @@ def test_isotonic_follows_a_curve_that_no_logistic_line_can() -> None:
         scores = np.sort(draw.uniform(0, 1, 20))[::-1]
         relevant = draw.random(20) < np.where(scores > 0.6, 0.5, 0.1)
         lists.append(list(zip(scores.tolist(), relevant.tolist(), strict=True)))
-    step = fit(*labelled(lists, PROBABILITY), "isotonic", scorer=SCORER)
+    step = made(lists, "isotonic", PROBABILITY)
     assert isinstance(step.fitted, Isotonic)
     assert step.fitted.probabilities([0.3, 0.8], PROBABILITY) == pytest.approx([0.1, 0.5], abs=0.06)
-    line = fit(*labelled(lists, PROBABILITY), "platt", scorer=SCORER)
+    line = made(lists, "platt", PROBABILITY)
     assert step.report["brier"] < line.report["brier"]
 
 
 def test_isotonic_never_says_never() -> None:
-    fitted = fit(*labelled(logits(100, slope=40.0, intercept=0.0)), "isotonic", scorer=SCORER).fitted
+    fitted = made(logits(100, slope=40.0, intercept=0.0), "isotonic").fitted
     assert 0 < fitted.probabilities([-99.0], LOGIT)[0] < fitted.probabilities([99.0], LOGIT)[0] < 1
 
 
 @pytest.mark.parametrize(("queries", "n"), [(9, 21), (19, 50)])
 def test_too_few_labels_are_said_and_the_scale_is_used_instead(queries: int, n: int) -> None:
-    artefact = fit(*labelled(logits(queries, n)), "platt", scorer=SCORER)
+    artefact = made(logits(queries, n), "platt")
     assert artefact.fitted == Unit()
     assert artefact.notes == (
         f"{queries * n} labelled pairs of {queries} queries are too few (200 of 20): "
@@ -103,17 +108,17 @@ def test_too_few_labels_are_said_and_the_scale_is_used_instead(queries: int, n: 
 
 
 def test_isotonic_with_few_pairs_becomes_platt() -> None:
-    artefact = fit(*labelled(logits(30)), "isotonic", scorer=SCORER)
+    artefact = made(logits(30), "isotonic")
     assert isinstance(artefact.fitted, Platt)
     assert artefact.notes == ("600 labelled pairs are too few for isotonic (1000): platt is used instead",)
 
 
 def test_labels_that_teach_nothing_are_said() -> None:
     upside_down = [[(-score, relevant) for score, relevant in found] for found in logits(50)]
-    assert "scores do not rise with relevance" in fit(*labelled(upside_down), "platt", scorer=SCORER).notes[0]
+    assert "scores do not rise with relevance" in made(upside_down, "platt").notes[0]
     none = [[(score, False) for score, _ in found] for found in logits(50)]
     for method in ("platt", "isotonic"):
-        artefact = fit(*labelled(none), method, scorer=SCORER)
+        artefact = made(none, method)
         assert artefact.fitted == Unit()
         assert "0 of 1000 pairs are relevant" in artefact.notes[0]
 
@@ -138,7 +143,7 @@ def test_the_temperature_recovers_the_one_labels_were_drawn_with() -> None:
         odds = np.exp(scores / 0.4)
         drawn = draw.choice(10, p=odds / odds.sum())
         lists.append([(score, place == drawn) for place, score in enumerate(scores.tolist())])
-    artefact = fit(*labelled(lists, UNKNOWN), "temperature", scorer=SCORER)
+    artefact = made(lists, "temperature", UNKNOWN)
     assert isinstance(artefact.fitted, Temperature)
     assert artefact.fitted.temperature == pytest.approx(0.4, rel=0.12)
     assert artefact.report["ece"] < artefact.report["ece_unfitted"]
@@ -146,7 +151,7 @@ def test_the_temperature_recovers_the_one_labels_were_drawn_with() -> None:
 
 
 def test_a_temperature_from_few_queries_is_the_spread_of_each_list() -> None:
-    artefact = fit(*labelled(logits(10)), "temperature", scorer=SCORER)
+    artefact = made(logits(10), "temperature")
     assert artefact.fitted == Temperature(None)
     assert "are too few (20): the spread of each list is used instead" in artefact.notes[0]
 
@@ -272,7 +277,7 @@ def test_odd_qualities_and_scores_can_be_fitted(method: str) -> None:
 
 def test_unanswerable_queries_count_as_quality_zero() -> None:
     lists = [[(3.0, True), (0.0, False)]] * 30 + [[(0.5, False), (0.0, False)]] * 30
-    artefact = fit(*labelled(lists), "linear", scorer=SCORER, quality="nDCG@10", rate=0.5)
+    artefact = made(lists, "linear", quality="nDCG@10", rate=0.5)
     assert isinstance(artefact.fitted.confidence, Linear)
     assert artefact.report["quality"] == pytest.approx(0.5)
     assert artefact.report["quality_answered"] == pytest.approx(1.0)
@@ -286,7 +291,7 @@ def test_the_artefact_survives_its_file_and_abstains_as_fitted(tmp_path: Any) ->
         artefact = fitted(method, *queries(60, 11), rate=0.2)
         artefact.write(tmp_path / "fit.json")
         assert Artefact.read(tmp_path / "fit.json") == artefact
-        assert SCORER | Abstain(tmp_path / "fit.json")  # type: ignore[arg-type]
+        assert SCORER | Abstain(tmp_path / "fit.json")
 
 
 # Refusals
@@ -304,7 +309,7 @@ def test_the_artefact_survives_its_file_and_abstains_as_fitted(tmp_path: Any) ->
 )
 def test_what_cannot_be_fitted_is_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        fit(*labelled(logits(30)), scorer=SCORER, **options)
+        made(logits(30), **options)
 
 
 def test_rankings_without_scores_or_of_two_scales_are_refused() -> None:
@@ -320,7 +325,7 @@ def test_rankings_without_scores_or_of_two_scales_are_refused() -> None:
 
 
 def test_applying_what_was_fitted_needs_no_scikit_learn(tmp_path: Any) -> None:
-    fit(*labelled(logits(60)), "isotonic", scorer=Lexical()).write(tmp_path / "platt.json")
+    made(logits(60), "isotonic", scorer=Lexical()).write(tmp_path / "platt.json")
     fitted("linear", *queries(60, 11)).write(tmp_path / "linear.json")
     code = f"""
 import sys

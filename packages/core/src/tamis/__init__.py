@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tamis.criteria import Criterion, MultiCriteria, Rebel
     from tamis.engine import Cancellation, Engine
     from tamis.errors import TamisError
+    from tamis.graph.trained_graph import TrainedGraph
     from tamis.rankers.cross_encoder import CrossEncoder
     from tamis.rankers.embedding import Embedding
     from tamis.rankers.first_stage import FirstStage
@@ -83,6 +84,7 @@ _WHERE = {
     "Threshold": "select.cut",
     "TokenBudget": "select.budget",
     "TopN": "select.cut",
+    "TrainedGraph": "graph.trained_graph",
     "Tournament": "rankers.setwise",
     "arerank": "api",
     "from_yaml": "config",
@@ -131,6 +133,7 @@ __all__ = [
     "Threshold",
     "TokenBudget",
     "TopN",
+    "TrainedGraph",
     "Tournament",
     "arerank",
     "from_yaml",

@@ -51,6 +51,7 @@ STAGES = Family(
         "lexical": "tamis.rankers.lexical:Lexical",
         "cross_encoder": "tamis.rankers.cross_encoder:CrossEncoder",
         "embedding": "tamis.rankers.embedding:Embedding",
+        "trained_graph": "tamis.graph.trained_graph:TrainedGraph",
         "pointwise": "tamis.rankers.pointwise:Pointwise",
         "listwise": "tamis.rankers.listwise:Listwise",
         "pairwise": "tamis.rankers.pairwise:Pairwise",

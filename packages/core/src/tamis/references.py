@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from tamis.graph.edges.base import Edges
     from tamis.judges.base import Judge
     from tamis.schedules.base import Schedule
-    from tamis.select.artefact import Artefact
-    from tamis.select.confidence import Confidence
-    from tamis.select.policies import Policy
     from tamis.stage import Stage
 
 
@@ -134,10 +131,10 @@ if TYPE_CHECKING:
     JudgeRef = Judge
     ScheduleRef = Schedule
     EdgesRef = Edges
-    PolicyRef = Policy
-    ConfidenceRef = Confidence
+    PolicyRef = Any
+    ConfidenceRef = Any
     FittedRef = Any
-    ArtefactRef = Artefact
+    ArtefactRef = Any
 else:
     StageRef = Annotated[Any, BeforeValidator(_stage), WithJsonSchema({PART: "stage"})]
     ModelRef = Annotated[Any, BeforeValidator(_model), WithJsonSchema({PART: "model"})]

@@ -133,7 +133,7 @@ def _print_prediction(
     for item in predictions:
         count, usage = item.queries or 1, item.usage
         each = [usage.calls / count, usage.rounds / count, usage.tokens_in / count, usage.tokens_out / count]
-        flops = large(usage.flops) if usage.flops or not usage.calls else "unknown"
+        flops = "unknown" if usage.unmetered else large(usage.flops)
         table.add_row(item.system, *map(large, each), large(usage.calls), large(usage.tokens), flops)
     console.print(table)
     console.print("The last three columns are of all queries together.", style="dim")

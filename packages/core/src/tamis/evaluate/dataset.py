@@ -31,7 +31,7 @@ class Question:
 class Dataset:
     """Queries, passages, judgements and a first stage, by id.
 
-    `qrels` hold integer grades; one of at least `relevant_from` counts as relevant where a metric knows only yes and no.
+    `qrels` hold integer grades; from `relevant_from` on one counts as relevant where a metric knows only yes and no.
     `notices` say what was odd in the files and what was done about it.
     """
 
@@ -55,8 +55,9 @@ class Dataset:
         }
 
     def sample(self, size: int | None, seed: int = 0) -> list[str]:
-        """Ids of `size` queries of the run, drawn with `seed`, the same on every machine, in the order of the set."""
-        ids = [query_id for query_id in self.questions if query_id in self.run]
+        """Ids of `size` queries that are judged or have results, drawn with `seed`, the same on every machine, in the
+        order of the set."""
+        ids = [query_id for query_id in self.questions if query_id in self.qrels or query_id in self.run]
         if size is None or size >= len(ids):
             return ids
         drawn = set(random.Random(seed).sample(sorted(ids), size))

@@ -128,7 +128,7 @@ def _computable(name: str, measure: Any) -> None:
     pipeline: Any = ir_measures.DefaultPipeline
     if not pipeline.supports(measure):
         raise ConfigError(
-            f"metric {name!r} cannot be computed here: ir_measures knows it, but nothing installed computes it in this form"
+            f"metric {name!r} cannot be computed here: ir_measures knows it, but nothing installed computes it so"
         )
 
 

@@ -42,7 +42,8 @@ def read(
     run_path = _named(folder, run) if run is not None else _there(folder, "run.tsv")
     if run_path is None:
         notices.append(f"no run.tsv in {folder.name}: the first stage is BM25 over the corpus, made here")
-        first_stage: Run = bm25_run({i: q.query.text for i, q in questions.items()}, corpus, depth)
+        asked = {query: question.query.text for query, question in questions.items() if query in judged}
+        first_stage: Run = bm25_run(asked, corpus, depth) if asked else {}
     else:
         first_stage = with_texts(read_run(run_path, notices), corpus, questions, run_path, notices)
     _check(questions, judged, first_stage, corpus, relevant_from, notices)
@@ -84,9 +85,8 @@ def _check(
         raise DataError(
             f"no query has a judgement: queries are called {_some(questions)}, the judged ones {_some(qrels)}"
         )
-    notices.add(
-        "queries have no results in the first stage", "they are left out", [repr(q) for q in questions if q not in run]
-    )
+    nothing = [repr(query) for query in questions if query in qrels and not run.get(query)]
+    notices.add("judged queries have no results in the first stage", "they count as nothing found", nothing)
     missing = sum(passage not in corpus for grades in qrels.values() for passage in grades)
     if missing:
         notices.append(

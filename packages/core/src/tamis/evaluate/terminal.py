@@ -76,7 +76,7 @@ COSTS: Sequence[tuple[str, Callable[[System], float | None], Callable[[float], s
     ("cached", _each(lambda s: s.usage.cached), large),
     ("tokens in", _each(lambda s: s.usage.tokens_in), large),
     ("tokens out", _each(lambda s: s.usage.tokens_out), large),
-    ("FLOPs", _each(lambda s: s.usage.flops), large),
+    ("FLOPs", lambda s: None if s.usage.unmetered else _each(lambda t: t.usage.flops)(s), large),
     ("ms p50", lambda s: None if s.speed.p50 is None else 1000 * s.speed.p50, number),
     ("ms p95", lambda s: None if s.speed.p95 is None else 1000 * s.speed.p95, number),
     ("queries/s", lambda s: s.speed.throughput, number),

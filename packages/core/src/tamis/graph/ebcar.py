@@ -62,10 +62,10 @@ class EBCAR(Network):
 
     def read(self, pool: Pool, query: Floats) -> ContextInputs:
         size = len(pool)
-        rows = np.concatenate([unit(query)[None], pool.vectors]) if size else unit(query)[None]
+        rows = np.concatenate([unit(query)[None], pool.vectors])
         together = np.eye(size + 1, dtype=bool)
         together[0] = together[:, 0] = True
-        if size and self.edges:
+        if self.edges:
             joined = union(*(kind.of(pool) for kind in self.edges))
             together[joined.rows + 1, joined.cols + 1] = True
         numbers = [_number(c.metadata.get(self.chunk)) if self.chunk else None for c in pool.candidates]

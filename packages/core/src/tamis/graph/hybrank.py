@@ -53,7 +53,7 @@ class HybRank(Network):
         divided(self.hidden, self.heads, "HybRank")
 
     def read(self, pool: Pool, query: Floats) -> SimilarityInputs:
-        rows = np.concatenate([unit(query)[None], pool.vectors]) if len(pool) else unit(query)[None]
+        rows = np.concatenate([unit(query)[None], pool.vectors])
         dense = rows @ rows[1:].T
         chosen = np.argsort(-dense[0], kind="stable")[: self.anchors]
         lexical = bm25([pool.query.text, *(candidate.full_text for candidate in pool.candidates)], chosen)
@@ -69,8 +69,6 @@ class HybRank(Network):
     def scores(
         self, weights: Weights, inputs: SimilarityInputs, xp: Any = np, drop: Callable[[Any], Any] = unchanged
     ) -> Any:
-        if inputs.similarities.shape[0] == 1:
-            return inputs.similarities.reshape(-1)[:0]
         cells = xp.swapaxes(inputs.similarities @ weights["in"] + weights["in.bias"], 0, 1)
         cells = xp.concatenate([cells[:, :1] + weights["query"], cells[:, 1:]], 1)
         for layer in range(self.layers):
@@ -86,11 +84,11 @@ def bm25(texts: list[str], anchors: Any) -> Floats:
     """Each text as a query for the anchors: indices into `texts[1:]`, which are the collection. Texts x anchors."""
     found = Tokens.of(texts).incidence
     documents = found.rows > 0
-    size = max(len(texts) - 1, 1)
+    size = len(texts) - 1
     spread = np.bincount(found.cols[documents], minlength=found.features)
     rarity = np.log1p((size - spread + 0.5) / (spread + 0.5))
     lengths = np.bincount(found.rows, found.counts, minlength=len(texts))
-    damping = K1 * (1 - B + B * lengths / (lengths[1:].mean() or 1.0)) if len(texts) > 1 else lengths
+    damping = K1 * (1 - B + B * lengths / (lengths[1:].mean() or 1.0))
     gain = rarity[found.cols] * found.counts * (K1 + 1) / (found.counts + damping[found.rows])
     weights = np.zeros((len(texts), found.features))
     weights[found.rows, found.cols] = gain
@@ -101,8 +99,6 @@ def bm25(texts: list[str], anchors: Any) -> Floats:
 
 def _spread(scores: Floats, temperature: float) -> Floats:
     """Softmax of each row, then stretched to -1..1; a row without differences becomes 0."""
-    if not scores.shape[1]:
-        return scores
     shares = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
     low, high = shares.min(axis=1, keepdims=True), shares.max(axis=1, keepdims=True)
     return np.divide(2 * shares - low - high, high - low, out=np.zeros_like(shares), where=high > low)

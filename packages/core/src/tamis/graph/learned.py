@@ -44,7 +44,8 @@ class Network(ABC):
 
     @abstractmethod
     def read(self, pool: Pool, query: Floats) -> Any:
-        """A dataclass of arrays for `scores`. The pool has the candidates' embeddings; `query`: that of the query."""
+        """A dataclass of arrays for `scores`. The pool holds at least one candidate and has the candidates' embeddings;
+        `query`: that of the query."""
 
     @abstractmethod
     def initial(self, dims: int, rng: np.random.Generator) -> dict[str, Floats]:
@@ -62,7 +63,7 @@ class Network(ABC):
 
 def cosines(pool: Pool, query: Floats) -> Floats:
     """Of the query with each candidate; 0 for one without a vector."""
-    return pool.vectors @ unit(query) if len(pool) else np.zeros(0)
+    return pool.vectors @ unit(query)
 
 
 def unit(vector: Floats) -> Floats:

@@ -39,7 +39,8 @@ class GRAG(Network):
 
     Args:
         edges: kinds of edges, each a channel e(m), made comparable by `normalise`. Edge features stay as they are; the
-            paper's update of them is cut down to the learnt c_m, one for each layer and channel, that start at the edges' `weight`.
+            paper's update of them is cut down to the learnt c_m, one for each layer and channel, which start at the
+            `weight` of the edges.
         features: `"embedding"`: h_v starts as the candidate's embedding and the readout is the query's, so that the
             score is the product of the query with x_v + h_v, as in the paper; needs thousands of labelled queries.
             `"similarity"`: h_v starts as the candidate's cosine in standard deviations of its pool, one number, and the
@@ -63,9 +64,8 @@ class GRAG(Network):
         if self.features == "embedding":
             features, readout = pool.vectors, unit(query)
         else:
-            deviation = plain.std() if len(plain) else 0.0
-            features = ((plain - plain.mean()) / (deviation or 1.0))[:, None] if len(plain) else plain[:, None]
-            readout = np.array([deviation])
+            deviation = plain.std()
+            features, readout = ((plain - plain.mean()) / (deviation or 1.0))[:, None], np.array([deviation])
         return GraphInputs(plain, features, readout, averaging(pool, self.edges, self.normalise))
 
     def initial(self, dims: int, rng: np.random.Generator) -> dict[str, Floats]:

@@ -4,41 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tamis.graph.lexicon import lexicon
 from tamis.graph.sparse import Floats, Ints, Products
-from tamis.text import STOPWORDS, stem, terms
+from tamis.text import STOPWORDS, stem
 
 COMMON = STOPWORDS | {stem(word) for word in STOPWORDS}
 
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """The terms of several texts one after the other: term `ids[t]` of text `owners[t]`; `vocabulary[id]` is the term.
+    """The terms of several texts one after the other: term `ids[t]` of text `owners[t]`.
 
-    The terms are those of `tamis.text.terms`.
+    The terms are those of `tamis.text.terms`, numbered in the order of their first appearance.
     """
 
     size: int
-    vocabulary: dict[str, int]
     ids: Ints
     owners: Ints
+    words: tuple[str, ...]
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Tokens:
+        known = lexicon()
         found = [text.split() for text in texts]
-        chunks = list(chain.from_iterable(found))
-        numbers = _numbered(chunks)
-        read = list(map(_terms, numbers))
-        made = list(chain.from_iterable(read))
-        vocabulary = _numbered(made)
-        ids, expansion = spread(_looked_up(chunks, numbers), np.fromiter(map(len, read), np.int64, len(read)))
+        numbers, chunks = known.read(list(chain.from_iterable(found)))
+        first = np.full(len(known.terms), len(numbers), dtype=np.int64)
+        first[numbers[::-1]] = np.arange(len(numbers))[::-1]
+        used = np.flatnonzero(first < len(numbers))
+        used = used[np.argsort(first[used])]
+        renumbered = np.zeros(len(known.terms), dtype=np.int64)
+        renumbered[used] = np.arange(len(used))
         owners = np.repeat(np.arange(len(texts)), np.fromiter(map(len, found), np.int64, len(found)))
-        return cls(len(texts), vocabulary, _looked_up(made, vocabulary)[ids], owners[expansion])
+        words = list(known.terms)
+        return cls(len(texts), renumbered[numbers], owners[chunks], tuple(words[number] for number in used.tolist()))
+
+    @cached_property
+    def vocabulary(self) -> dict[str, int]:
+        """The number of each term."""
+        return dict(zip(self.words, range(len(self.words)), strict=True))
 
     @cached_property
     def starts(self) -> Ints:
@@ -71,20 +80,6 @@ def spread(chosen: Ints, lengths: Ints) -> tuple[Ints, Ints]:
     ends = np.cumsum(length)
     owner = np.repeat(np.arange(len(chosen)), length)
     return np.arange(len(owner)) + (begins[chosen] - ends + length)[owner], owner
-
-
-def _numbered(words: Sequence[str]) -> dict[str, int]:
-    return dict(zip(distinct := dict.fromkeys(words), range(len(distinct)), strict=True))
-
-
-def _looked_up(words: Sequence[str], numbers: dict[str, int]) -> Ints:
-    return np.fromiter(map(numbers.__getitem__, words), np.int64, len(words))
-
-
-@lru_cache(maxsize=65_536)
-def _terms(chunk: str) -> tuple[str, ...]:
-    """The terms of what stands between two white spaces: a text is read as fast as it splits, its chunks once."""
-    return tuple(terms(chunk))
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,7 @@ class Trained:
             if settings["format"] != FORMAT:
                 raise ConfigError(f"its format is {settings['format']!r}, this version reads {FORMAT}")
             made._check_shapes()
-        except (ConfigError, ValueError, TypeError, KeyError, AttributeError, OSError, zipfile.BadZipFile) as error:
+        except (ConfigError, ValueError, TypeError, LookupError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise ConfigError(f"{path} is no trained network ({error}); {REMEDY}") from error
         return made
 

@@ -52,8 +52,10 @@ def parse_facets(text: str) -> list[str] | None:
         for entry in nested(outer):
             found = entry.get("facets")
             if isinstance(found, list):
-                lines = [plain(item) for item in found if isinstance(item, str)]
-                return list({line.casefold(): line for line in reversed(lines) if line}.values())[::-1][:MOST]
+                lines: dict[str, str] = {}
+                for line in (plain(item) for item in found if isinstance(item, str)):
+                    lines.setdefault(line.casefold(), line)
+                return [line for line in lines.values() if line][:MOST]
     return None
 
 

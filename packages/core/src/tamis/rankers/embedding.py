@@ -51,13 +51,14 @@ class Embedding(Stage):
         for index, answer in zip(wanted, answers, strict=True):
             vectors[index] = answer if isinstance(answer, Failure) else answer.values
         query, *passages = vectors
-        compared = [_compare(query, vector) for vector in passages]
+        compared = [compare(query, vector) for vector in passages]
         failures = [score if isinstance(score, Failure) else None for score in compared]
         scores = [None if isinstance(score, Failure) else score for score in compared]
         return rescored(ranking, scores, COSINE).warn(*failure_notices("Embedding", head, failures))
 
 
-def _compare(query: Sequence[float] | Failure, passage: Sequence[float] | Failure) -> float | Failure:
+def compare(query: Sequence[float] | Failure, passage: Sequence[float] | Failure) -> float | Failure:
+    """Cosine of two embeddings, or why there is none."""
     if isinstance(query, Failure):
         return query
     if isinstance(passage, Failure):

@@ -103,7 +103,7 @@ class Calibrate(Stage):
     artefact: ArtefactRef
 
     def __post_init__(self) -> None:
-        self.artefact.holds(Calibration, by="Calibrate")  # type: ignore[type-abstract]
+        self.artefact.holds(Calibration, by="Calibrate")
 
     def follows(self, earlier: Sequence[Stage]) -> None:
         check_scorer(self.artefact, earlier)
@@ -111,7 +111,7 @@ class Calibrate(Stage):
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()
         self.artefact.check_scale(ranking, "Calibrate")
-        calibration = self.artefact.holds(Calibration)  # type: ignore[type-abstract]
+        calibration = self.artefact.holds(Calibration)
         known = [ranked.score for ranked in ranking.kept if ranked.score is not None]
         made = iter(calibration.probabilities(known, ranking.scale) if known else ())
         kept = tuple(r if r.score is None else replace(r, score=finite(next(made))) for r in ranking.kept)

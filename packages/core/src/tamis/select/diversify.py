@@ -53,9 +53,8 @@ class Diversify(Selection):
         if not head:
             return ranking
         if ranking.scale.kind == "ordinal":
-            raise ScaleError(
-                f"{type(self).__name__}: ordinal scores weigh nothing against variety; put a stage that scores in front"
-            )
+            name = type(self).__name__
+            raise ScaleError(f"{name}: ordinal scores cannot be weighed against variety; put a scoring stage in front")
         relevance = ranking.scale.unit([ranked.score for ranked in head])
         if self.model is None and not self.given_vectors:
             rows: Sequence[Floats | Failure] = list(term_vectors([ranked.candidate.full_text for ranked in head]))

@@ -116,7 +116,7 @@ def too_little(labels: Labels) -> str | None:
 def platt(labels: Labels) -> Platt:
     """Logistic regression on the score, to Platt's softened targets. A falling line becomes a flat one."""
     with needed("Fitting"):
-        from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+        from sklearn.linear_model import LogisticRegression
 
     y, n = labels.relevant, len(labels.relevant)
     hits = int(y.sum())
@@ -132,7 +132,7 @@ def platt(labels: Labels) -> Platt:
 def isotonic(labels: Labels) -> Isotonic:
     """Isotonic regression, kept off 0 and 1 by what so many labels can support."""
     with needed("Fitting"):
-        from sklearn.isotonic import IsotonicRegression  # type: ignore[import-untyped]
+        from sklearn.isotonic import IsotonicRegression
 
     margin = 1 / (len(labels.scores) + 2)
     model = IsotonicRegression(y_min=margin, y_max=1 - margin, out_of_bounds="clip")

@@ -154,7 +154,7 @@ def _features(scores: Sequence[Floats], k: int) -> tuple[dict[str, Any], Floats]
 
 def _linear(shared: Mapping[str, Any], rows: Floats, values: Floats) -> Linear:
     with needed("Fitting"):
-        from sklearn.linear_model import Ridge  # type: ignore[import-untyped]
+        from sklearn.linear_model import Ridge
 
     model = Ridge(alpha=RIDGE).fit(rows, values)
     return Linear(**shared, weights=_numbers(model.coef_), intercept=float(model.intercept_))

@@ -21,9 +21,9 @@ from tamis.stage import Stage
 class SoftmaxMass(Policy):
     """The smallest k whose softmax(scores / temperature) adds up to `p`.
 
-    `fitted`: an artefact with the temperature under which relevant candidates are likeliest; `temperature`: a number; with neither, the
-    standard deviation of each list, and the policy does not depend on shift or scale. A higher temperature keeps more,
-    up to p x n. Source: nucleus sampling (Holtzman et al., 2020), on documents.
+    `fitted`: an artefact with the temperature under which relevant candidates are likeliest; `temperature`: a number;
+    with neither, the standard deviation of each list, and the policy does not depend on shift or scale. A higher
+    temperature keeps more, up to p x n. Source: nucleus sampling (Holtzman et al., 2020), on documents.
 
     >>> SoftmaxMass(0.8, temperature=0.1).count(np.array([0.92, 0.90, 0.88, 0.61, 0.60, 0.58, 0.57, 0.30, 0.29, 0.28]))
     3

@@ -16,10 +16,13 @@ def table(heads: Iterable[str], systems: Sequence[System], line: Callable[[Syste
     rows = "".join(f"<tr>{line(system)}</tr>" for system in systems if system.kind != "bound")
     bounds = "".join(f"<tr>{line(system)}</tr>" for system in systems if system.kind == "bound")
     apart = f'<tbody class="bounds">{bounds}</tbody>' if bounds else ""
-    return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="table"><table class="sortable"><thead><tr>{"".join(heads)}</tr></thead>'
-        f"<tbody>{rows}</tbody>{apart}</table></div>"
-    )
+    head = f"<thead><tr>{''.join(heads)}</tr></thead>"
+    return scrolled(f'<table class="sortable">{head}<tbody>{rows}</tbody>{apart}</table>')
+
+
+def scrolled(table: str) -> str:
+    """A frame that scrolls sideways, by keyboard too, where a table is wider than the window."""
+    return f'<div class="wide" tabindex="0" role="region" aria-label="table">{table}</div>'
 
 
 def heading(name: str, numeric: bool = True, plain: bool = False) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tamis.evaluate.page.cells import cell, heading, interval
+from tamis.evaluate.page.cells import cell, heading, interval, scrolled
 from tamis.evaluate.result import Evaluation
 from tamis.wording import safe
 
@@ -58,10 +58,11 @@ def overview(names: Sequence[str], sections: Sequence[Standings]) -> str:
             _standing(index, of.get(system), top) for index, (of, top) in enumerate(zip(found, best, strict=True))
         )
         rows.append(f'<tr><th scope="row"><bdi>{safe(system, 60)}</bdi></th>{cells}</tr>')
+    head = f"<thead><tr>{heading('system', False)}{heads}</tr></thead>"
+    table = f'<table class="sortable">{head}<tbody>{"".join(rows)}</tbody></table>'
     return (
         '<section class="overview"><h2>All data sets</h2>'
-        '<div class="wide" tabindex="0" role="region" aria-label="table"><table class="sortable"><thead><tr>'
-        f"{heading('system', False)}{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"{scrolled(table)}"
         '<p class="note"><span class="better">▲</span> better and <span class="worse">▼</span> worse than the first '
         "stage, beyond chance; without a mark no difference was seen. The best of each column is bold.</p></section>"
     )

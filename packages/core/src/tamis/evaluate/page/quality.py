@@ -11,9 +11,8 @@ from tamis.wording import number, safe
 SUMMARIES = {
     "abstained": "the share of queries for which nothing was kept",
     "abstention accuracy": "how often nothing was kept exactly where nothing is relevant",
-    "AUROC": "how often a system is surer of a query with a relevant passage than of one without, 0.5 is chance, 1 is always",
-    "nAUC": "how much of the possible gain comes from leaving out the queries a system is least sure of, 0 is chance, "
-    "1 is all of it",
+    "AUROC": "how often a system is surer of a query with a relevant passage than of one without (0.5 is chance)",
+    "nAUC": "how much of the possible gain comes from leaving out the queries it is least sure of (0 is chance)",
 }
 """What numbers about all queries together say."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,6 @@ from tamis.graph.pool import Pool
 from tamis.graph.sparse import Adjacency, Ints
 from tamis.graph.terms import Tokens, spread
 from tamis.part import part
-from tamis.text import terms
 
 BRACKET = re.compile(r"\s*\([^()]*\)\s*$")
 
@@ -31,42 +31,50 @@ class Mentions(Edges):
 
     def of(self, pool: Pool) -> Adjacency:
         size = len(pool)
-        phrases = {place: terms(BRACKET.sub("", c.title)) for place, c in enumerate(pool.candidates) if c.title}
+        titles = {place: c.title for place, c in enumerate(pool.candidates) if c.title}
+        read = phrases_of([BRACKET.sub("", title) if ")" in title else title for title in titles.values()])
+        phrases = dict(zip(titles, read, strict=True))
         if not phrases:
             return Adjacency.empty(size)
         found, holders = occurrences(pool.tokens, list(phrases.values()))
-        titles = np.fromiter(phrases, np.int64, len(phrases))[found]
-        rare = np.bincount(titles, minlength=size)[titles] <= max(self.max_share * size, 2.0)
-        titles, holders = titles[rare & (titles != holders)], holders[rare & (titles != holders)]
+        titled = np.fromiter(phrases, np.int64, len(phrases))[found]
+        rare = np.bincount(titled, minlength=size)[titled] <= max(self.max_share * size, 2.0)
+        titled, holders = titled[rare & (titled != holders)], holders[rare & (titled != holders)]
+        words = set(pool.query_terms)
         asked = np.zeros(size, dtype=bool)
-        asked[[place for place, phrase in phrases.items() if set(pool.query_terms).issuperset(phrase)]] = True
-        named = asked[titles]
-        rows, cols = np.concatenate([titles, holders[~named]]), np.concatenate([holders, titles[~named]])
+        asked[[place for place, terms in phrases.items() if words.issuperset(terms)]] = True
+        named = asked[titled]
+        rows, cols = np.concatenate([titled, holders[~named]]), np.concatenate([holders, titled[~named]])
         return Adjacency.largest(size, rows, cols, np.ones(len(rows)))
 
 
-def occurrences(tokens: Tokens, phrases: list[list[str]]) -> tuple[Ints, Ints]:
-    """Which phrase stands in which text: indices into `phrases` and texts, each pair once."""
-    known = [place for place, phrase in enumerate(phrases) if phrase and all(t in tokens.vocabulary for t in phrase)]
-    lengths = np.array([len(phrases[place]) for place in known], dtype=np.int64)
-    if not len(lengths):
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    words = np.zeros((len(known), lengths.max()), dtype=np.int64)
-    for row, place in enumerate(known):
-        words[row, : lengths[row]] = [tokens.vocabulary[t] for t in phrases[place]]
-    counts = np.bincount(tokens.ids, minlength=len(tokens.vocabulary))
+def occurrences(tokens: Tokens, phrases: Sequence[Sequence[str]]) -> tuple[Ints, Ints]:
+    """Which phrase stands in which text: indices into `phrases` and texts, each pair once.
+
+    Every phrase is looked for where its rarest word stands.
+    """
+    written = [[tokens.vocabulary.get(term, -1) for term in terms] for terms in phrases]
+    known = np.array([place for place, ids in enumerate(written) if ids and min(ids) >= 0], dtype=np.int64)
+    lengths = np.array([len(written[place]) for place in known], dtype=np.int64)
+    words = np.zeros((len(known), lengths.max(initial=1)), dtype=np.int64)
     inside = np.arange(words.shape[1]) < lengths[:, None]
-    anchor = np.where(inside, counts[words], len(tokens.ids) + 1).argmin(axis=1)
-    order = np.argsort(tokens.ids, kind="stable")
-    at, phrase = spread(words[np.arange(len(known)), anchor], counts)
-    start = order[at] - anchor[phrase]
-    right: NDArray[np.bool_] = (start >= 0) & (start + lengths[phrase] <= len(tokens.ids))
-    start, phrase = start[right], phrase[right]
-    right = tokens.owners[start] == tokens.owners[start + lengths[phrase] - 1]
+    words[inside] = [number for place in known for number in written[place]]
+    counts = np.bincount(tokens.ids, minlength=len(tokens.vocabulary))
+    offset = np.where(inside, counts[words], len(tokens.ids) + 1).argmin(axis=1)
+    rarest = words[np.arange(len(known)), offset]
+    sought = np.zeros(len(counts), dtype=bool)
+    sought[rarest] = True
+    places = np.flatnonzero(sought[tokens.ids])
+    places = places[np.argsort(tokens.ids[places], kind="stable")]
+    at, which = spread(rarest, np.where(sought, counts, 0))
+    start = places[at] - offset[which]
+    last = start + lengths[which] - 1
+    fits = (start >= 0) & (last < len(tokens.ids))
+    start, which, last = start[fits], which[fits], last[fits]
+    right: NDArray[np.bool_] = tokens.owners[start] == tokens.owners[last]
     for step in range(words.shape[1]):
-        start, phrase = start[right], phrase[right]
+        start, which = start[right], which[right]
         here = np.minimum(start + step, len(tokens.ids) - 1)
-        right = (step >= lengths[phrase]) | (tokens.ids[here] == words[phrase, step])
-    start, phrase = start[right], phrase[right]
-    keys = np.unique(np.asarray(known, dtype=np.int64)[phrase] * tokens.size + tokens.owners[start])
-    return keys // tokens.size, keys % tokens.size
+        right = (step >= lengths[which]) | (tokens.ids[here] == words[which, step])
+    keys = np.unique(known[which[right]] * tokens.size + tokens.owners[start[right]])
+    return keys // max(tokens.size, 1), keys % max(tokens.size, 1)

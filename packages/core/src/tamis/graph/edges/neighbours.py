@@ -24,7 +24,7 @@ class Neighbours(Edges):
     """
 
     by: Literal["terms", "vectors"] = "terms"
-    degree: Degree = 8
+    degree: Degree = 5
     mutual: bool = True
     query_weight: Share = 0.0
     max_documents: Annotated[int, Field(ge=2)] = 200
@@ -36,7 +36,8 @@ class Neighbours(Edges):
         median = Median(len(pool))
 
         def weigh(first: int, block: Floats) -> Floats:
-            median.see(first, block)
+            block[np.arange(len(block)), np.arange(first, first + len(block))] = 0.0
+            median.see(block)
             block[block >= self.duplicates] = 0.0
             return block
 
@@ -64,25 +65,32 @@ class Neighbours(Edges):
 
 
 class Median:
-    """The median of the off-diagonal cells of a matrix seen block by block: exact up to 2,000 rows, else to 1/2000."""
+    """The median of the off-diagonal cells of a matrix seen block by block, or 0 where it is negative.
+
+    Exact up to 2,000 rows, to 1/2000 beyond.
+    """
 
     def __init__(self, size: int) -> None:
-        self.size = size
-        self._cells: list[Floats] = []
-        self._counts = np.zeros(4001, dtype=np.int64)
+        self._middle = size * (size - 1) // 2
+        self._exact = size <= 2000
+        self._positive: list[Floats] = []
+        self._counts = np.zeros(2001, dtype=np.int64)
+        self._rest = size * (size - 1)
 
-    def see(self, first: int, block: Floats) -> None:
-        off = np.ones(block.shape, dtype=bool)
-        off[np.arange(len(block)), np.arange(first, first + len(block))] = False
-        if self.size <= 2000:
-            self._cells.append(block[off])
+    def see(self, block: Floats) -> None:
+        """Some rows, with 0 on the diagonal of the matrix."""
+        positive = block[block > 0]
+        self._rest -= len(positive)
+        if self._exact:
+            self._positive.append(positive)
         else:
-            self._counts += np.bincount(np.rint((block[off] + 1) * 2000).astype(np.int64), minlength=4001)
+            self._counts += np.bincount(np.rint(np.minimum(positive, 1.0) * 2000).astype(np.int64), minlength=2001)
 
     @property
     def value(self) -> float:
-        if self._cells:
-            cells = np.concatenate(self._cells)
-            return float(np.median(cells)) if len(cells) else 0.0
-        total = np.cumsum(self._counts)
-        return float(np.searchsorted(total, total[-1] / 2)) / 2000 - 1
+        above = self._middle - self._rest
+        if above < 0 or not self._middle:
+            return 0.0
+        if self._exact:
+            return float(np.partition(np.concatenate(self._positive), above)[above])
+        return float(np.searchsorted(np.cumsum(self._counts), above, side="right")) / 2000

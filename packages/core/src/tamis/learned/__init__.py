@@ -1,0 +1,1 @@
+"""The ranker that comes with the base install: a learned combination of what needs no model download."""

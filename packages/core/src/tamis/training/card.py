@@ -1,0 +1,80 @@
+"""The model card and the weights file of the learned default: written by the training, never by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tamis.learned.model import Combination
+
+TEXT = """# The learned default
+
+What `tamis.rerank`, the presets `default` and `texts` and `tamis.Learned` use. Written by `python -m tamis.training.default`.
+
+- Weights: SHA-256 of `weights.json` and `words.npz`, one after the other: `{digest}`
+- Seed {seed}; training queries: {queries}
+- `words.npz`: {pieces:,} word pieces, {width} 8-bit numbers each. Made from all-MiniLM-L6-v2 (Apache-2.0): each piece
+  embedded alone, {width} main axes, longer the rarer; then trained so that the sum over a text points where the encoder
+  puts the text. Learned from unlabelled passages and queries of the training sets; holds no text but the vocabulary.
+- `weights.json`: a weighted sum of standardised features for each mode. Fitted on the judgements of the training sets,
+  with a listwise softmax loss and an L2 penalty.
+- English. Other languages and code get exact matches, phrases, titles, feedback and neighbours; meaning is weak there.
+- Scores are comparable within one query only; they are no probabilities.
+
+## Sets left out
+
+nDCG@10 on each training set, when the weights were fitted on the other sets and the word vectors never saw its text.
+`scores`, `order`, `texts`: what the first stage tells; `+embedding`: with cosines of all-MiniLM-L6-v2.
+
+{table}
+
+How it does on sets that had no part in it: `benchmarks/results/default.md`.
+
+## Weights
+
+{weights}
+"""
+
+
+def write(out: Path, combination: Combination, told: Mapping[str, Any]) -> None:
+    """`weights.json` and `CARD.md`, beside a `words.npz` that is there already."""
+    import numpy as np
+
+    (out / "weights.json").write_text(json.dumps(combination.to_data(), indent=1) + "\n", encoding="utf-8")
+    digest = hashlib.sha256()
+    for name in ("weights.json", "words.npz"):
+        digest.update((out / name).read_bytes())
+    with np.load(out / "words.npz") as words:
+        pieces, width = words["codes"].shape
+    held_out = told["held_out"]
+    columns = list(next(iter(held_out.values())))
+    gains = {
+        column: sum(row[column] / row["first stage"] - 1 for row in held_out.values()) / len(held_out)
+        for column in columns
+    }
+    rows = [[name, *(f"{row[column]:.4f}" for column in columns)] for name, row in held_out.items()]
+    rows.append(["mean relative gain", *(f"{gains[column]:+.1%}" for column in columns)])
+    features = list(combination.spreads)
+    modes = list(combination.weights)
+    shares = [
+        [name, *(f"{combination.weights[m][name]:+.2f}" if name in combination.weights[m] else "" for m in modes)]
+        for name in features
+    ]
+    text = TEXT.format(
+        digest=digest.hexdigest(),
+        seed=told["seed"],
+        queries=", ".join(f"{name} {count}" for name, count in told["queries"].items()),
+        pieces=pieces,
+        width=width,
+        table=_table(["left out", *columns], rows),
+        weights=_table(["feature", *modes], shares),
+    )
+    (out / "CARD.md").write_text(text, encoding="utf-8")
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,192 @@
+"""How the learned default was made, runnable again.
+
+    python -m tamis.training.default --data DIR --encoder FOLDER [--cache DIR] [--out DIR] [--seed 0]
+
+DIR holds the training sets; FOLDER the weights of all-MiniLM-L6-v2. Writes `words.npz`, `weights.json` and `CARD.md`.
+
+Word vectors learn from unlabelled texts. So that the weights do not learn to trust vectors more than they deserve on
+unseen text, the features of each set are computed with vectors that never saw a text of it (two folds); the shipped
+vectors are learned from all. Weights minimise the listwise softmax loss (ListNet, Cao et al., 2007) of all sets alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tamis.evaluate import Dataset, read
+from tamis.learned.features import Read, spanned
+from tamis.learned.model import Combination, Mode, mode_of, standard
+from tamis.learned.words import WordVectors
+from tamis.training import card
+from tamis.training.vectors import Encoder, distil, save
+
+Floats = NDArray[np.float64]
+
+FOLDS = (("cacm", "lihua_world", "musique_train100"), ("npl", "medquad_gov", "hotpot_train100"))
+SETS = tuple(name for fold in FOLDS for name in fold)
+RUNS = {"medquad_gov": "run.bm25_pool.tsv.gz"}
+MODES: tuple[Mode, ...] = ("scores", "order", "texts")
+MOST_QUERIES = 200
+"""Of one set."""
+DENSE_SHARE = 0.3
+"""What a pool counts again with the encoder's cosines in place of the first stage's scores: retrievers differ."""
+PENALTY = 0.02
+
+
+@dataclass(frozen=True)
+class Example:
+    """One query: features of its n candidates by mode, grades, and all positive grades of the query."""
+
+    features: Mapping[str, Mapping[str, Floats]]
+    grades: Floats
+    known: Sequence[int]
+
+    @property
+    def target(self) -> Floats:
+        return self.grades / self.grades.sum()
+
+
+def train(data: Path, encoder: Encoder, out: Path, seed: int = 0) -> dict[str, Any]:
+    """Make the three files in `out`; returns what the card tells. The same inputs give the same weights."""
+    datasets = {name: read(data / name, run=RUNS.get(name)) for name in SETS}
+    examples: dict[str, list[Example]] = {}
+    for fold, other in (FOLDS, FOLDS[::-1]):
+        vectors = distil(encoder, [part for name in other for part in texts_of(datasets[name])], seed=seed)
+        examples |= {name: examples_of(datasets[name], vectors, encoder, seed) for name in fold}
+    held_out = {
+        name: tested(fit({other: examples[other] for other in SETS if other != name}), examples[name]) for name in SETS
+    }
+    combination = fit(examples)
+    vectors = distil(encoder, [part for name in SETS for part in texts_of(datasets[name])], seed=seed)
+    out.mkdir(parents=True, exist_ok=True)
+    save(vectors, out / "words.npz")
+    told = {"seed": seed, "queries": {name: len(found) for name, found in examples.items()}, "held_out": held_out}
+    card.write(out, combination, told)
+    return told
+
+
+def texts_of(dataset: Dataset) -> tuple[list[str], list[str]]:
+    """The passages of all pools, by id, and the queries: two groups, so that their embeddings are kept apart."""
+    pooled = sorted({passage for found in dataset.run.values() for passage, _ in found})
+    return [dataset.corpus[p].full_text for p in pooled], [q.query.text for q in dataset.questions.values()]
+
+
+def examples_of(dataset: Dataset, vectors: WordVectors, encoder: Encoder, seed: int) -> list[Example]:
+    """Queries with something relevant in the pool and something not."""
+    pooled = sorted({passage for found in dataset.run.values() for passage, _ in found})
+    passages, queries = (encoder.texts(part) for part in texts_of(dataset))
+    passage_row = {passage: row for row, passage in enumerate(pooled)}
+    query_row = {query: row for row, query in enumerate(dataset.questions)}
+    made = []
+    for query in dataset.sample(MOST_QUERIES, seed):
+        pool = dataset.pool(query, 100)
+        known = dataset.qrels.get(query, {})
+        grades = np.array([float(known.get(str(c.id), 0)) for c in pool])
+        if grades.size and grades.min() < grades.max():
+            cosines = (passages[[passage_row[str(c.id)] for c in pool]] @ queries[query_row[query]]).astype(float)
+            text = dataset.questions[query].query.text
+            positive = sorted((grade for grade in known.values() if grade > 0), reverse=True)
+            made.append(Example(by_mode(Read(text, pool, vectors), pool, cosines), grades, positive))
+    return made
+
+
+def by_mode(found: Read, pool: Sequence[Any], cosines: Floats) -> dict[str, dict[str, Floats]]:
+    """The features in every mode; `"dense"` is the mode `"scores"` with cosines as the first stage's scores."""
+    priors: dict[str, Floats | None] = {
+        "scores": spanned(np.array([c.score for c in pool])),
+        "order": 1.0 / np.log2(2.0 + np.arange(len(pool))),
+        "texts": None,
+    }
+    made = {name: {**found.plain, **found.guided(prior, None)} for name, prior in priors.items()}
+    made |= {
+        mode_of(name, True): {**found.plain, **found.guided(prior, cosines)}  # type: ignore[arg-type]
+        for name, prior in priors.items()
+    }
+    made["dense"] = {**found.plain, **found.guided(spanned(cosines), None)}
+    return made
+
+
+def fit(examples: Mapping[str, Sequence[Example]]) -> Combination:
+    """Weights of every mode. Every set counts the same, whatever its number of queries."""
+    spreads = usual_spreads(examples)
+    weights = {}
+    for mode in (mode_of(first, embedded) for embedded in (False, True) for first in MODES):
+        names = [name for name in spreads if name in next(iter(examples.values()))[0].features[mode]]
+        weighted = [
+            (share / len(found), matrix(example.features[view], names, spreads), example.target)
+            for found in examples.values()
+            for example in found
+            for view, share in ((mode, 1.0), *((("dense", DENSE_SHARE),) if mode == "scores" else ()))
+        ]
+        weights[mode] = dict(zip(names, minimised(weighted, len(examples)), strict=True))
+    return Combination(weights, spreads)
+
+
+def usual_spreads(examples: Mapping[str, Sequence[Example]]) -> dict[str, float]:
+    """The median standard deviation of each feature within a pool, where it varies at all."""
+    found: dict[str, list[float]] = {}
+    for example in (example for each in examples.values() for example in each):
+        for name, values in (example.features["scores"] | example.features["scores+embedding"]).items():
+            found.setdefault(name, []).append(float(values.std()))
+    return {name: round(float(np.median([v for v in values if v > 0])), 6) for name, values in found.items()}
+
+
+def matrix(features: Mapping[str, Floats], names: Sequence[str], spreads: Mapping[str, float]) -> Floats:
+    return np.stack([standard(features[name], spreads[name]) for name in names], axis=1)
+
+
+def minimised(weighted: Sequence[tuple[float, Floats, Floats]], sets: int) -> list[float]:
+    """Weights of least cross-entropy between softmax of the scores and the share of each grade, with an L2 penalty."""
+    from scipy.optimize import minimize
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        total, slope = PENALTY * float(weights @ weights), 2 * PENALTY * weights
+        for share, rows, target in weighted:
+            scores = rows @ weights
+            scores = scores - scores.max()
+            log_total = np.log(np.exp(scores).sum())
+            total -= share / sets * float(target @ (scores - log_total))
+            slope = slope + share / sets * (rows.T @ (np.exp(scores - log_total) - target))
+        return total, slope
+
+    found = minimize(loss, np.zeros(weighted[0][1].shape[1]), jac=True, method="L-BFGS-B")
+    return [round(float(weight), 4) for weight in found.x]
+
+
+def tested(combination: Combination, examples: Sequence[Example]) -> dict[str, float]:
+    """Mean nDCG@10 of the first stage and of every mode."""
+    means = {"first stage": float(np.mean([ndcg(np.arange(len(e.grades)), e) for e in examples]))}
+    for mode in combination.weights:
+        scores = [sum(combination.contributions(example.features[mode], mode).values()) for example in examples]
+        orders = [np.argsort(-np.asarray(score).round(6), kind="stable") for score in scores]
+        means[mode] = float(np.mean([ndcg(order, e) for order, e in zip(orders, examples, strict=True)]))
+    return {name: round(mean, 4) for name, mean in means.items()}
+
+
+def ndcg(order: Any, example: Example, depth: int = 10) -> float:
+    discounts = 1 / np.log2(np.arange(2, depth + 2))
+    gained = example.grades[order][:depth]
+    best = np.array(example.known[:depth], dtype=float)
+    return float(gained @ discounts[: len(gained)] / (best @ discounts[: len(best)]))
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description="Train the learned default.")
+    options.add_argument("--data", type=Path, required=True)
+    options.add_argument("--encoder", type=Path, required=True, help="folder with the weights of all-MiniLM-L6-v2")
+    options.add_argument("--cache", type=Path, default=Path(".cache/default"))
+    options.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "learned")
+    options.add_argument("--seed", type=int, default=0)
+    given = options.parse_args()
+    train(given.data, Encoder(given.encoder, given.cache), given.out, given.seed)
+
+
+if __name__ == "__main__":
+    main()
