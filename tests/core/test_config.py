@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import tamis
+from support.graphs import trained_file
 from tamis import (
     DPP,
     MMR,
@@ -47,6 +48,7 @@ from tamis import (
     TokenBudget,
     TopN,
     Tournament,
+    TrainedGraph,
     from_yaml,
     load,
 )
@@ -159,6 +161,7 @@ STAGES_MADE: tuple[Stage, ...] = (
     CrossEncoder(MODEL, depth=100),
     CrossEncoder(CostOnly()),
     Embedding(MODEL, given_vectors=True),
+    TrainedGraph(trained_file(), MODEL, depth=50, explain=0),
     Pointwise(CHAT, labels=("Oui", "Non"), passage_tokens=64),
     Listwise(CHAT, window=5, stride=2, passes=3),
     Pointwise(CHAT, judge=Thinking(Labels(("0", "1", "2"), (0, 1, 2), "expected"), budget=64)),

@@ -92,3 +92,20 @@ def bridges(queries: int = 40, seed: int = 0, name: str = "bridges") -> Dataset:
         qrels[query] = dict.fromkeys(ids[:3], 1)
         run[query] = tuple((ids[place], 0.0) for place in rng.permutation(len(ids)))
     return Dataset(name, questions, corpus, qrels, run)
+
+
+def chunked(queries: int = 40, seed: int = 0) -> Dataset:
+    """Four documents a query, three chunks each, of random words; the first chunk of each is relevant."""
+    rng = np.random.default_rng(seed)
+    corpus: dict[str, Candidate] = {}
+    questions, qrels, run = {}, {}, {}
+    for number in range(queries):
+        query = f"q{number}"
+        ids = [f"{number}-{place}" for place in range(12)]
+        for place, identity in enumerate(ids):
+            text = " ".join(f"w{word}" for word in rng.integers(64, size=4))
+            corpus[identity] = Candidate(text, identity, metadata={"source": place // 3, "chunk": place % 3})
+        questions[query] = Question(query, Query(f"w{rng.integers(64)}"))
+        qrels[query] = {identity: 1 for identity in ids[::3]}
+        run[query] = tuple((ids[place], 0.0) for place in rng.permutation(12))
+    return Dataset("chunked", questions, corpus, qrels, run)

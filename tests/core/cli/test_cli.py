@@ -102,7 +102,10 @@ def test_presets_are_listed_and_shown() -> None:
     told = run("presets")
     assert "rebel" in told
     assert "llm" in told
-    assert "title:" in run("presets", "show", "rebel")
+    shown = run("presets", "show", "rankzephyr")
+    assert "arXiv 2312.02724" in shown
+    assert "window: 20" in shown
+    assert "context: 4096" in shown
     assert "Did you mean 'rebel'?" in fails("presets", "show", "rebell")
 
 

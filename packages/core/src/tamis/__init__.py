@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tamis.api import arerank, rerank
+    from tamis.api import arerank, default, rerank
     from tamis.config import from_yaml, json_schema, load, presets
     from tamis.criteria import Criterion, MultiCriteria, Rebel
     from tamis.engine import Cancellation, Engine
     from tamis.errors import TamisError
+    from tamis.graph.graph import Graph
+    from tamis.graph.refinement import Refinement
     from tamis.graph.trained_graph import TrainedGraph
+    from tamis.learned.stage import Learned
     from tamis.rankers.cross_encoder import CrossEncoder
     from tamis.rankers.embedding import Embedding
     from tamis.rankers.first_stage import FirstStage
@@ -62,8 +65,10 @@ _WHERE = {
     "Facets": "select.facets",
     "FirstStage": "rankers.first_stage",
     "Fuse": "rankers.fuse",
+    "Graph": "graph.graph",
     "Groupwise": "rankers.groupwise",
     "Knapsack": "select.budget",
+    "Learned": "learned.stage",
     "Lexical": "rankers.lexical",
     "Listwise": "rankers.listwise",
     "MMR": "select.diversify",
@@ -77,6 +82,7 @@ _WHERE = {
     "QueryLikelihood": "rankers.query_likelihood",
     "Ranking": "ranking",
     "Rebel": "criteria",
+    "Refinement": "graph.refinement",
     "Reranker": "reranker",
     "Setwise": "rankers.setwise",
     "Stage": "stage",
@@ -87,6 +93,7 @@ _WHERE = {
     "TrainedGraph": "graph.trained_graph",
     "Tournament": "rankers.setwise",
     "arerank": "api",
+    "default": "api",
     "from_yaml": "config",
     "json_schema": "config",
     "load": "config",
@@ -112,8 +119,10 @@ __all__ = [
     "Facets",
     "FirstStage",
     "Fuse",
+    "Graph",
     "Groupwise",
     "Knapsack",
+    "Learned",
     "Lexical",
     "Listwise",
     "MultiCriteria",
@@ -126,6 +135,7 @@ __all__ = [
     "QueryLikelihood",
     "Ranking",
     "Rebel",
+    "Refinement",
     "Reranker",
     "Setwise",
     "Stage",
@@ -136,6 +146,7 @@ __all__ = [
     "TrainedGraph",
     "Tournament",
     "arerank",
+    "default",
     "from_yaml",
     "json_schema",
     "load",

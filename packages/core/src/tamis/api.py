@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from tamis.engine import Engine
+from tamis.learned.stage import Learned
 from tamis.ranking import Query, Ranking
 from tamis.reranker import Candidates, Reranker
 
@@ -43,3 +44,20 @@ async def arerank(
 ) -> Ranking:
     """As `rerank`, without blocking the event loop."""
     return await Reranker(pipeline, models=models, top_n=top_n, engine=engine).arerank(query, candidates)
+
+
+def default(
+    embedder: Any = None,
+    *,
+    unscored: Literal["order", "unknown"] = "order",
+    depth: int | None = None,
+    explain: bool = False,
+) -> Learned:
+    """The ranker for what a retriever found that comes with the base install: see `Learned`.
+
+    An `embedder` makes it better: its cosines join in, with weights learned for that.
+
+    >>> default().rerank("tall mountain", ["a recipe", "a tall mountain"]).candidates[0].text
+    'a tall mountain'
+    """
+    return Learned(embedder, unscored, depth, explain)

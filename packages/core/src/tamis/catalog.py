@@ -49,8 +49,11 @@ STAGES = Family(
         "fuse": "tamis.rankers.fuse:Fuse",
         "first_stage": "tamis.rankers.first_stage:FirstStage",
         "lexical": "tamis.rankers.lexical:Lexical",
+        "learned": "tamis.learned.stage:Learned",
         "cross_encoder": "tamis.rankers.cross_encoder:CrossEncoder",
         "embedding": "tamis.rankers.embedding:Embedding",
+        "graph": "tamis.graph.graph:Graph",
+        "refinement": "tamis.graph.refinement:Refinement",
         "trained_graph": "tamis.graph.trained_graph:TrainedGraph",
         "pointwise": "tamis.rankers.pointwise:Pointwise",
         "listwise": "tamis.rankers.listwise:Listwise",
@@ -118,6 +121,16 @@ EDGES = Family(
         "mentions": "tamis.graph.edges.mentions:Mentions",
         "structure": "tamis.graph.edges.structure:Structure",
         "given": "tamis.graph.edges.given:Given",
+    },
+)
+
+REFINERS = Family(
+    "refinement of vectors",
+    {
+        "superglobal": "tamis.graph.methods.superglobal:SuperGlobal",
+        "alpha_qe": "tamis.graph.methods.expansion:AlphaQE",
+        "rocchio": "tamis.graph.methods.expansion:Rocchio",
+        "smoothing": "tamis.graph.methods.smoothing:Smoothing",
     },
 )
 

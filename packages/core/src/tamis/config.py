@@ -17,6 +17,7 @@ from tamis.catalog import (
     JUDGES,
     MODELS,
     POLICIES,
+    REFINERS,
     SCHEDULES,
     SOURCES,
     STAGES,
@@ -39,6 +40,7 @@ FAMILIES = {
     "judge": JUDGES,
     "schedule": SCHEDULES,
     "edges": EDGES,
+    "refiner": REFINERS,
 }
 """By the word that a JSON schema and `tamis.references` use."""
 

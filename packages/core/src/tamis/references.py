@@ -15,6 +15,7 @@ from tamis.catalog import (
     JUDGES,
     MODELS,
     POLICIES,
+    REFINERS,
     SCHEDULES,
     SOURCES,
     STAGES,
@@ -26,6 +27,7 @@ from tamis.errors import ConfigError
 if TYPE_CHECKING:
     from tamis.criteria.sources import Source
     from tamis.graph.edges.base import Edges
+    from tamis.graph.methods.refiner import Refiner
     from tamis.judges.base import Judge
     from tamis.schedules.base import Schedule
     from tamis.stage import Stage
@@ -121,6 +123,12 @@ def _edges(value: Any, info: ValidationInfo) -> Any:
     return value if isinstance(value, Edges) else build(EDGES, value, info.context)
 
 
+def _refiner(value: Any, info: ValidationInfo) -> Any:
+    from tamis.graph.methods.refiner import Refiner
+
+    return value if isinstance(value, Refiner) else build(REFINERS, value, info.context)
+
+
 PART = "x-tamis-part"
 """Marks, in a JSON schema, a place where another family's part stands; `tamis.json_schema` turns it into a `$ref`."""
 
@@ -131,6 +139,7 @@ if TYPE_CHECKING:
     JudgeRef = Judge
     ScheduleRef = Schedule
     EdgesRef = Edges
+    RefinerRef = Refiner
     PolicyRef = Any
     ConfidenceRef = Any
     FittedRef = Any
@@ -142,6 +151,7 @@ else:
     JudgeRef = Annotated[Any, BeforeValidator(_judge), WithJsonSchema({PART: "judge"})]
     ScheduleRef = Annotated[Any, BeforeValidator(_schedule), WithJsonSchema({PART: "schedule"})]
     EdgesRef = Annotated[Any, BeforeValidator(_edges), WithJsonSchema({PART: "edges"})]
+    RefinerRef = Annotated[Any, BeforeValidator(_refiner), WithJsonSchema({PART: "refiner"})]
     PolicyRef = Annotated[Any, BeforeValidator(_policy), WithJsonSchema({PART: "policy"})]
     ConfidenceRef = Annotated[Any, BeforeValidator(_confidence), WithJsonSchema({PART: "confidence"})]
     FittedRef = Annotated[Any, BeforeValidator(_fitted), WithJsonSchema({PART: "fitted"})]

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tamis.config import model_names, preset
+from tamis.cards import describe
+from tamis.config import model_names
 from tamis.config import presets as titles
 
 
@@ -22,7 +23,7 @@ def presets(
     if action is None:
         _list()
     elif action == "show" and name:
-        Console().print(preset(name), markup=False, highlight=False, soft_wrap=True, end="")
+        Console().print(describe(name), markup=False, highlight=False, soft_wrap=True)
     else:
         raise typer.BadParameter("use `tamis presets` or `tamis presets show NAME`")
 

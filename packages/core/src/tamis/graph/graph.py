@@ -80,8 +80,8 @@ class Graph(Stage):
         found = spread(scores, graph, self.method, self.alpha, self.seeds)
         by = lifted_by(graph, found.shares, head)
         new = {
-            ranked.position: replace(ranked, score=score, lifted_by=lifts)
-            for ranked, score, lifts in zip(head, found.scores.tolist(), by, strict=True)
+            old.position: Ranked(old.candidate, old.position, score, old.criteria, old.reason, lifts)
+            for old, score, lifts in zip(head, found.scores.tolist(), by, strict=True)
         }
         judged = [new.get(ranked.position) or replace(ranked, score=None) for ranked in ranking.kept]
         notices = failure_notices("Graph (edges by vectors)", head, failures)

@@ -15,14 +15,15 @@ CHARACTERS = 4_000_000
 
 
 class Lexicon:
-    """The terms of every chunk of text met so far, a chunk being what stands between white spaces.
+    """The terms of every chunk of text met so far, a chunk being what stands between white spaces. `terms[i]` is term i.
 
     A text is so read as fast as it splits. Grows while it is used; safe to share between threads.
     """
 
     def __init__(self) -> None:
-        self.terms: dict[str, int] = {}
+        self.terms: list[str] = []
         self.characters = 0
+        self._numbers: dict[str, int] = {}
         self._chunks = _Numbers(self)
         self._lock = threading.Lock()
         self._members: list[int] = []
@@ -45,11 +46,17 @@ class Lexicon:
         with self._lock:
             if chunk in self._chunks:
                 return dict.__getitem__(self._chunks, chunk)
-            self._members.extend(self.terms.setdefault(term, len(self.terms)) for term in terms(chunk))
+            self._members.extend(map(self._number, terms(chunk)))
             self._ends.append(len(self._members))
             self.characters += len(chunk)
             self._chunks[chunk] = number = len(self._chunks)
             return number
+
+    def _number(self, term: str) -> int:
+        number = self._numbers.setdefault(term, len(self.terms))
+        if number == len(self.terms):
+            self.terms.append(term)
+        return number
 
     def _known(self) -> tuple[Ints, Ints]:
         """Members of all chunks and where those of each end: arrays of which no used cell ever changes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,13 @@ COMMON = STOPWORDS | {stem(word) for word in STOPWORDS}
 class Tokens:
     """The terms of several texts one after the other: term `ids[t]` of text `owners[t]`.
 
-    The terms are those of `tamis.text.terms`, numbered in the order of their first appearance.
+    The terms are those of `tamis.text.terms`, numbered in the order of their first appearance; `words[i]` is term i.
     """
 
     size: int
     ids: Ints
     owners: Ints
-    words: tuple[str, ...]
+    words: Sequence[str]
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Tokens:
@@ -41,8 +41,8 @@ class Tokens:
         renumbered = np.zeros(len(known.terms), dtype=np.int64)
         renumbered[used] = np.arange(len(used))
         owners = np.repeat(np.arange(len(texts)), np.fromiter(map(len, found), np.int64, len(found)))
-        words = list(known.terms)
-        return cls(len(texts), renumbered[numbers], owners[chunks], tuple(words[number] for number in used.tolist()))
+        words = [known.terms[number] for number in used.tolist()]
+        return cls(len(texts), renumbered[numbers], owners[chunks], words)
 
     @cached_property
     def vocabulary(self) -> dict[str, int]:
@@ -80,6 +80,13 @@ def spread(chosen: Ints, lengths: Ints) -> tuple[Ints, Ints]:
     ends = np.cumsum(length)
     owner = np.repeat(np.arange(len(chosen)), length)
     return np.arange(len(owner)) + (begins[chosen] - ends + length)[owner], owner
+
+
+def phrases(texts: Sequence[str]) -> list[list[str]]:
+    """The terms of each text."""
+    tokens = Tokens.of(texts)
+    words = [tokens.words[number] for number in tokens.ids.tolist()]
+    return [words[first:last] for first, last in pairwise(tokens.starts.tolist())]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,26 +130,30 @@ class Incidence:
         return (self.spread >= 2) & (self.spread <= most)
 
     def products(self, values: Floats) -> Products:
-        """Products between documents: the sum over the things both have of value times value.
+        """Products of each document with the others: the sum over the things both have of value times value.
 
         `values`: one number an occurrence, >= 0. Time is linear in the pairs of occurrences of the same thing, which
         a cap on documents a thing keeps small; memory is one block of rows.
         """
         order = np.argsort(self.cols, kind="stable")
         documents, weights = self.rows[order], values[order]
+        own = np.empty(len(order), dtype=np.int64)
+        own[order] = np.arange(len(order))
         begins = np.searchsorted(self.cols[order], np.arange(self.features + 1))
         lengths = np.diff(begins)[self.cols]
         rows_begin = np.searchsorted(self.rows, np.arange(self.size + 1))
 
         def block(first: int, last: int) -> Floats:
-            own = slice(rows_begin[first], rows_begin[last])
-            length = lengths[own]
+            mine = slice(rows_begin[first], rows_begin[last])
+            whole = last - first == self.size
+            begin = own[mine] + 1 if whole else begins[self.cols[mine]]
+            length = begins[self.cols[mine] + 1] - begin
             ends = np.cumsum(length)
-            total = int(ends[-1]) if len(ends) else 0
-            posting = np.arange(total) + np.repeat(begins[self.cols[own]] - (ends - length), length)
-            cell = np.repeat((self.rows[own] - first) * self.size, length) + documents[posting]
-            product = np.repeat(values[own], length) * weights[posting]
-            return np.bincount(cell, product, minlength=(last - first) * self.size).reshape(-1, self.size)
+            posting = np.arange(ends[-1] if len(ends) else 0) + np.repeat(begin - (ends - length), length)
+            cell = np.repeat((self.rows[mine] - first) * self.size, length) + documents[posting]
+            product = np.repeat(values[mine], length) * weights[posting]
+            found = np.bincount(cell, product, minlength=(last - first) * self.size).reshape(-1, self.size)
+            return found + found.T if whole else found
 
         pairs = np.bincount(self.rows, lengths, minlength=self.size).astype(np.int64)
         return Products(self.size, block, pairs)

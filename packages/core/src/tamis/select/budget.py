@@ -20,6 +20,8 @@ from tamis.tokens import truncate
 
 Tokens = Annotated[int, Field(ge=1)]
 SHORTEST_PIECE = 32
+LARGEST = 1e150
+"""Worth is held below this, so that sums stay finite."""
 
 
 @part
@@ -108,7 +110,7 @@ def _worth(kept: Sequence[Ranked]) -> list[float]:
     worth: list[float] = []
     behind = 0.0
     for ranked in reversed(kept):
-        behind = behind if ranked.score is None else max(0.0, ranked.score)
+        behind = behind if ranked.score is None else min(LARGEST, max(0.0, ranked.score))
         worth.append(behind)
     return worth[::-1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -19,8 +20,8 @@ from tamis.select.labels import Labels
 from tamis.select.mass import softmax
 from tamis.select.policies import Floats
 from tamis.select.reliability import brier, ece
-from tamis.select.scorer import scorer_id
-from tamis.stage import Stage
+from tamis.select.scorer import scorer_id, scoring
+from tamis.stage import Stage, flattened
 
 if TYPE_CHECKING:
     from tamis.evaluate.dataset import Dataset
@@ -61,6 +62,25 @@ def fit(
     >>> artefact.write("calibration.json")                               # doctest: +SKIP
     """
     bound: dict[str, Any] = {"scorer": scorer_id(scorer)}
+    made_by = _fit(rankings, dataset, method, quality, k, rate, target, seed, bound)
+    cuts = [type(stage).__name__ for stage in flattened(scorer)[len(scoring(scorer)) :]]
+    if not cuts:
+        return made_by
+    note = f"only what {' and '.join(cuts)} kept was seen: fit to rankings of the stages in front"
+    return replace(made_by, notes=(*made_by.notes, note))
+
+
+def _fit(
+    rankings: Mapping[str, Ranking],
+    dataset: Dataset,
+    method: str,
+    quality: str | Mapping[str, float],
+    k: int,
+    rate: float | None,
+    target: float | None,
+    seed: int,
+    bound: Mapping[str, Any],
+) -> Artefact:
     if method in get_args(Confidences):
         return fit_abstention(rankings, dataset, method, quality, k, rate, target, seed, bound)  # type: ignore[arg-type]
     labels = Labels.of(rankings, dataset)

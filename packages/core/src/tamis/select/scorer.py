@@ -28,13 +28,19 @@ def scorer_id(stage: Stage | Sequence[Stage]) -> str:
     >>> scorer_id(Lexical())
     'lexical #...'
     """
-    stages = [step for one in ([stage] if isinstance(stage, Stage) else stage) for step in flattened(one)]
-    while stages and isinstance(stages[-1], Selection):
-        stages.pop()
+    stages = scoring(stage)
     if not stages:
         return UNSCORED
     data = json.dumps([_plain(step) for step in stages], sort_keys=True)
     return f"{' | '.join(map(_name, stages))} #{blake2b(data.encode(), digest_size=6).hexdigest()}"
+
+
+def scoring(stage: Stage | Sequence[Stage]) -> tuple[Stage, ...]:
+    """The stages of a pipeline up to the last one that may change scores."""
+    stages = [step for one in ([stage] if isinstance(stage, Stage) else stage) for step in flattened(one)]
+    while stages and isinstance(stages[-1], Selection):
+        stages.pop()
+    return tuple(stages)
 
 
 def _name(stage: Stage) -> str:

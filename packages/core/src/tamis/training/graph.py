@@ -17,7 +17,7 @@ from tamis.graph.trained import Trained, name_of
 from tamis.models.base import require
 from tamis.models.lazy import needed
 from tamis.training.examples import Example, datasets, examples
-from tamis.training.loop import LOSSES, Course, OnProgress, fit
+from tamis.training.loop import LOSSES, Course, OnProgress, fit, one_thread
 from tamis.training.report import TrainingReport
 
 Loss = Literal["rank", "cross_entropy"]
@@ -90,7 +90,8 @@ def train_graph(
     order = np.random.default_rng(seed).permutation(len(useful))
     held, taught = _split([useful[place] for place in order], validation)
     course = Course(loss, lr or form.learning_rate, dropout, weight_decay, steps, warm_up, batch, every, patience, seed)
-    found = fit(torch, form, dims, taught, held, course, on_progress)
+    with one_thread(torch):
+        found = fit(torch, form, dims, taught, held, course, on_progress)
     before = float(np.mean([example.mrr(example.plain) for example in held]))
     training = {
         "data": [dataset.name for dataset in sets],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -93,6 +94,17 @@ def fit(
         if step - best.step >= course.patience * course.every:
             break
     return replace(best, curve=tuple(curve))
+
+
+@contextmanager
+def one_thread(torch: Any) -> Iterator[None]:
+    """The matrices are small: threads that wait for one another cost more than they save, and sums stay the same."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _batches(taught: Sequence[Example], size: int, rng: np.random.Generator) -> Iterator[list[Example]]:

@@ -86,7 +86,9 @@ class Encoder:
         first, last = torch.full_like(ids, tokenizer.cls_token_id), torch.full_like(ids, tokenizer.sep_token_id)
         framed = torch.stack([first, ids, last], dim=1)
         with torch.inference_mode():
-            return np.concatenate([model(input_ids=part).last_hidden_state.mean(1).numpy() for part in framed.split(512)])
+            return np.concatenate(
+                [model(input_ids=part).last_hidden_state.mean(1).numpy() for part in framed.split(512)]
+            )
 
 
 def distil(encoder: Encoder, groups: Sequence[Sequence[str]], *, epochs: int = 4, seed: int = 0) -> WordVectors:

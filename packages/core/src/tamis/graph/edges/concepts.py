@@ -28,7 +28,7 @@ class Concepts(Edges):
 
     degree: Degree = 10
     max_share: Share = 0.5
-    max_documents: Annotated[int, Field(ge=2)] = 200
+    max_documents: Annotated[int, Field(ge=2)] = 100
     query_weight: Share = 0.0
     duplicates: Share = 0.9
     weight: Weight = 1.0

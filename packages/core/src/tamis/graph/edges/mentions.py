@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tamis.graph.edges.base import Edges, Share, Weight
 from tamis.graph.pool import Pool
 from tamis.graph.sparse import Adjacency, Ints
-from tamis.graph.terms import Tokens, spread
+from tamis.graph.terms import Tokens, phrases, spread
 from tamis.part import part
 
 BRACKET = re.compile(r"\s*\([^()]*\)\s*$")
@@ -32,19 +32,19 @@ class Mentions(Edges):
     def of(self, pool: Pool) -> Adjacency:
         size = len(pool)
         titles = {place: c.title for place, c in enumerate(pool.candidates) if c.title}
-        read = phrases_of([BRACKET.sub("", title) if ")" in title else title for title in titles.values()])
-        phrases = dict(zip(titles, read, strict=True))
-        if not phrases:
+        if not titles:
             return Adjacency.empty(size)
-        found, holders = occurrences(pool.tokens, list(phrases.values()))
-        titled = np.fromiter(phrases, np.int64, len(phrases))[found]
+        named = phrases([BRACKET.sub("", title) if ")" in title else title for title in titles.values()])
+        found, holders = occurrences(pool.tokens, named)
+        places = np.fromiter(titles, np.int64, len(titles))
+        titled = places[found]
         rare = np.bincount(titled, minlength=size)[titled] <= max(self.max_share * size, 2.0)
         titled, holders = titled[rare & (titled != holders)], holders[rare & (titled != holders)]
         words = set(pool.query_terms)
         asked = np.zeros(size, dtype=bool)
-        asked[[place for place, terms in phrases.items() if words.issuperset(terms)]] = True
-        named = asked[titled]
-        rows, cols = np.concatenate([titled, holders[~named]]), np.concatenate([holders, titled[~named]])
+        asked[places[[words.issuperset(terms) for terms in named]]] = True
+        heard = ~asked[titled]
+        rows, cols = np.concatenate([titled, holders[heard]]), np.concatenate([holders, titled[heard]])
         return Adjacency.largest(size, rows, cols, np.ones(len(rows)))
 
 

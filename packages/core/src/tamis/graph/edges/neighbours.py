@@ -27,7 +27,7 @@ class Neighbours(Edges):
     degree: Degree = 5
     mutual: bool = True
     query_weight: Share = 0.0
-    max_documents: Annotated[int, Field(ge=2)] = 200
+    max_documents: Annotated[int, Field(ge=2)] = 100
     duplicates: Share = 0.95
     weight: Weight = 1.0
 

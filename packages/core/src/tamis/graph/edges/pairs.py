@@ -26,7 +26,7 @@ class ConceptPairs(Edges):
     window: Annotated[int, Field(ge=1)] = 5
     degree: Degree = 10
     max_share: Share = 0.5
-    max_documents: Annotated[int, Field(ge=2)] = 200
+    max_documents: Annotated[int, Field(ge=2)] = 100
     query_weight: Share = 0.0
     duplicates: Share = 0.9
     weight: Weight = 1.0

@@ -1,0 +1,55 @@
+"""A query vector moved towards candidates that are likely good."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from tamis.graph.methods.refiner import Refiner, best, unit_length
+from tamis.graph.pool import Pool
+from tamis.graph.sparse import Floats
+from tamis.part import part
+
+
+@part
+class AlphaQE(Refiner):
+    """The cosine to q' = q + sum over the `first` nearest candidates of max(0, q . x)^`alpha` x.
+
+    Source: alpha query expansion (Radenovic et al., 2019).
+    """
+
+    first: Annotated[int, Field(ge=1)] = 3
+    alpha: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
+
+    def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
+        return rows @ expanded(query, rows, self.first, self.alpha)
+
+
+def expanded(query: Floats, rows: Floats, first: int, alpha: float) -> Floats:
+    """q', of length 1.
+
+    >>> expanded(np.array([0.96, 0.28]), np.array([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.0, 1.0]]), 3, 3.0).round(4)
+    array([0.9217, 0.3879])
+    """
+    plain = rows @ query
+    return unit_length(query + (best(plain, first) * np.maximum(plain, 0.0) ** alpha) @ rows)
+
+
+@part
+class Rocchio(Refiner):
+    """The cosine to q' = q + `beta` * the mean of the `first` best candidates so far, weighted by a softmax of their
+    scores.
+
+    The scores are those the candidates come in with, brought to 0..1 and divided by `temperature`: pseudo-relevance
+    feedback. Source: Rocchio, 1971; in the place of the listwise prompt of E2Rank (Liu et al., 2025).
+    """
+
+    first: Annotated[int, Field(ge=1)] = 20
+    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+
+    def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
+        weights = best(unit, self.first) * np.exp((unit - unit.max(initial=0.0)) / self.temperature)
+        return rows @ unit_length(query + self.beta * (weights / max(weights.sum(), 1e-300)) @ rows)

@@ -1,0 +1,37 @@
+"""What every method on vectors is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from tamis.graph.pool import Pool
+from tamis.graph.sparse import Floats
+from tamis.scale import COSINE, Scale
+
+
+class Refiner(ABC):
+    """A way to score candidates by a query's vector after their own have spoken. Subclasses are frozen parts."""
+
+    scale: ClassVar[Scale] = COSINE
+
+    @abstractmethod
+    def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
+        """A score for each of n candidates, best = highest.
+
+        `query`: d numbers, of length 1. `rows`: n x d, of length 1 each. `unit`: the candidates' scores so far, 0..1.
+        """
+
+
+def best(scores: Floats, count: int) -> Floats:
+    """1 for the `count` highest and those that tie with the last of them, else 0."""
+    last = np.partition(scores, -count)[-count] if 0 < count < len(scores) else scores.min(initial=np.inf)
+    return (scores >= last).astype(np.float64)
+
+
+def unit_length(vectors: Floats) -> Floats:
+    """Vectors along the last axis at length 1, zeros where they are zero."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)

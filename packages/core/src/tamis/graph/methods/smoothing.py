@@ -1,0 +1,40 @@
+"""Vectors that take in part of their neighbours' vectors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tamis.graph.channels import channels, walk
+from tamis.graph.edges import Neighbours
+from tamis.graph.methods.refiner import Refiner, unit_length
+from tamis.graph.pool import Pool
+from tamis.graph.sparse import Adjacency, Floats
+from tamis.part import part
+from tamis.references import EdgesRef
+
+
+@part
+class Smoothing(Refiner):
+    """The cosine to the query after `steps` times X' = (1 - alpha) X + alpha P X, P the row-stochastic graph of `edges`.
+
+    A candidate without edges keeps its vector. With `Structure(links=None)`, one step and alpha = l / (1 + l) it is
+    p' = p + l * the mean of the other chunks of its document: the untrained side of EBCAR (2025).
+
+    Source: simple graph convolution (Wu et al., 2019).
+    """
+
+    edges: tuple[EdgesRef, ...] = (Neighbours(by="vectors"),)
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.3
+    steps: Annotated[int, Field(ge=1)] = 2
+
+    def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
+        return smoothed(rows, walk(channels(self.edges, pool), len(rows)), self.alpha, self.steps) @ query
+
+
+def smoothed(rows: Floats, walk: Adjacency, alpha: float, steps: int) -> Floats:
+    """The vectors after `steps`, each of length 1."""
+    for _ in range(steps):
+        rows = rows + alpha * (walk @ rows - rows)
+    return unit_length(rows)

@@ -1,0 +1,45 @@
+"""Vectors smoothed within a shortlist, and a query vector made of the best of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from tamis.graph.methods.refiner import Refiner, best
+from tamis.graph.pool import Pool
+from tamis.graph.sparse import Adjacency, Floats, Products
+from tamis.part import part
+from tamis.scale import FUSION, Scale
+
+
+@part
+class SuperGlobal(Refiner):
+    """The mean of q . x' and q' . x'.
+
+    x' is the mean of a candidate (weight 1) and its `neighbours` nearest (weight `beta` * cosine, positive ones only); q'
+    is the largest of each number (`pooling` `"max"`) or the mean over the `neighbours` + 1 candidates with the highest q . x'.
+    The maximum was made for image features, which are never negative; for text try the mean. The scores are products
+    of vectors not of length 1, comparable within one query: scale `fusion`.
+
+    Source: SuperGlobal (Shao et al., 2023), its reranking.
+    """
+
+    neighbours: Annotated[int, Field(ge=1)] = 9
+    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.15
+    pooling: Literal["max", "mean"] = "max"
+
+    scale: ClassVar[Scale] = FUSION
+
+    def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
+        near = Products(len(rows), lambda first, last: rows[first:last] @ rows.T).nearest(self.neighbours)
+        refined = self._refined(rows, near)
+        plain = refined @ query
+        chosen = refined[best(plain, self.neighbours + 1) > 0]
+        lead = chosen.max(axis=0, initial=-np.inf) if self.pooling == "max" else chosen.mean(axis=0)
+        return (plain + refined @ lead) / 2
+
+    def _refined(self, rows: Floats, near: Adjacency) -> Floats:
+        weighted = near.scaled(near.weights * self.beta)
+        return (rows + weighted @ rows) / (1.0 + weighted.strengths[:, None])

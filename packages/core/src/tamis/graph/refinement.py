@@ -1,0 +1,74 @@
+"""Score candidates by vectors that have spoken with one another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tamis.calls import Failure, Plan
+from tamis.graph.embedding import vectors
+from tamis.graph.methods.superglobal import SuperGlobal
+from tamis.graph.pool import Pool, unit_rows
+from tamis.graph.sparse import Floats
+from tamis.models.base import require
+from tamis.part import part
+from tamis.rankers.scoring import Depth, failure_notices, rescored
+from tamis.ranking import Ranked, Ranking
+from tamis.references import ModelRef, RefinerRef
+from tamis.scale import rescale
+from tamis.stage import Stage
+
+
+UNUSABLE = Failure("malformed", "its vector or the query's is zero, not finite, or of another length")
+
+
+@part
+class Refinement(Stage):
+    """Sort by embeddings of query and candidates, refined among the candidates themselves.
+
+    `method`: `SuperGlobal`, `AlphaQE`, `Rocchio` (feedback from the ranking so far) or `Smoothing` (along edges). One
+    `embed` call a text, all in one round, of `model`; without a model query and candidates must bring their vectors.
+    `given_vectors`: embed only those that bring none. A candidate without a vector is not judged. Scale: the method's,
+    `cosine` but for `SuperGlobal`.
+
+    >>> near = [{"text": "a", "vector": (0.8, 0.6)}, {"text": "b", "vector": (0.78, -0.6258)}]
+    >>> near.append({"text": "c", "vector": (0.77, -0.638)})
+    >>> Refinement(method="alpha_qe").rerank(Query("q", vector=(1.0, 0.0)), near).positions
+    (1, 2, 0)
+    """
+
+    model: ModelRef = None
+    method: RefinerRef = SuperGlobal()
+    depth: Depth = None
+    given_vectors: bool = False
+
+    def __post_init__(self) -> None:
+        if self.model is not None:
+            require(self.model, "embed", "Refinement")
+
+    def plan(self, ranking: Ranking) -> Plan:
+        head = ranking.kept[: self.depth]
+        if not head:
+            return ranking
+        query, found = yield from vectors(self.model, ranking.query, head, self.given_vectors)
+        failures = [query if isinstance(query, Failure) else v if isinstance(v, Failure) else None for v in found]
+        rows = unit_rows([None if isinstance(v, Failure) else v for v in (query, *found)])
+        failures = [f or (None if row.any() and rows[0].any() else UNUSABLE) for f, row in zip(failures, rows[1:], strict=True)]
+        judged = [place for place, failure in enumerate(failures) if failure is None]
+        scores: list[float | None] = [None] * len(head)
+        if judged:
+            pool = Pool(ranking.query, [head[place].candidate for place in judged], rows[1:][judged])
+            new = self.method.scores(rows[0], rows[1:][judged], so_far(ranking, head)[judged], pool)
+            for place, score in zip(judged, new.tolist(), strict=True):
+                scores[place] = score
+        return rescored(ranking, scores, self.method.scale).warn(*failure_notices("Refinement", head, failures))
+
+
+def so_far(ranking: Ranking, head: Sequence[Ranked]) -> Floats:
+    """The scores of `head` in 0..1, 0 for none; by rank where they say nothing."""
+    scores = [ranked.score for ranked in head]
+    known = [score for score in scores if score is not None]
+    if not known or ranking.scale.kind == "ordinal":
+        return 1.0 - np.arange(len(head)) / len(head)
+    return np.array([score or 0.0 for score in rescale(scores, min(known), max(known))])
