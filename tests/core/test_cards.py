@@ -38,6 +38,24 @@ def test_a_preset_is_told_in_one_screen(name: str) -> None:
     assert max(map(len, text.splitlines())) <= 110
 
 
+def test_a_preset_is_told_legibly() -> None:
+    """Short lists on one line, names never broken, blanks inside labels visible, texts of several lines on one."""
+    erank, rank1, qwen, grouprank = (describe(name) for name in ("erank", "rank1", "qwen3-reranker", "grouprank"))
+    assert "labels: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '10']" in erank
+    assert len(erank.splitlines()) < 45
+    assert all(f"jhu-clsp/rank1-{size}b" in rank1 for size in ("0.5", "1.5", "3", "7", "14", "32"))
+    assert 'labels: " true", " false"' in rank1
+    assert r'user: "<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {passage}"' in qwen
+    assert "temperature: 0\n" in rank1
+    assert "paper: Sun et al., 2025" in grouprank
+
+
+@pytest.mark.parametrize("name", presets())
+def test_the_stage_shown_is_the_stage_that_is_loaded(name: str) -> None:
+    shown = describe(name).partition("\nstage:\n")[2].partition("\n\nmodels to give:")[0]
+    assert parse(shown, name) == parse(preset(name), name)["stage"]
+
+
 @pytest.mark.parametrize("name", presets())
 def test_published_numbers_have_a_source(name: str) -> None:
     reference = parse(preset(name), name).get("reference")

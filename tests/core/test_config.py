@@ -52,10 +52,24 @@ from tamis import (
     from_yaml,
     load,
 )
-from tamis.catalog import CONFIDENCES, FITTED, POLICIES, SOURCES, STAGES, Family
+from tamis.catalog import CONFIDENCES, EDGES, FITTED, POLICIES, REFINERS, SOURCES, STAGES, Family
 from tamis.config import FAMILIES, dump, presets, to_yaml
 from tamis.criteria import Authority, Clarity, Coverage, Depth, Diversity, Field, Incoming, Ranker, Recency, Rubric
 from tamis.errors import CapabilityError, ConfigError
+from tamis.graph import (
+    AlphaQE,
+    ConceptPairs,
+    Concepts,
+    Given,
+    Graph,
+    Mentions,
+    Neighbours,
+    Refinement,
+    Rocchio,
+    Smoothing,
+    Structure,
+    SuperGlobal,
+)
 from tamis.judges import Choice, Grades, Head, Identifiers, Labels, Permutation, Preference, Repeated, Thinking
 from tamis.models import CostOnly, Function, OpenAIChat
 from tamis.rankers.lexical import CorpusStatistics
@@ -162,6 +176,13 @@ STAGES_MADE: tuple[Stage, ...] = (
     CrossEncoder(CostOnly()),
     Embedding(MODEL, given_vectors=True),
     TrainedGraph(trained_file(), MODEL, depth=50, explain=0),
+    Graph(),
+    Graph((), "pagerank", seeds=10),
+    Graph((Concepts(degree=3), ConceptPairs(), Mentions(), Neighbours("vectors"), Structure("url"), Given("amr", "edges"))),
+    Graph(method="propagation", alpha=0.2, depth=50, model=MODEL, given_vectors=True),
+    Refinement(),
+    Refinement(MODEL, Smoothing((Structure(links=None),), alpha=0.5, steps=1), depth=50),
+    *(Refinement(MODEL, method) for method in (Rocchio(5), AlphaQE(1, 2.0), SuperGlobal(pooling="mean"))),
     Pointwise(CHAT, labels=("Oui", "Non"), passage_tokens=64),
     Listwise(CHAT, window=5, stride=2, passes=3),
     Pointwise(CHAT, judge=Thinking(Labels(("0", "1", "2"), (0, 1, 2), "expected"), budget=64)),
@@ -230,6 +251,7 @@ def test_every_stage_and_source_of_the_catalog_is_among_the_examples() -> None:
     written = set().union(*(names(stage.to_data()) for stage in STAGES_MADE))
     assert set(STAGES.members) - {"pipeline"} <= written
     assert set(SOURCES.members) - {"rubric"} <= written
+    assert {*EDGES.members, *REFINERS.members} - {"rocchio"} <= written
     assert {*POLICIES.members, *FITTED.members, *CONFIDENCES.members} - {"largest_gap", "max"} <= written
 
 
@@ -318,6 +340,7 @@ def test_a_model_nobody_asks_for_is_pointed_out() -> None:
 
 PRESET_MODELS: dict[str, set[str]] = {
     "acurank": {"llm"},
+    "alpha-qe": {"embedder"},
     "blitzrank": {"llm"},
     "cross-encoder": {"cross_encoder"},
     "dear": {"cross_encoder", "llm"},
@@ -330,6 +353,8 @@ PRESET_MODELS: dict[str, set[str]] = {
     "financerag": {"cross_encoder", "second_cross_encoder"},
     "fine-grained-labels": {"llm"},
     "first": {"llm"},
+    "graph": set(),
+    "graph-propagation": set(),
     "grouprank": {"llm"},
     "insertrank": {"llm"},
     "instupr": {"llm"},
@@ -344,6 +369,7 @@ PRESET_MODELS: dict[str, set[str]] = {
     "noreason": {"llm"},
     "pairrm": {"llm"},
     "pointwise": {"llm"},
+    "prf": {"embedder"},
     "prp-allpair": {"llm"},
     "prp-heap": {"llm"},
     "prp-sliding": {"llm"},
@@ -357,11 +383,14 @@ PRESET_MODELS: dict[str, set[str]] = {
     "rankzephyr": {"llm"},
     "rebel": {"llm"},
     "rebel-two-turn": {"llm"},
+    "same-document": {"embedder"},
     "self-consistency": {"llm"},
     "setwise-bubble": {"llm"},
     "setwise-heap": {"llm"},
     "setwise-likelihood": {"llm"},
     "standard-rr": {"llm"},
+    "structural-reranking": set(),
+    "superglobal": {"embedder"},
     "tdpart": {"llm"},
     "texts": set(),
     "tourrank": {"llm"},

@@ -28,6 +28,7 @@ from tamis import (
     Facets,
     FirstStage,
     Fuse,
+    Graph,
     Groupwise,
     Knapsack,
     Lexical,
@@ -40,6 +41,7 @@ from tamis import (
     Pointwise,
     Ranking,
     Rebel,
+    Refinement,
     Reranker,
     Setwise,
     Stage,
@@ -52,6 +54,7 @@ from tamis.calls import Call, Failure, Generated, Logprobs, Score, Vector
 from tamis.catalog import POLICIES
 from tamis.criteria import Clarity, Coverage, Criterion, Depth, Diversity, Field, Ranker, Recency
 from tamis.errors import ModelError
+from tamis.graph import Neighbours
 from tamis.judges import Choice, Grades, Head, Identifiers, Labels, Preference, Repeated, Thinking
 from tamis.models import Function
 from tamis.scale import PROBABILITY
@@ -173,6 +176,21 @@ BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
     "cut cross-encoder": st.builds(lambda low: lambda model: CrossEncoder(model) | Threshold(low), st.floats(0, 1)),
     "embedding": st.builds(
         lambda depth, given: lambda model: Embedding(model, depth=depth, given_vectors=given), depths, st.booleans()
+    ),
+    "graph": st.builds(
+        lambda depth, method, seeds: lambda model: Graph(method=method, seeds=seeds, depth=depth),
+        depths,
+        st.sampled_from(["lift", "propagation", "pagerank", "anchors"]),
+        st.one_of(st.none(), st.integers(1, 3)),
+    ),
+    "graph by vectors": st.builds(
+        lambda given: lambda model: Graph((Neighbours("vectors"),), model=model, given_vectors=given), st.booleans()
+    ),
+    "refinement": st.builds(
+        lambda depth, given, method: lambda model: Refinement(model, method, depth, given),
+        depths,
+        st.booleans(),
+        st.sampled_from(["rocchio", "alpha_qe", "superglobal", "smoothing"]),
     ),
     "pointwise": st.builds(lambda depth: lambda model: Pointwise(model, depth=depth), depths),
     "listwise": st.builds(

@@ -11,8 +11,8 @@ import numpy as np
 
 from tamis.calls import Embed
 from tamis.evaluate import Dataset, Question
+from tamis.graph.base_network import Network
 from tamis.graph.edges import Edges
-from tamis.graph.learned import Network
 from tamis.graph.network import GRAG
 from tamis.graph.pool import Pool
 from tamis.graph.sparse import Adjacency
@@ -106,6 +106,6 @@ def chunked(queries: int = 40, seed: int = 0) -> Dataset:
             text = " ".join(f"w{word}" for word in rng.integers(64, size=4))
             corpus[identity] = Candidate(text, identity, metadata={"source": place // 3, "chunk": place % 3})
         questions[query] = Question(query, Query(f"w{rng.integers(64)}"))
-        qrels[query] = {identity: 1 for identity in ids[::3]}
+        qrels[query] = dict.fromkeys(ids[::3], 1)
         run[query] = tuple((ids[place], 0.0) for place in rng.permutation(12))
     return Dataset("chunked", questions, corpus, qrels, run)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,12 +16,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP response. `body`: JSON data, or text or bytes sent as they are. `delay`: seconds before it is sent."""
+    """An HTTP response. `body`: JSON data, or text or bytes sent as they are. `delay`: seconds before it is sent.
+
+    `reset`: nothing is sent, the connection is reset.
+    """
 
     status: int = 200
     body: Any = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
+    reset: bool = False
 
 
 def completion(text: Any, *, finish_reason: str = "stop", tokens: tuple[int, int] = (7, 3), **choice: Any) -> dict:
@@ -39,6 +46,12 @@ def refusal(status: int, message: str, **headers: str) -> Response:
     """An error as OpenAI-compatible servers write it. Header names take `_` for `-`."""
     body = {"error": {"message": message, "type": "invalid_request_error"}}
     return Response(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def reset(connection: socket.socket) -> None:
+    """Close at once and with RST, past the files that still hold the socket."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.close(connection.detach())
 
 
 class _Listener(ThreadingHTTPServer):
@@ -129,6 +142,9 @@ def _handler(server: ChatServer) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             response = server.respond(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+            if response.reset:
+                self.close_connection = True
+                return reset(self.connection)
             content = response.body if isinstance(response.body, (str, bytes)) else json.dumps(response.body)
             content = content.encode() if isinstance(content, str) else content
             try:

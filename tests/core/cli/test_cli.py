@@ -114,3 +114,17 @@ def test_the_command_is_installed() -> None:
         [Path(sys.executable).with_name("tamis"), "--help"], capture_output=True, text=True, check=True
     )
     assert "eval" in told.stdout
+
+
+def test_calibrate_fits_an_artefact_that_the_pipeline_then_uses(kitchen_folder: Path, tmp_path: Path) -> None:
+    fitted, pipeline = tmp_path / "fitted.json", tmp_path / "short.yaml"
+    told = run("calibrate", "lexical", "--data", kitchen_folder, "--out", fitted)
+    assert "from 4 queries" in told
+    assert "note:" in told
+    pipeline.write_text(f"- lexical: {{}}\n- calibrate: {{artefact: {fitted}}}\n", encoding="utf-8")
+    docs = tmp_path / "docs.txt"
+    docs.write_text("\n".join(TEXTS.values()), encoding="utf-8")
+    scores = [json.loads(line)["score"] for line in run("rerank", pipeline, "--query", "why does bread rise", "--docs", docs, "--json").splitlines()]  # fmt: skip
+    assert all(0 <= score <= 1 for score in scores)
+    pipeline.write_text(f"- lexical: {{b: 0.1}}\n- calibrate: {{artefact: {fitted}}}\n", encoding="utf-8")
+    assert "fitted for the scorer" in fails("rerank", pipeline, "--query", "bread", "--docs", docs)

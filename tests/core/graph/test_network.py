@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from support.graphs import Pairs, pool_of
 from tamis.errors import ConfigError
+from tamis.graph.base_network import Network
 from tamis.graph.ebcar import EBCAR
 from tamis.graph.edges import Concepts, Neighbours
 from tamis.graph.hybrank import HybRank, bm25
-from tamis.graph.learned import Network
 from tamis.graph.network import GRAG
 from tamis.graph.pool import Pool
 from tamis.ranking import Candidate, Query
@@ -186,6 +186,15 @@ def test_what_neighbours_added_and_the_rest_sum_up_to_the_score(features: Any, l
     alone = inputs.cosines + own @ inputs.readout
     np.testing.assert_allclose(alone + added, network.scores(weights, inputs), atol=1e-9)
     assert added[5] == 0.0
+
+
+def test_paths_from_the_question_are_written_behind_the_text() -> None:
+    graph = {"nodes": ["question", "cross", "Spain"], "edges": [[0, "ARG0", 1], [1, "ARG1", 2]]}
+    texts = ["Emma is a novel by Jane Austen.", "It rains."]
+    pool = Pool(Query("Who wrote Emma?"), [Candidate(texts[0], metadata={"graph": graph}), Candidate(texts[1])])
+    assert GRAG().texts(pool) == texts
+    assert GRAG(paths="words").texts(pool) == [f"{texts[0]}\nquestion emma novel jane austen", texts[1]]
+    assert GRAG(paths="graph").texts(pool) == [f"{texts[0]}\nquestion cross Spain", texts[1]]
 
 
 def test_hybrank_reads_bm25_of_each_text_for_the_anchors() -> None:

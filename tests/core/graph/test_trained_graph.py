@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from support.graphs import Pairs, trained, word_counter
 from tamis import Embedding, Engine, load
@@ -120,6 +123,18 @@ def test_one_round_of_embeddings_and_nothing_else() -> None:
     assert (usage.calls, usage.rounds) == (6, 1)
 
 
+def test_what_the_network_wants_embedded_is_embedded() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def embed(call: Embed) -> list[float]:
+        asked.append((call.role, call.text))
+        return [1.0] * DIMS
+
+    stage = TrainedGraph(trained(GRAG(paths="words")), Function(embed, "embed", name="words"))
+    stage.rerank("who is w1", ["w1 w2", "w3"])
+    assert sorted(asked) == [("passage", "w1 w2\nquestion w1 w2"), ("passage", "w3"), ("query", "who is w1")]
+
+
 def test_who_lifted_whom_is_told_by_input_position() -> None:
     """0 - 1 - 2: with weights that pass on what neighbours have, 1 is lifted by 0, which fits, and 2 by nobody."""
     network = GRAG((Pairs(((0, 1), (1, 2))),), layers=1)
@@ -157,6 +172,31 @@ def test_without_the_querys_vector_the_order_stays(answer: Any) -> None:
     ranking = TrainedGraph(trained(), Function(embed, "embed", name="words")).rerank("w1", TEXTS)
     assert ranking.positions == (0, 1, 2, 3, 4)
     assert ranking.warnings[0].positions == (0, 1, 2, 3, 4)
+
+
+number = st.one_of(st.floats(-1, 1), st.sampled_from([0.0, 1e300, -1e-300, float("nan"), float("inf")]))
+answers = st.one_of(
+    st.lists(number, min_size=DIMS, max_size=DIMS), st.lists(number, max_size=3), st.just(Failure("error", "scripted"))
+)
+
+
+@settings(max_examples=60)
+@given(query=st.lists(number, min_size=DIMS, max_size=DIMS), given=st.lists(answers, max_size=7), moved=st.floats(0, 3))
+def test_whatever_the_embedder_answers_every_candidate_is_there_and_what_was_not_judged_is_named(
+    query: Any, given: Any, moved: float
+) -> None:
+    def embed(call: Embed) -> Any:
+        return query if call.role == "query" else given[int(call.text.split()[0])]
+
+    stage = TrainedGraph(trained(moved=moved), Function(embed, "embed", name="words"))
+    ranking = stage.rerank("w1", [f"{place} river{place % 2} stone" for place in range(len(given))])
+    assert sorted(ranking.positions) == list(range(len(given)))
+    unjudged = [ranked.position for ranked in ranking.kept if ranked.score is None]
+    assert sorted(place for notice in ranking.warnings for place in notice.positions) == sorted(unjudged)
+    assert all(ranking.kept[place].position == place for place in unjudged)
+    judged = [ranked.score for ranked in ranking.kept if ranked.score is not None]
+    assert all(map(math.isfinite, judged))
+    assert judged == sorted(judged, reverse=True)
 
 
 def test_the_rest_beyond_the_depth_stays_behind() -> None:

@@ -15,8 +15,8 @@ from tamis import Query
 from tamis.calls import Generate
 from tamis.criteria import RELEVANCE, STANDARD, Criterion
 from tamis.criteria.infer import infer_call
+from tamis.judges.harmless import neutralise
 from tamis.judges.permutation import permutation_call
-from tamis.judges.prompting import neutralise
 from tamis.judges.relevance import relevance_call
 from tamis.judges.rubric import rubric_call
 from tamis.models import CostOnly

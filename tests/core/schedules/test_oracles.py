@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -372,6 +373,27 @@ def test_every_epoch_scores_each_place_once_in_mixed_groups(n: int, size: int, e
     groups = asked[: -(-n // size)]
     assert max(map(len, groups)) - min(map(len, groups)) <= 1
     assert all(shown[0] < -(-n // size) for shown in groups)
+
+
+def test_a_few_random_tours_need_to_know_by_how_much_a_place_is_better() -> None:
+    """Of a hundred, so many of the ten best are found: nearly all by graded preferences, far fewer by bare wins."""
+
+    def found(steepness: float, aggregate: Any) -> float:
+        hits = 0
+        for seed in range(5):
+            rng = random.Random(seed)
+            quality = [rng.gauss(0, 1) for _ in range(100)]
+
+            def graded(schedule: Schedule, shown: tuple[int, ...], quality: list[float] = quality) -> float:
+                return 1 / (1 + math.exp(-steepness * (quality[shown[0]] - quality[shown[1]])))
+
+            best = sorted(range(100), key=lambda place: -quality[place])[:10]
+            placed, _, _ = played(SampledPairs(4, aggregate), 100, graded)
+            hits += len(set(best) & set(placed.order[:10]))
+        return hits / 50
+
+    assert found(1, "bradley_terry") > 0.9 > 0.8 > found(100, "bradley_terry")
+    assert found(1, "thurstone") > 0.9 > 0.8 > found(100, "thurstone")
 
 
 def test_the_same_seed_asks_the_same() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from support.labelled import labelled
-from tamis import CrossEncoder, Lexical, Listwise, Stage, TopN
+from tamis import CrossEncoder, DynamicK, Lexical, Listwise, Stage, TopN
 from tamis.errors import ConfigError
 from tamis.evaluate.abstention import nauc
 from tamis.models import CostOnly
@@ -310,6 +310,12 @@ def test_the_artefact_survives_its_file_and_abstains_as_fitted(tmp_path: Any) ->
 def test_what_cannot_be_fitted_is_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         made(logits(30), **options)
+
+
+def test_a_pipeline_that_ends_with_a_cut_is_told_that_the_fit_saw_only_what_it_kept() -> None:
+    artefact = made(logits(50), scorer=SCORER | TopN(20) | DynamicK())
+    assert artefact.notes == ("only what TopN and DynamicK kept was seen: fit to rankings of the stages in front",)
+    assert artefact.scorer == scorer_id(SCORER)
 
 
 def test_rankings_without_scores_or_of_two_scales_are_refused() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from tamis.catalog import unknown
-from tamis.config import model_names, parse, preset, presets, to_yaml
+from tamis.config import model_names, parse, preset, presets
 from tamis.errors import ConfigError
 from tamis.part import part
 
@@ -91,19 +91,41 @@ def describe(name: str) -> str:
     if "paper" in told:
         lines.append(f"paper: {told['paper']}")
     if "note" in told:
-        lines += ["", *textwrap.wrap(told["note"], WIDTH)]
-    lines += ["", "stage:", textwrap.indent(to_yaml(told["stage"]).rstrip(), "  ")]
+        lines += ["", *_wrapped(told["note"])]
+    lines += ["", "stage:", textwrap.indent(_yaml(told["stage"]), "  ")]
     lines += ["", f"models to give: {', '.join(model_names(name)) or 'none'}", f"cost: {_cost(name)}"]
     if "checkpoint" in told:
         lines += ["", "checkpoint:", *_card(Checkpoint(**told["checkpoint"]))]
     if "reference" in told:
-        lines += ["", "as published:", *_reference(told["reference"])]
+        lines += ["", "as published:", *_told(told["reference"])]
     return "\n".join(lines)
 
 
 def _read(name: str) -> Mapping[str, Any]:
     told: Mapping[str, Any] = parse(preset(name), name)
     return told
+
+
+def _yaml(data: Any) -> str:
+    """As the presets are written: innermost lists and mappings on one line, and so texts with line breaks."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def text(dumper: Any, value: str) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    written: str = yaml.dump(
+        data, Dumper=Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=WIDTH
+    )
+    return written.rstrip()
+
+
+def _wrapped(text: str, first: str = "", later: str = "") -> list[str]:
+    """Lines of at most `WIDTH`; a name with hyphens is not broken."""
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=later, break_on_hyphens=False)
 
 
 def _cost(name: str) -> str:
@@ -122,23 +144,17 @@ def _card(card: Checkpoint) -> list[str]:
     shown = {
         "names": ", ".join(card.names),
         "template": card.template,
-        "labels": ", ".join(card.labels),
+        "labels": ", ".join(f'"{label}"' for label in card.labels),
         "ids": card.ids if card.ids != "none" else "",
         "window": "-".join(map(str, dict.fromkeys(card.window))) if card.window else "",
         "context": card.context,
-        "temperature": card.temperature,
+        "temperature": None if card.temperature is None else f"{card.temperature:g}",
         "padding": card.padding,
         "kind": card.kind,
         "licence": card.licence,
     }
-    lines = (f"{key}: {value}" for key, value in shown.items() if value not in (None, ""))
-    return [
-        line for told in lines for line in textwrap.wrap(told, WIDTH, initial_indent="  ", subsequent_indent="    ")
-    ]
+    return _told({key: value for key, value in shown.items() if value not in (None, "")})
 
 
-def _reference(reference: Mapping[str, Any]) -> list[str]:
-    lines = (f"{key}: {value}" for key, value in reference.items())
-    return [
-        line for told in lines for line in textwrap.wrap(told, WIDTH, initial_indent="  ", subsequent_indent="    ")
-    ]
+def _told(facts: Mapping[str, Any]) -> list[str]:
+    return [line for key, value in facts.items() for line in _wrapped(f"{key}: {value}", "  ", "    ")]

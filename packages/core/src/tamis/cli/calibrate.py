@@ -15,7 +15,8 @@ from tamis.evaluate import read
 from tamis.evaluate.systems import named
 from tamis.ranking import Ranking
 from tamis.select.fitting import fit
-from tamis.stage import Stage
+from tamis.select.scorer import scoring
+from tamis.stage import Pipeline, Stage
 
 
 def calibrate(
@@ -47,8 +48,9 @@ def calibrate(
     ids = dataset.sample(queries, seed)
     pools = [Ranking.of(dataset.questions[query].query, dataset.pool(query, depth)) for query in ids]
     engine = Engine(cache=str(cache) if cache else "memory")
-    rankings = dict(zip(ids, engine.rerank_many(system.source, pools), strict=True))
-    artefact = fit(rankings, dataset, method, scorer=system.source, rate=rate, target=target, seed=seed)
+    scorer = Pipeline(scoring(system.source))
+    rankings = dict(zip(ids, engine.rerank_many(scorer, pools), strict=True))
+    artefact = fit(rankings, dataset, method, scorer=scorer, rate=rate, target=target, seed=seed)
     artefact.write(out)
     console = Console()
     console.print(f"{method} for {artefact.scorer}, from {artefact.queries} queries", markup=False, highlight=False)

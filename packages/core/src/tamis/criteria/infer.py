@@ -9,8 +9,9 @@ from typing import Any
 
 from tamis.calls import Failure, Generate
 from tamis.criteria.criterion import RELEVANCE, STANDARD, Criterion
+from tamis.judges.harmless import neutralise
 from tamis.judges.parsing import json_objects, nested, number
-from tamis.judges.prompting import DATA_ONLY, chat, neutralise, query_block
+from tamis.judges.prompting import DATA_ONLY, chat, query_block
 from tamis.ranking import Notice, Query
 from tamis.stage import Asking
 

@@ -53,9 +53,9 @@ def strengths(graph: Sequence[Channel], size: int) -> Adjacency:
 def walk(graph: Sequence[Channel], size: int, cap: float = 1.0) -> Adjacency:
     """The channels as one row-stochastic matrix: who listens how much to whom.
 
-    Each channel is normalised by `sym`, weighted, added, and rows are made to sum to 1. Then a document that is listened
-    to with more than `cap` in all (a hub) is turned down to it. What a row lacks to 1, all of it where there are no
-    edges, is what the document listens to itself.
+    Each channel is normalised by `sym`, weighted, added, and rows are made to sum to 1. Then a document that is
+    listened to with more than `cap` in all (a hub) is turned down to it. What a row lacks to 1, all of it where there
+    are no edges, is what the document listens to itself.
     """
     if not graph:
         return _rest_to_self(Adjacency.empty(size))

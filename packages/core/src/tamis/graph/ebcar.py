@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tamis.graph.attention import block, divided, initial_block
+from tamis.graph.base_network import Count, Network, Weights, cosines, unchanged, unit
 from tamis.graph.edges import Structure
-from tamis.graph.learned import Count, Network, Weights, cosines, unchanged, unit
 from tamis.graph.pool import Pool
 from tamis.graph.sparse import Floats, union
 from tamis.part import part
@@ -23,9 +24,9 @@ class ContextInputs:
     stands in its document ((1 + n) x 2 PLACES); `apart`, -inf between rows that may not see one another, else 0."""
 
     cosines: Floats
-    vectors: Floats
-    places: Floats
-    apart: Floats
+    vectors: NDArray[np.float32]
+    places: NDArray[np.float32]
+    apart: NDArray[np.float32]
 
 
 PLACES = 8
@@ -70,7 +71,8 @@ class EBCAR(Network):
             together[joined.rows + 1, joined.cols + 1] = True
         numbers = [_number(c.metadata.get(self.chunk)) if self.chunk else None for c in pool.candidates]
         places = np.stack([np.zeros(2 * PLACES), *map(_waves, numbers)])
-        return ContextInputs(cosines(pool, query), rows, places, np.where(together, 0.0, -np.inf))
+        apart = np.where(together, 0.0, -np.inf)
+        return ContextInputs(cosines(pool, query), *(array.astype(np.float32) for array in (rows, places, apart)))
 
     def initial(self, dims: int, rng: np.random.Generator) -> dict[str, Floats]:
         weights = {

@@ -16,7 +16,7 @@ MISSING = Failure("malformed", "it brings no vector and no model was given")
 def vectors(
     model: Any, query: Query | None, head: Sequence[Ranked], given: bool
 ) -> Asking[tuple[Given | None, list[Given]]]:
-    """The vectors of `query` (`None`: not needed) and of `head`, a `Failure` in the place of each that is not to be had.
+    """The vectors of `query` (`None`: not needed) and of `head`, a `Failure` in the place of each that is not there.
 
     `model` embeds them, all in one round; `given`: only those that bring no vector. Without a model they must.
     """

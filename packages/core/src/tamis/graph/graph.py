@@ -48,8 +48,8 @@ class Graph(Stage):
         given_vectors: embed only those that bring none.
 
     The scores stay on the incoming scale, between the smallest and the largest that came in, and a candidate without
-    edges keeps its own: with no edges nothing changes. Where no score is usable (none there, or `ordinal`), place i of n
-    counts 1 - i / n, on the scale `fusion`. A candidate without a score among scored ones stays where it is.
+    edges keeps its own: with no edges nothing changes. Where no score is usable (none there, or `ordinal`), place i of
+    n counts 1 - i / n, on the scale `fusion`. A candidate without a score among scored ones stays where it is.
     `Ranked.lifted_by` tells who raised whom, by how much of the score, and over which edges.
 
     Sources: G-RAG (Dong et al., 2024) for the document graph; Diaz, 2005, Kurland and Lee, 2005, HybRank (Zhang et al.,
@@ -93,7 +93,8 @@ class Graph(Stage):
             return Pool(ranking.query, candidates), [None] * len(head)
         _, found = yield from vectors(self.model, None, head, self.given_vectors)
         failures = [vector if isinstance(vector, Failure) else None for vector in found]
-        return Pool(ranking.query, candidates, [v if f is None else None for v, f in zip(found, failures, strict=True)]), failures
+        usable = [None if isinstance(vector, Failure) else vector for vector in found]
+        return Pool(ranking.query, candidates, usable), failures
 
 
 def usable(ranking: Ranking, head: Sequence[Ranked]) -> tuple[list[Ranked], list[float], Scale]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tamis.graph.attention import block, divided, initial_block
-from tamis.graph.learned import Count, Network, Weights, unchanged, unit
+from tamis.graph.base_network import Count, Network, Weights, unchanged, unit
 from tamis.graph.pool import Pool
 from tamis.graph.sparse import Floats
 from tamis.graph.terms import Tokens
@@ -25,7 +26,7 @@ DENSE, LEXICAL = 0.1, 10.0
 class SimilarityInputs:
     """`similarities`: of the query (first) and n candidates with the anchors, (1 + n) x anchors x 2."""
 
-    similarities: Floats
+    similarities: NDArray[np.float32]
 
 
 @part
@@ -57,7 +58,8 @@ class HybRank(Network):
         dense = rows @ rows[1:].T
         chosen = np.argsort(-dense[0], kind="stable")[: self.anchors]
         lexical = bm25([pool.query.text, *(candidate.full_text for candidate in pool.candidates)], chosen)
-        return SimilarityInputs(np.stack([_spread(dense[:, chosen], DENSE), _spread(lexical, LEXICAL)], axis=-1))
+        both = np.stack([_spread(dense[:, chosen], DENSE), _spread(lexical, LEXICAL)], axis=-1)
+        return SimilarityInputs(both.astype(np.float32))
 
     def initial(self, dims: int, rng: np.random.Generator) -> dict[str, Floats]:
         weights = {"in": rng.standard_normal((2, self.hidden)), "in.bias": np.zeros(self.hidden)}

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tamis.graph.base_network import Count, Network, Weights, cosines, unchanged, unit
 from tamis.graph.edges import Concepts, Edges, Mentions, Structure
-from tamis.graph.learned import Count, Network, Weights, cosines, unchanged, unit
 from tamis.graph.normalise import NORMALISE, Normalisation
+from tamis.graph.paths import graph_path_text, path_text
 from tamis.graph.pool import Pool
 from tamis.graph.sparse import Adjacency, Floats, union
 from tamis.part import part
@@ -45,6 +46,9 @@ class GRAG(Network):
             score is the product of the query with x_v + h_v, as in the paper; needs thousands of labelled queries.
             `"similarity"`: h_v starts as the candidate's cosine in standard deviations of its pool, one number, and the
             readout is that deviation; learns from a hundred.
+        paths: what is written behind each text before it is embedded: `"words"`, how its words hang together with the
+            query (`tamis.graph.paths.path_text`), or `"graph"`, the same from a graph under that metadata key (see
+            `Given`). Each pair of query and text is then embedded anew, which no cache across queries saves.
 
     Scale: `fusion` (unbounded sums, comparable within a query).
     Source: Dong et al., 2024, arXiv 2405.18414; residual and zero start are ours.
@@ -55,9 +59,20 @@ class GRAG(Network):
     features: Literal["similarity", "embedding"] = "similarity"
     hidden: Count = 16
     layers: Count = 2
+    paths: Literal["words", "graph"] | None = None
 
     temperature: ClassVar[float] = 0.05
     learning_rate: ClassVar[float] = 5e-3
+
+    def texts(self, pool: Pool) -> list[str]:
+        plain = [candidate.full_text for candidate in pool.candidates]
+        if self.paths is None:
+            return plain
+        if self.paths == "words":
+            told = [path_text(pool.query.text, text) for text in plain]
+        else:
+            told = [graph_path_text(candidate.metadata.get("graph")) for candidate in pool.candidates]
+        return [f"{text}\n{path}" if path else text for text, path in zip(plain, told, strict=True)]
 
     def read(self, pool: Pool, query: Floats) -> GraphInputs:
         plain = cosines(pool, query)
@@ -71,7 +86,9 @@ class GRAG(Network):
     def initial(self, dims: int, rng: np.random.Generator) -> dict[str, Floats]:
         width = dims if self.features == "embedding" else 1
         widths = [width, *[self.hidden] * (self.layers - 1), width]
-        weights: dict[str, Floats] = {"channels": np.tile([float(kind.weight) for kind in self.edges], (self.layers, 1))}
+        weights: dict[str, Floats] = {
+            "channels": np.tile([float(kind.weight) for kind in self.edges], (self.layers, 1))
+        }
         for layer, (given, made) in enumerate(pairwise(widths)):
             size = 0.0 if layer == self.layers - 1 else given**-0.5
             weights[f"own.{layer}"] = size * rng.standard_normal((given, made))

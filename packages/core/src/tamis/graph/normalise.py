@@ -1,7 +1,7 @@
 """How the weights of one edge channel are made comparable between documents of many and of few neighbours.
 
-Every function takes a non-negative `Adjacency` and returns one of the same size; 0 / 0 counts as 0, so a document without
-edges has none afterwards. Channels are normalised one by one and stay separate until someone adds them up.
+Every function takes a non-negative `Adjacency` and returns one of the same size; 0 / 0 counts as 0, so a document
+without edges has none afterwards. Channels are normalised one by one and stay separate until someone adds them up.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from tamis.graph.sparse import Adjacency, Floats
+from tamis.graph.sparse import Adjacency, Floats, summed
 from tamis.graph.terms import spread
 
 Normalisation = Literal["sym", "row", "row_col", "doubly_stochastic"]
@@ -72,7 +72,7 @@ def largest_one(edges: Adjacency) -> Adjacency:
 
 def received_by(edges: Adjacency) -> Floats:
     """Sum of the weights of each column."""
-    return np.bincount(edges.cols, edges.weights, minlength=edges.size)
+    return summed(edges.cols, edges.weights, edges.size)
 
 
 def _ratio(weights: Floats, divisors: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -55,7 +55,7 @@ class Pool:
         return unit_rows(given)
 
     def content(self, tokens: Tokens, query_weight: float = 0.0) -> Floats:
-        """What each term of `tokens` weighs: 0 for the commonest words, `query_weight` for words of the query, else 1."""
+        """For each term of `tokens` 0 for the commonest words, `query_weight` for words of the query, else 1."""
         weights = np.ones(len(tokens.vocabulary))
         weights[tokens.numbers(self.query_terms)] = query_weight
         weights[tokens.numbers(tuple(COMMON))] = 0.0

@@ -8,7 +8,7 @@ import numpy as np
 
 from tamis.calls import Failure, Plan
 from tamis.graph.embedding import vectors
-from tamis.graph.methods.superglobal import SuperGlobal
+from tamis.graph.methods.expansion import Rocchio
 from tamis.graph.pool import Pool, unit_rows
 from tamis.graph.sparse import Floats
 from tamis.models.base import require
@@ -19,7 +19,6 @@ from tamis.references import ModelRef, RefinerRef
 from tamis.scale import rescale
 from tamis.stage import Stage
 
-
 UNUSABLE = Failure("malformed", "its vector or the query's is zero, not finite, or of another length")
 
 
@@ -27,11 +26,13 @@ UNUSABLE = Failure("malformed", "its vector or the query's is zero, not finite, 
 class Refinement(Stage):
     """Sort by embeddings of query and candidates, refined among the candidates themselves.
 
-    `method`: `SuperGlobal`, `AlphaQE`, `Rocchio` (feedback from the ranking so far) or `Smoothing` (along edges). One
+    `method`: `Rocchio` (the best so far speak for the query), `Smoothing` (neighbours for each other), `AlphaQE` or
+    `SuperGlobal` (both made for images; with text embeddings we found them no better than the plain cosine). One
     `embed` call a text, all in one round, of `model`; without a model query and candidates must bring their vectors.
     `given_vectors`: embed only those that bring none. A candidate without a vector is not judged. Scale: the method's,
     `cosine` but for `SuperGlobal`.
 
+    >>> from tamis import Query
     >>> near = [{"text": "a", "vector": (0.8, 0.6)}, {"text": "b", "vector": (0.78, -0.6258)}]
     >>> near.append({"text": "c", "vector": (0.77, -0.638)})
     >>> Refinement(method="alpha_qe").rerank(Query("q", vector=(1.0, 0.0)), near).positions
@@ -39,7 +40,7 @@ class Refinement(Stage):
     """
 
     model: ModelRef = None
-    method: RefinerRef = SuperGlobal()
+    method: RefinerRef = Rocchio()
     depth: Depth = None
     given_vectors: bool = False
 
@@ -54,7 +55,8 @@ class Refinement(Stage):
         query, found = yield from vectors(self.model, ranking.query, head, self.given_vectors)
         failures = [query if isinstance(query, Failure) else v if isinstance(v, Failure) else None for v in found]
         rows = unit_rows([None if isinstance(v, Failure) else v for v in (query, *found)])
-        failures = [f or (None if row.any() and rows[0].any() else UNUSABLE) for f, row in zip(failures, rows[1:], strict=True)]
+        usable = rows[1:].any(axis=1) & rows[0].any()
+        failures = [f or (None if good else UNUSABLE) for f, good in zip(failures, usable.tolist(), strict=True)]
         judged = [place for place, failure in enumerate(failures) if failure is None]
         scores: list[float | None] = [None] * len(head)
         if judged:

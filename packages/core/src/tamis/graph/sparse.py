@@ -42,8 +42,7 @@ class Adjacency:
         weight = np.asarray(weights, dtype=np.float64)
         used = (weight != 0) if loops else (weight != 0) & (row != col)
         keys, place = np.unique(row[used] * max(size, 1) + col[used], return_inverse=True)
-        summed = np.bincount(place, weight[used], minlength=len(keys))
-        return cls(size, keys // max(size, 1), keys % max(size, 1), summed)
+        return cls(size, keys // max(size, 1), keys % max(size, 1), summed(place, weight[used], len(keys)))
 
     @classmethod
     def largest(cls, size: int, rows: Ints, cols: Ints, weights: Floats) -> Adjacency:
@@ -70,7 +69,7 @@ class Adjacency:
     @cached_property
     def strengths(self) -> Floats:
         """Sum of the weights of each row."""
-        return np.bincount(self.rows, self.weights, minlength=self.size)
+        return summed(self.rows, self.weights, self.size)
 
     @property
     def transposed(self) -> Adjacency:
@@ -89,7 +88,7 @@ class Adjacency:
     def __matmul__(self, values: Floats) -> Floats:
         """The product with a vector of `size` numbers or with a `size` x d array."""
         if values.ndim == 1:
-            return np.bincount(self.rows, self.weights * values[self.cols], minlength=self.size)
+            return summed(self.rows, self.weights * values[self.cols], self.size)
         out = np.zeros((self.size, values.shape[1]))
         for first, last in _spans(np.diff(self.starts) * values.shape[1]):
             edges = slice(self.starts[first], self.starts[last])
@@ -114,6 +113,11 @@ class Adjacency:
         found = place < len(own)
         found[found] = own[place[found]] == asked[found]
         return np.where(found, self.weights[np.where(found, place, 0)] if len(own) else 0.0, 0.0)
+
+
+def summed(places: Ints, amounts: Floats, size: int) -> Floats:
+    """The sum of the amounts at each of `size` places."""
+    return np.bincount(places, amounts, minlength=size).astype(np.float64, copy=False)
 
 
 def union(*parts: Adjacency) -> Adjacency:

@@ -30,13 +30,14 @@ def spread(
 ) -> Spread:
     """New scores of n documents from their old ones, best = highest, and the channels of their graph.
 
-    `alpha` in 0..1: how much neighbours count; 0 changes nothing. `seeds`: only so many of the best documents (and those
-    that tie with the last of them) speak for others. The new scores lie between the smallest and the largest old one;
-    documents without edges keep theirs, exactly.
+    `alpha` in 0..1: how much neighbours count; 0 changes nothing. `seeds`: only so many of the best documents (and
+    those that tie with the last of them) speak for others. The new scores lie between the smallest and the largest old
+    one; documents without edges keep theirs, exactly.
 
-    >>> from tamis.graph import Mentions, Pool, Query, Candidate, channels
-    >>> pool = Pool(Query("who wrote it"), [Candidate("Emma, by Jane Austen"), Candidate("Born 1775", title="Jane Austen")])
-    >>> spread([2.0, 1.0], channels([Mentions()], pool)).scores.tolist()
+    >>> from tamis import Candidate, Query
+    >>> from tamis.graph import Mentions, Pool, channels
+    >>> emma, austen = Candidate("Emma, by Jane Austen"), Candidate("Born 1775", title="Jane Austen")
+    >>> spread([2.0, 1.0], channels([Mentions()], Pool(Query("who wrote it"), [emma, austen]))).scores.tolist()
     [2.0, 1.9]
     """
     old = np.asarray(scores, dtype=np.float64)
@@ -47,9 +48,7 @@ def spread(
     unit = np.clip((old / 2 - lowest / 2) / half, 0.0, 1.0)
     found = _on_unit(unit, graph, method, ALPHA[method] if alpha is None else alpha, seeds)
     added = (found.scores - unit) * half
-    return Spread(
-        np.clip(old + added + added, lowest, highest), found.shares.scaled(found.shares.weights * half * 2)
-    )
+    return Spread(np.clip(old + added + added, lowest, highest), found.shares.scaled(found.shares.weights * half * 2))
 
 
 def _on_unit(unit: Floats, graph: Sequence[Channel], method: Method, alpha: float, seeds: int | None) -> Spread:

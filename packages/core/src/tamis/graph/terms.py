@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamis.graph.lexicon import lexicon
-from tamis.graph.sparse import Floats, Ints, Products
+from tamis.graph.sparse import Floats, Ints, Products, summed
 from tamis.text import STOPWORDS, stem
 
 COMMON = STOPWORDS | {stem(word) for word in STOPWORDS}
@@ -152,7 +152,7 @@ class Incidence:
             posting = np.arange(ends[-1] if len(ends) else 0) + np.repeat(begin - (ends - length), length)
             cell = np.repeat((self.rows[mine] - first) * self.size, length) + documents[posting]
             product = np.repeat(values[mine], length) * weights[posting]
-            found = np.bincount(cell, product, minlength=(last - first) * self.size).reshape(-1, self.size)
+            found = summed(cell, product, (last - first) * self.size).reshape(last - first, self.size)
             return found + found.T if whole else found
 
         pairs = np.bincount(self.rows, lengths, minlength=self.size).astype(np.int64)

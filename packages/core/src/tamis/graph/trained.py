@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tamis.catalog import NETWORKS, build
 from tamis.config import dump
 from tamis.errors import ConfigError
-from tamis.graph.learned import Network
+from tamis.graph.base_network import Network
 from tamis.graph.pool import Pool
 from tamis.graph.sparse import Adjacency, Floats
 

@@ -111,7 +111,7 @@ class TrainedGraph(Stage):
 
         dims = self._trained.dims
         widths = {len(answer.values) for answer in answers if not isinstance(answer, Failure)}
-        if len(widths) == 1 and widths != {1}:
+        if len(widths) == 1 and not widths & {0, 1}:
             self._trained.check(name_of(self.model), *widths)
         return [answer if isinstance(answer, Failure) else _usable(answer.values, dims) for answer in answers]
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from tamis.calls import Capability, Failure, Generate, Generated, Message
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
-from tamis.judges.parsing import read_order
+from tamis.judges.parsing import read_order, uncut
 from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
 from tamis.judges.template import Template
 from tamis.part import part
@@ -80,7 +80,7 @@ class Choice(OneCall):
         )
 
     def read(self, answer: Generated, count: int) -> Verdict:
-        order, form = read_order(answer.text, count)
+        order, form = read_order(uncut(answer), count)
         picks = self.picks(count)
         if not order:
             return Verdict.none(count, Failure("malformed", "the answer named no passage"))

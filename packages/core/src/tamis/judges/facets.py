@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from tamis.calls import Generate
+from tamis.judges.harmless import neutralise
 from tamis.judges.parsing import json_objects, nested
-from tamis.judges.prompting import DATA_ONLY, chat, fitting, neutralise, passage_blocks, query_block
+from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
 from tamis.ranking import Query
 
 SYSTEM = f"You plan what must be found to answer a query. {DATA_ONLY}"

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tamis.judges.base import Asked
+from tamis.judges.harmless import neutralise
 from tamis.ranking import Query, Ranked
 from tamis.scale import rescale
 
@@ -44,7 +45,7 @@ def _featured(asked: Asked, ranked: Ranked, show: Show) -> str:
     for name in show:
         value = asked.scores.get(ranked.position) if name == SCORE else ranked.candidate.metadata.get(name)
         if value is not None:
-            told = f"{value:g}" if name == SCORE else " ".join(str(value).split())[:LONGEST]
+            told = f"{value:g}" if name == SCORE else " ".join(neutralise(str(value)).split())[:LONGEST]
             lines.append(f"{name}: {told}")
     return "\n".join([*lines, ranked.candidate.full_text])
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from tamis.calls import Capability, Generate, Generated
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
-from tamis.judges.parsing import read_scores
+from tamis.judges.parsing import read_scores, uncut
 from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
 from tamis.part import part
 from tamis.scale import Scale, graded
@@ -73,7 +73,7 @@ class Grades(OneCall):
         )
 
     def read(self, answer: Generated, count: int) -> Verdict:
-        scores, form = read_scores(answer.text, count, 0, self.high)
+        scores, form = read_scores(uncut(answer), count, 0, self.high)
         return Verdict.scored(scores, form)
 
     @property

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from tamis.calls import Capability, Failure, Logprobs, PromptLogprobs
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, texts
-from tamis.judges.prompting import fitting, neutralise
+from tamis.judges.harmless import neutralise
+from tamis.judges.prompting import fitting
 from tamis.models.base import token_counter
 from tamis.part import part
 from tamis.scale import LOG_LIKELIHOOD, Scale
@@ -23,8 +24,8 @@ class QueryLikelihood(OneCall):
     """log p(query | passage): the sum of the log-probabilities of the query's tokens as a question about the passage.
 
     The query is cut to 128 tokens. `normalise`: the mean instead of the sum (the same order within a query, comparable
-    between queries). Needs a model that was tuned on instructions. Scale: log likelihood. Source: UPR (Sachan et al.,
-    2022).
+    between queries). The passage is put on one line, so that it cannot add a question of its own. Needs a model that
+    was tuned on instructions. Scale: log likelihood. Source: UPR (Sachan et al., 2022).
     """
 
     unit: ClassVar[Unit] = "point"
@@ -36,7 +37,7 @@ class QueryLikelihood(OneCall):
         model, count = asked.model, token_counter(asked.model)
         question = truncate(asked.query.text, QUERY_TOKENS, count)
         room = fitting(model, 1, self.passage_tokens, OVERHEAD + count(question))
-        passage = truncate(neutralise(texts(asked, self.show)[0]), room, count)
+        passage = truncate(" ".join(neutralise(texts(asked, self.show)[0]).split()), room, count)
         prefix = f"Passage: {passage}\n\nWrite a question that this passage answers.\nQuestion:"
         return PromptLogprobs(model, prefix, f" {question}")
 

@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from tamis.calls import Generated
+
 Form = Literal["clean", "permissive", "none"]
 
 THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -30,6 +32,7 @@ LETTERS_ONLY = re.compile(
     r"\W{0,9}(?:passage|document|answer)?\W{0,9}[A-Z](?:[\s,;>\[\]()]{1,9}[A-Z])*\W{0,9}", re.IGNORECASE
 )
 SCORE_PAIR = re.compile(r"\[?\b(\d{1,9})\]?[\"']?\s{0,3}[:=]\s{0,3}[\"']?(-?\d{1,9}(?:\.\d{1,9})?)(?![\d.]*\d)")
+CUT_NUMBER = re.compile(r"[\[\"']{0,2}-?\d*\.?\d*\s*\Z")
 DECODER = json.JSONDecoder(parse_int=float, strict=False)
 OBJECT = re.compile(r'\{\s*"')
 MISSES, REREADS = 1_000, 8
@@ -156,6 +159,15 @@ def _places(chain: str, count: int) -> list[int]:
         numbers = [int(number) - 1 for number in re.findall(r"\d{1,9}", level)]
         order += sorted(numbers) if "=" in level else numbers
     return list(dict.fromkeys(place for place in order if 0 <= place < count))
+
+
+def uncut(answer: Generated) -> str:
+    """What was written, without the number at its end that the token limit may have cut.
+
+    >>> uncut(Generated("[12] > [1", complete=False))
+    '[12] > '
+    """
+    return answer.text if answer.complete else CUT_NUMBER.sub("", answer.text)
 
 
 def final_answer(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tamis.calls import Message
 from tamis.errors import ConfigError
-from tamis.judges.prompting import LETTER, neutralise
+from tamis.judges.harmless import neutralise
 from tamis.models.base import token_counter
 from tamis.part import part
 from tamis.ranking import Query
@@ -52,7 +52,7 @@ class Template:
     ) -> tuple[Message, ...]:
         """The turns for these passages, each cut to `max_tokens` tokens and made harmless."""
         count = token_counter(model)
-        cut = [LETTER.sub(r"(\1)", neutralise(truncate(text, max_tokens, count))) for text in texts]
+        cut = [neutralise(truncate(text, max_tokens, count)) for text in texts]
         shown = [_filled(self.passage, {"name": name, "passage": text}) for name, text in zip(names, cut, strict=True)]
         values = {
             "query": neutralise(query.text),

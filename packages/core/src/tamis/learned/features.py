@@ -9,18 +9,16 @@ import numpy as np
 
 from tamis.graph.edges.mentions import BRACKET, occurrences
 from tamis.graph.terms import COMMON, Tokens
-from tamis.learned.match import UNLIKE, Floats, Ints, Match, per_text, unit
+from tamis.learned.match import Floats, Ints, Match, per_text, unit
 from tamis.learned.words import WordVectors
 from tamis.ranking import Candidate
 from tamis.text import terms
 
 SEEDS = 20
 """So many candidates, the best by a first look, speak for their neighbours."""
-FEEDBACK = 5
-"""So many are taken as relevant by pseudo-relevance feedback."""
 NEIGHBOURS = 6
-EXPANSION = 30
-"""How many new terms feedback adds."""
+SHORT = 16
+"""Texts of fewer terms are all called short."""
 
 
 def features(
@@ -52,24 +50,17 @@ class Read:
 
     def guided(self, prior: Floats | None, cosines: Floats | None) -> dict[str, Floats]:
         look = _first_look(self.plain, prior, cosines)
-        made = {**_feedback(self.match, look), **_neighbours(self.match, self.titles, look)}
+        made = _neighbours(self.match, self.titles, look)
         given = {"prior": prior, "embedding": cosines}
         return made | {name: said for name, said in given.items() if said is not None}
 
 
 def _words(match: Match) -> dict[str, Floats]:
-    """BM25, coverage of the query's words, of its phrases, and how closely they stand together."""
-    at, words = match.hits
-    inside = np.zeros((int(match.halves[0].sum()), len(match.words)), dtype=np.bool_)
-    inside[match.halves[2][at], words] = True
-    has = match.counts > 0
+    """BM25 with the pool's own statistics, phrases of the query, and the length."""
     return {
         "bm25": match.saturated(match.counts) @ match.rarity / max(match.rarity.sum(), 1e-9),
-        "coverage": has @ match.weights,
-        "words": has.mean(axis=1),
         "phrase": _phrases(match),
-        "window": match.best_window((inside | match.widened(inside)) @ match.weights),
-        "length": np.log1p(match.sizes),
+        "length": np.log(np.maximum(match.sizes, SHORT)),
     }
 
 
@@ -106,27 +97,23 @@ def _titles(match: Match, titles: Sequence[Sequence[str]]) -> dict[str, Floats]:
 
 
 def _meaning(match: Match, titles: Sequence[Sequence[str]]) -> dict[str, Floats]:
-    """Soft matches of words (MaxSim as in ColBERT; counts as in soft BM25) and cosines of sums of word vectors."""
-    halves, weights = match.nearest_in_half, match.weights
-    near = np.clip((np.maximum(halves, match.widened(halves)) - UNLIKE) / (1 - UNLIKE), 0.0, 1.0)
-    windows = unit(match.half_vectors + match.widened(match.half_vectors))
+    """The best window by soft matches of each query word (MaxSim, Khattab and Zaharia, 2020), and cosines of sums of
+    word vectors."""
+    halves = match.nearest_in_half
     lengths = np.fromiter(map(len, titles), np.int64, len(titles))
     flat = match.vectors.of([term for title in titles for term in title])
     named = per_text(np.repeat(np.arange(len(titles)), lengths), flat, len(titles))
     return {
-        "soft_words": match.nearest @ weights,
-        "soft_window": match.best_window(near @ weights),
-        "soft_bm25": match.saturated(match.soft_counts) @ weights,
-        "meaning": (match.text_vectors @ match.query_vector).astype(np.float64),
-        "window_meaning": match.best_window((windows @ match.query_vector).astype(np.float64)),
-        "title_meaning": unit(named) @ match.query_vector,
+        "window": match.best_window(np.maximum(halves, match.widened(halves)) @ match.weights),
+        "meaning": np.maximum(match.text_vectors @ match.query_vector, 0.0).astype(np.float64),
+        "title_meaning": np.maximum(unit(named) @ match.query_vector, 0.0),
     }
 
 
 def _first_look(made: Mapping[str, Floats], prior: Floats | None, cosines: Floats | None) -> Floats:
-    """A rough score, 0..1, that says whom feedback and neighbours listen to."""
-    rough = spanned(made["bm25"]) + spanned(made["soft_bm25"])
-    rough = rough + 0.5 * (spanned(made["phrase"]) + spanned(made["window"]) + spanned(made["meaning"]))
+    """A rough score, 0..1, that says to whom neighbours listen."""
+    rough = spanned(made["bm25"]) + spanned(made["window"])
+    rough = rough + 0.5 * (spanned(made["phrase"]) + spanned(made["meaning"]))
     for said in (prior, cosines):
         rough = rough if said is None else rough + 2.0 * spanned(said)
     return spanned(np.round(rough, 6))
@@ -139,28 +126,6 @@ def _best(look: Floats, count: int) -> Ints:
     return np.flatnonzero(look >= np.partition(look, -count)[-count])
 
 
-def _feedback(match: Match, look: Floats) -> dict[str, Floats]:
-    """Pseudo-relevance feedback: nearness to the centre of the best (Rocchio, 1971), and their terms (RM3,
-    Abdul-Jaleel et al., 2004)."""
-    best = _best(look, FEEDBACK)
-    shares = (look[best] + 1e-3) / (look[best] + 1e-3).sum()
-    centre = unit((shares[:, None] * match.text_vectors[best]).sum(axis=0).astype(np.float32))
-    entries = match.tokens.incidence
-    voice = np.zeros(match.tokens.size)
-    voice[best] = shares / np.maximum(match.sizes[best], 1)
-    strength = np.bincount(entries.cols, voice[entries.rows] * entries.counts, minlength=entries.features)
-    frequency = entries.spread
-    strength *= np.log1p((match.tokens.size - frequency + 0.5) / (frequency + 0.5)) * _new(match)
-    if len(strength) > EXPANSION:
-        strength[strength < np.partition(strength, -EXPANSION)[-EXPANSION]] = 0.0
-    strength /= max(strength.sum(), 1e-9)
-    value = strength[entries.cols] * entries.counts / (entries.counts + match.damping[entries.rows, 0])
-    return {
-        "feedback_meaning": (match.text_vectors @ centre).astype(np.float64),
-        "feedback_words": np.bincount(entries.rows, value, minlength=match.tokens.size),
-    }
-
-
 def _new(match: Match) -> Floats:
     """1 for a term of at least two texts that neither the query nor every English sentence has, else 0."""
     tokens: Tokens = match.tokens
@@ -169,7 +134,7 @@ def _new(match: Match) -> Floats:
 
 
 def _neighbours(match: Match, titles: Sequence[Sequence[str]], look: Floats) -> dict[str, Floats]:
-    """What the best say of those who share their rare words (query words aside) or whose titles they name."""
+    """How good those are with whom a candidate shares rare words (query words aside), and those that name its title."""
     size, entries = match.tokens.size, match.tokens.incidence
     seeds = _best(look, SEEDS)
     rare = _new(match) * (entries.spread <= max(0.3 * size, 2.0))
@@ -186,21 +151,24 @@ def _neighbours(match: Match, titles: Sequence[Sequence[str]], look: Floats) -> 
     shared[seeds, np.arange(len(seeds))] = 0.0
     if len(seeds) > NEIGHBOURS:
         shared[shared < np.partition(shared, -NEIGHBOURS, axis=1)[:, [-NEIGHBOURS]]] = 0.0
-    mentioned, mentions = np.zeros(size), np.zeros(size)
-    asked = set(match.query_terms)
-    named = [i for i, title in enumerate(titles) if title and not asked.issuperset(title)]
-    if named:
-        which, holders = occurrences(match.tokens, [list(titles[i]) for i in named])
-        rare_enough = np.bincount(which, minlength=len(named))[which] <= max(0.2 * size, 2.0)
-        targets, holders = np.array(named)[which[rare_enough]], holders[rare_enough]
-        others = targets != holders
-        np.maximum.at(mentioned, targets[others], look[holders[others]])
-        np.maximum.at(mentions, holders[others], look[targets[others]])
     return {
         "neighbours": shared @ look[seeds] / (shared.sum(axis=1) + 0.3),
-        "mentioned": mentioned,
-        "mentions": mentions,
+        "mentioned": _mentioned(match, titles, look),
     }
+
+
+def _mentioned(match: Match, titles: Sequence[Sequence[str]], look: Floats) -> Floats:
+    """How good the best other candidate is whose text names this one's title, unless the query names it."""
+    size, asked = match.tokens.size, set(match.query_terms)
+    named = [place for place, title in enumerate(titles) if title and not asked.issuperset(title)]
+    best = np.zeros(size)
+    if named:
+        which, holders = occurrences(match.tokens, [list(titles[place]) for place in named])
+        rare = np.bincount(which, minlength=len(named))[which] <= max(0.2 * size, 2.0)
+        targets = np.array(named)[which]
+        used = rare & (targets != holders)
+        np.maximum.at(best, targets[used], look[holders[used]])
+    return best
 
 
 def spanned(values: Floats) -> Floats:

@@ -20,6 +20,8 @@ Number = TypeVar("Number", np.float32, np.float64, np.bool_)
 K1, B = 0.9, 0.4
 HALF = 10
 """A window is two neighbouring halves of so many terms."""
+BLOCK = 100
+"""So many texts at once where an array of texts and words is needed."""
 UNLIKE = 0.35
 """Cosines of words up to here say nothing."""
 
@@ -27,7 +29,7 @@ UNLIKE = 0.35
 class Match:
     """A query against n texts. Arrays are (n, m) for the m content words of the query unless said otherwise.
 
-    A query of nothing but the commonest words is taken whole.
+    A query of nothing but the commonest words is taken whole; one without any word matches nothing.
     """
 
     def __init__(self, query: str, texts: Sequence[str], vectors: WordVectors) -> None:
@@ -35,7 +37,7 @@ class Match:
         self.tokens = Tokens.of(texts)
         self.query_terms = terms(query)
         content = [term for term in self.query_terms if term not in COMMON]
-        self.words = list(dict.fromkeys(content or self.query_terms))
+        self.words = list(dict.fromkeys(content or self.query_terms)) or [""]
 
     @cached_property
     def sizes(self) -> Ints:
@@ -110,66 +112,55 @@ class Match:
         following[begins + number - 1] = 0
         return following
 
-    @cached_property
-    def _filled(self) -> tuple[Ints, Ints]:
-        """The half-windows that hold a term, and where each begins among all terms."""
-        half = self.halves[2]
-        begins = np.flatnonzero(np.diff(half, prepend=-1))
-        return half[begins], begins
-
     # meaning -----------------------------------------------------------------------------------------------------
 
     @cached_property
     def word_vectors(self) -> Vectors:
         """Of the pool's vocabulary, the commonest words nearly silenced. Shape (vocabulary, width)."""
-        rows = self.vectors.of(list(self.tokens.vocabulary))
-        rows[self.tokens.marked(tuple(COMMON))] *= 0.1
-        return rows
+        loudness = np.where(self.tokens.marked(tuple(COMMON)), np.float32(0.1), np.float32(1.0))
+        quiet: Vectors = self.vectors.of(list(self.tokens.vocabulary)) * loudness[:, None]
+        return quiet
 
     @cached_property
     def likeness(self) -> Vectors:
-        """Cosine of each word of the pool with each query word, 0 below zero and for the commonest words, 1 for the
-        word itself. Shape (vocabulary, m)."""
-        alike = np.clip(unit(self.word_vectors) @ unit(self.vectors.of(self.words)).T, 0.0, 1.0)
+        """How much each word of the pool means what each query word means: their cosine, brought from `UNLIKE`..1 to
+        0..1; 0 for the commonest words, 1 for the word itself. Shape (vocabulary, m)."""
+        cosines = unit(self.word_vectors) @ unit(self.vectors.of(self.words)).T
+        alike: Vectors = np.clip((cosines - UNLIKE) / (1 - UNLIKE), 0.0, 1.0)
         alike[self.tokens.marked(tuple(COMMON))] = 0.0
         known = self.places >= 0
         alike[self.places[known], np.flatnonzero(known)] = 1.0
         return alike
 
     @cached_property
+    def _related(self) -> NDArray[np.bool_]:
+        """Which words of the pool are like any word of the query: few, so that only they are looked at."""
+        mask: NDArray[np.bool_] = self.likeness.any(axis=1)
+        return mask
+
+    @cached_property
     def nearest_in_half(self) -> Vectors:
         """The likeness of the nearest word in each half-window. Shape (half-windows, m)."""
-        filled, begins = self._filled
+        at = np.flatnonzero(self._related[self.tokens.ids])
+        half = self.halves[2][at]
+        begins = np.flatnonzero(np.diff(half, prepend=-1))
         out = np.zeros((int(self.halves[0].sum()), len(self.words)), dtype=np.float32)
         if len(begins):
-            out[filled] = np.maximum.reduceat(self.likeness[self.tokens.ids], begins, axis=0)
-        return out
-
-    @cached_property
-    def nearest(self) -> Vectors:
-        """The likeness of the nearest word of each text (MaxSim)."""
-        return np.maximum.reduceat(self.nearest_in_half, self.halves[1], axis=0)
-
-    @cached_property
-    def soft_counts(self) -> Floats:
-        """Like `counts`, with words that mean the same counted in part."""
-        near = np.clip((self.likeness - UNLIKE) / (1 - UNLIKE), 0.0, 1.0) ** 2
-        entries = self.tokens.incidence
-        return per_text(entries.rows, near[entries.cols] * entries.counts[:, None], self.tokens.size)
-
-    @cached_property
-    def half_vectors(self) -> Vectors:
-        """Sum of the word vectors of each half-window. Shape (half-windows, width)."""
-        filled, begins = self._filled
-        out = np.zeros((int(self.halves[0].sum()), self.vectors.width), dtype=np.float32)
-        if len(begins):
-            out[filled] = np.add.reduceat(self.word_vectors[self.tokens.ids], begins, axis=0)
+            out[half[begins]] = np.maximum.reduceat(self.likeness[self.tokens.ids[at]], begins, axis=0)
         return out
 
     @cached_property
     def text_vectors(self) -> Vectors:
         """Unit vectors of the texts, zeros for an empty one. Shape (n, width)."""
-        return unit(np.add.reduceat(self.half_vectors, self.halves[1], axis=0))
+        entries = self.tokens.incidence
+        sums = np.zeros((self.tokens.size, self.vectors.width), dtype=np.float32)
+        for first in range(0, self.tokens.size, BLOCK):
+            last = min(first + BLOCK, self.tokens.size)
+            own = slice(*np.searchsorted(entries.rows, (first, last)))
+            counts = np.zeros((last - first, entries.features), dtype=np.float32)
+            counts[entries.rows[own] - first, entries.cols[own]] = entries.counts[own]
+            sums[first:last] = counts @ self.word_vectors
+        return unit(sums)
 
     @cached_property
     def query_vector(self) -> Vectors:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tamis.learned.match import Floats
     from tamis.learned.model import Mode
 
+DIGITS = 2
+"""Of a score; what is below is noise, and candidates that differ by less stay as they came."""
+
 
 @part
 class Learned(Stage):
@@ -58,7 +61,7 @@ class Learned(Stage):
         candidates = [ranked.candidate for ranked in head]
         found = features(ranking.query.text, candidates, words.packaged(), prior, cosines)
         parts = model.packaged().contributions(found, model.mode_of(mode, cosines is not None))
-        scores = sum(parts.values()).round(6)
+        scores = sum(parts.values()).round(DIGITS) + 0.0
         done = rescored(ranking, scores.tolist(), FUSION)
         return (_explained(done, ranking, parts) if self.explain else done).warn(*notices)
 

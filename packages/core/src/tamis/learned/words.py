@@ -53,10 +53,8 @@ class WordVectors:
         return lru_cache(maxsize=KNOWN)(self._ranked)
 
     def of(self, words: Sequence[str]) -> Vectors:
-        """One row a word, zeros for what the vocabulary cannot spell. Shape (words, width)."""
-        if not words:
-            return np.zeros((0, self.width), dtype=np.float32)
-        return np.stack([self._vector(word) for word in words])
+        """One row a word, zeros for what the vocabulary cannot spell; read-only. Shape (words, width)."""
+        return np.frombuffer(b"".join(map(self._vector, words)), dtype=np.float32).reshape(-1, self.width)
 
     def rarity(self, words: Sequence[str]) -> NDArray[np.float64]:
         """How rare each word is in English at large, 0..1: the logarithm of its place in the vocabulary, which is
@@ -86,10 +84,10 @@ class WordVectors:
             start = end
         return tuple(found)
 
-    def _summed(self, word: str) -> Vectors:
+    def _summed(self, word: str) -> bytes:
         chosen = list(self.split(word))
         vector: Vectors = self.scales[chosen] @ self.codes[chosen].astype(np.float32)
-        return vector
+        return vector.tobytes()
 
     def _ranked(self, word: str) -> float:
         chosen = self.split(word)

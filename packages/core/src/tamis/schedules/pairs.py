@@ -56,7 +56,8 @@ class AllPairs(Schedule):
 class SampledPairs(Schedule):
     """The pairs of `cycles` random round tours (`seed`), so that every place is compared and all are connected.
 
-    Not exact; the strengths of a perfect judge order nearly as well as all pairs at a fraction of the cost.
+    Not exact. Preferences that tell how much better (a `preference` judge with `ties: false`) order nearly as well as
+    all pairs at a fraction of the cost; bare wins do not, as many of the good win all their few comparisons.
     Comparisons: at most `cycles` * n, fewer where tours share a pair. Source: zELO (Pipitone et al., 2025), 4 cycles.
     """
 

@@ -80,9 +80,9 @@ class Bubble(Schedule):
     """Passes from the back to the front; each floats the best of what is left to its place, `step` places at a time.
 
     Exact: the first `top` places. Calls, exactly: sum over i < top of ceil((n - 1 - i) / step). No window is skipped as
-    already clean: that loses places when `step` > 3. With `step=1` this is PRP-Sliding-K, which forgives a judge that
-    contradicts itself more than a heap does, as it only moves neighbours. Source: PRP (Qin et al., 2024), Setwise
-    (Zhuang et al., 2024).
+    already clean: that loses places when `step` > 3. With `step=1` this is PRP-Sliding-K. Over a decent first stage it
+    forgives more than a heap where a judge errs anew in each question, and less where preferences run in circles or
+    end in ties (`benchmarks/results/llm_methods.md`). Source: PRP (Qin et al., 2024), Setwise (Zhuang et al., 2024).
     """
 
     step: Annotated[int, Field(ge=1)] = 1

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 
@@ -61,39 +60,20 @@ def fit(
     >>> artefact = fit(rankings, dataset, "platt", scorer=pipeline)      # doctest: +SKIP
     >>> artefact.write("calibration.json")                               # doctest: +SKIP
     """
-    bound: dict[str, Any] = {"scorer": scorer_id(scorer)}
-    made_by = _fit(rankings, dataset, method, quality, k, rate, target, seed, bound)
-    cuts = [type(stage).__name__ for stage in flattened(scorer)[len(scoring(scorer)) :]]
-    if not cuts:
-        return made_by
-    note = f"only what {' and '.join(cuts)} kept was seen: fit to rankings of the stages in front"
-    return replace(made_by, notes=(*made_by.notes, note))
-
-
-def _fit(
-    rankings: Mapping[str, Ranking],
-    dataset: Dataset,
-    method: str,
-    quality: str | Mapping[str, float],
-    k: int,
-    rate: float | None,
-    target: float | None,
-    seed: int,
-    bound: Mapping[str, Any],
-) -> Artefact:
     if method in get_args(Confidences):
-        return fit_abstention(rankings, dataset, method, quality, k, rate, target, seed, bound)  # type: ignore[arg-type]
-    labels = Labels.of(rankings, dataset)
-    made: Mapping[str, Callable[[Labels], dict[str, Any]]] = {
-        "platt": _platt,
-        "isotonic": _isotonic,
-        "temperature": _temperature,
-        "conformal": _conformal,
-    }
-    if method not in made:
-        raise ConfigError(unknown("calibration method", method, [*made, *get_args(Confidences)]))
-    found: dict[str, Any] = {**bound, **labels.counts, **made[method](labels)}
-    return Artefact(scale=labels.scale.kind, **found)
+        found = fit_abstention(
+            rankings, dataset, cast(Confidences, method), quality=quality, k=k, rate=rate, target=target, seed=seed
+        )
+    elif method in FITS:
+        labels = Labels.of(rankings, dataset)
+        found = {"scale": labels.scale.kind, **labels.counts, **FITS[method](labels)}
+    else:
+        raise ConfigError(unknown("calibration method", method, [*FITS, *get_args(Confidences)]))
+    cuts = [type(stage).__name__ for stage in flattened(scorer)[len(scoring(scorer)) :]]
+    if cuts:
+        note = f"only what {' and '.join(cuts)} kept was seen: fit to rankings of the stages in front"
+        found["notes"] = (*found.get("notes", ()), note)
+    return Artefact(scorer_id(scorer), **found)
 
 
 def _platt(labels: Labels) -> dict[str, Any]:
@@ -218,3 +198,12 @@ def _conformal(labels: Labels) -> dict[str, Any]:
     if labels.queries < FEWEST_QUERIES:
         notes.append(f"{labels.queries} queries are few ({FEWEST_QUERIES}): the share found may be far from 1 - alpha")
     return {"fitted": Conformal(tuple(relevant)), "notes": tuple(notes)}
+
+
+FITS: Mapping[str, Callable[[Labels], dict[str, Any]]] = {
+    "platt": _platt,
+    "isotonic": _isotonic,
+    "temperature": _temperature,
+    "conformal": _conformal,
+}
+"""By method: from labels to fields of an `Artefact`."""

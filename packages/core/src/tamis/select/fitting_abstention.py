@@ -16,7 +16,6 @@ from tamis.errors import ConfigError
 from tamis.evaluate.extra import needed
 from tamis.ranking import Ranking
 from tamis.select.abstain import Abstention, judged_head
-from tamis.select.artefact import Artefact
 from tamis.select.confidence import Confidence, Gap, Linear, Logistic, Mahalanobis, Max, Std, padded
 from tamis.select.labels import judged, one_scale
 from tamis.select.policies import ABSOLUTE, Floats
@@ -34,14 +33,14 @@ def fit_abstention(
     rankings: Mapping[str, Ranking],
     dataset: Dataset,
     method: Method,
+    *,
     quality: str | Mapping[str, float],
     k: int,
     rate: float | None,
     target: float | None,
     seed: int,
-    bound: Mapping[str, Any],
-) -> Artefact:
-    """A confidence and its threshold.
+) -> dict[str, Any]:
+    """A confidence and its threshold, as fields of an `Artefact`.
 
     `quality`: how good each ranking is, a metric (0 for a query without relevant passages: include such queries when
     abstaining on them is the aim) or a number a query, such as whether the answer was right. `k`: how many scores are
@@ -59,10 +58,10 @@ def fit_abstention(
         [f"{skipped} queries with unjudged candidates are left out"] if (skipped := len(heads) - len(scores)) else []
     )
     scale = one_scale(rankings)
-    made: dict[str, Any] = {"scale": scale.kind, "queries": len(scores), **bound}
+    found: dict[str, Any] = {"scale": scale.kind, "queries": len(scores)}
     if len(set(values.tolist())) < 2:
         notes.append(f"all {len(scores)} queries are of the same quality: never abstains")
-        return Artefact(fitted=Abstention(Max(), None), notes=tuple(notes), **made)
+        return {**found, "fitted": Abstention(Max(), None), "notes": tuple(notes)}
     chosen: str = method
     if method in FITS and len(scores) < FEWEST_QUERIES:
         chosen = "max" if scale.kind in ABSOLUTE else "gap"
@@ -74,7 +73,7 @@ def fit_abstention(
         else _for_rate(sure, RATE if rate is None else rate)
     )
     abstention = Abstention(_confidence(chosen, scores, values, k), threshold)
-    return Artefact(fitted=abstention, report=_report(sure, values, threshold), notes=tuple(notes), **made)
+    return {**found, "fitted": abstention, "report": _report(sure, values, threshold), "notes": tuple(notes)}
 
 
 def _values(quality: str | Mapping[str, float], dataset: Dataset, rankings: Mapping[str, Ranking]) -> Floats:

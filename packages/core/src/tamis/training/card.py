@@ -20,8 +20,8 @@ What `tamis.rerank`, the presets `default` and `texts` and `tamis.Learned` use. 
   embedded alone, {width} main axes, longer the rarer; then trained so that the sum over a text points where the encoder
   puts the text. Learned from unlabelled passages and queries of the training sets; holds no text but the vocabulary.
 - `weights.json`: a weighted sum of standardised features for each mode. Fitted on the judgements of the training sets,
-  with a listwise softmax loss and an L2 penalty.
-- English. Other languages and code get exact matches, phrases, titles, feedback and neighbours; meaning is weak there.
+  with a listwise softmax loss and an L2 penalty; none below zero but that of length.
+- English. Other languages and code get exact matches, phrases, titles and neighbours; meaning is weak there.
 - Scores are comparable within one query only; they are no probabilities.
 
 ## Sets left out

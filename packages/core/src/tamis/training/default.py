@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from tamis.evaluate import Dataset, read
 from tamis.learned.features import Read, spanned
 from tamis.learned.model import Combination, Mode, mode_of, standard
+from tamis.learned.stage import DIGITS
 from tamis.learned.words import WordVectors
 from tamis.training import card
 from tamis.training.vectors import Encoder, distil, save
@@ -38,6 +39,9 @@ MOST_QUERIES = 200
 DENSE_SHARE = 0.3
 """What a pool counts again with the encoder's cosines in place of the first stage's scores: retrievers differ."""
 PENALTY = 0.02
+LESS_IS_BETTER = "length"
+"""The one feature that may count against a candidate. Each other one means more evidence, and a weight below zero would
+only make up for another feature that says the same; without them every left-out set does as well or better."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def fit(examples: Mapping[str, Sequence[Example]]) -> Combination:
             for example in found
             for view, share in ((mode, 1.0), *((("dense", DENSE_SHARE),) if mode == "scores" else ()))
         ]
-        weights[mode] = dict(zip(names, minimised(weighted, len(examples)), strict=True))
+        weights[mode] = dict(zip(names, minimised(weighted, len(examples), [name != LESS_IS_BETTER for name in names]), strict=True))
     return Combination(weights, spreads)
 
 
@@ -142,8 +146,8 @@ def matrix(features: Mapping[str, Floats], names: Sequence[str], spreads: Mappin
     return np.stack([standard(features[name], spreads[name]) for name in names], axis=1)
 
 
-def minimised(weighted: Sequence[tuple[float, Floats, Floats]], sets: int) -> list[float]:
-    """Weights of least cross-entropy between softmax of the scores and the share of each grade, with an L2 penalty."""
+def minimised(weighted: Sequence[tuple[float, Floats, Floats]], sets: int, positive: Sequence[bool]) -> list[float]:
+    """Weights, not below 0 where `positive`, of least cross-entropy between softmax of the scores and the share of each grade, with an L2 penalty."""
     from scipy.optimize import minimize
 
     def loss(weights: Floats) -> tuple[float, Floats]:
@@ -156,7 +160,8 @@ def minimised(weighted: Sequence[tuple[float, Floats, Floats]], sets: int) -> li
             slope = slope + share / sets * (rows.T @ (np.exp(scores - log_total) - target))
         return total, slope
 
-    found = minimize(loss, np.zeros(weighted[0][1].shape[1]), jac=True, method="L-BFGS-B")
+    bounds = [(0.0 if above else None, None) for above in positive]
+    found = minimize(loss, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds)
     return [round(float(weight), 4) for weight in found.x]
 
 
@@ -165,7 +170,7 @@ def tested(combination: Combination, examples: Sequence[Example]) -> dict[str, f
     means = {"first stage": float(np.mean([ndcg(np.arange(len(e.grades)), e) for e in examples]))}
     for mode in combination.weights:
         scores = [sum(combination.contributions(example.features[mode], mode).values()) for example in examples]
-        orders = [np.argsort(-np.asarray(score).round(6), kind="stable") for score in scores]
+        orders = [np.argsort(-np.asarray(score).round(DIGITS), kind="stable") for score in scores]
         means[mode] = float(np.mean([ndcg(order, e) for order, e in zip(orders, examples, strict=True)]))
     return {name: round(mean, 4) for name, mean in means.items()}
 

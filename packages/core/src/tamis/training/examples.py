@@ -16,7 +16,7 @@ from tamis.errors import ConfigError, ModelError
 from tamis.evaluate.dataset import Dataset
 from tamis.evaluate.reading import read
 from tamis.evaluate.ties import mrr_all
-from tamis.graph.learned import Network, cosines
+from tamis.graph.base_network import Network, cosines
 from tamis.graph.pool import Pool
 from tamis.part import part
 from tamis.ranking import Ranking

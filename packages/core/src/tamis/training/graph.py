@@ -12,12 +12,12 @@ import numpy as np
 from tamis.catalog import NETWORKS, build
 from tamis.engine import Engine
 from tamis.errors import ConfigError, DataError
-from tamis.graph.learned import Network
+from tamis.graph.base_network import Network
 from tamis.graph.trained import Trained, name_of
 from tamis.models.base import require
 from tamis.models.lazy import needed
 from tamis.training.examples import Example, datasets, examples
-from tamis.training.loop import LOSSES, Course, OnProgress, fit, one_thread
+from tamis.training.loop import Course, OnProgress, fit, one_thread
 from tamis.training.report import TrainingReport
 
 Loss = Literal["rank", "cross_entropy"]
@@ -77,8 +77,19 @@ def train_graph(
     torch = needed("torch", "Training a network", "train")
     require(embedder, "embed", "train_graph")
     form = _form(network, edges, hidden, layers)
-    if loss not in LOSSES:
-        raise ConfigError(f"loss must be one of {', '.join(map(repr, LOSSES))}, got {loss!r}")
+    course = Course(
+        loss=loss,
+        lr=form.learning_rate if lr is None else lr,
+        dropout=dropout,
+        weight_decay=weight_decay,
+        steps=steps,
+        warm_up=warm_up,
+        batch=batch,
+        every=every,
+        patience=patience,
+        seed=seed,
+        validation=validation,
+    )
     sets = datasets(data)
     made, dims = examples(sets, embedder, form, engine or Engine(), depth)
     useful = [example for example in made if example.teaches]
@@ -89,7 +100,6 @@ def train_graph(
         )
     order = np.random.default_rng(seed).permutation(len(useful))
     held, taught = _split([useful[place] for place in order], validation)
-    course = Course(loss, lr or form.learning_rate, dropout, weight_decay, steps, warm_up, batch, every, patience, seed)
     with one_thread(torch):
         found = fit(torch, form, dims, taught, held, course, on_progress)
     before = float(np.mean([example.mrr(example.plain) for example in held]))
@@ -98,7 +108,7 @@ def train_graph(
         "queries": len(taught),
         **asdict(course),
         "step": found.step,
-        "validation": {"queries": len(held), "MRR_all before": before, "MRR_all after": found.mrr},
+        "held back": {"queries": len(held), "MRR_all before": before, "MRR_all after": found.mrr},
     }
     trained = Trained(form, found.weights, name_of(embedder), dims, training)
     if out is not None:
@@ -127,7 +137,5 @@ def _form(network: Network | str, edges: Any, hidden: int | None, layers: int | 
 
 def _split(shuffled: list[Example], validation: float) -> tuple[list[Example], list[Example]]:
     """Those held back, and the others; at least one of each."""
-    if not 0 < validation < 1:
-        raise ConfigError(f"validation must be between 0 and 1, got {validation!r}")
     held = min(max(1, round(validation * len(shuffled))), len(shuffled) - 1)
     return shuffled[:held], shuffled[held:]

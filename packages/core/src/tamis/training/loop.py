@@ -5,31 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
-from tamis.graph.learned import Network, unchanged
+from tamis.graph.base_network import Network, unchanged
 from tamis.graph.sparse import Adjacency
+from tamis.part import part
 from tamis.training.examples import Example
 
 OnProgress = Callable[[int, int, float], None]
 
 
-@dataclass(frozen=True, slots=True)
+Positive = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
+
+@part
 class Course:
     """How long, how fast and against which loss; the arguments of `train_graph`."""
 
-    loss: str
-    lr: float
-    dropout: float
-    weight_decay: float
-    steps: int
-    warm_up: int
-    batch: int
-    every: int
-    patience: int
+    loss: Literal["rank", "cross_entropy"]
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    dropout: Rate
+    weight_decay: Rate
+    steps: Positive
+    warm_up: Annotated[int, Field(ge=0)]
+    batch: Positive
+    every: Positive
+    patience: Positive
     seed: int
+    validation: Annotated[float, Field(gt=0, lt=1)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Encoder:
 
     def texts(self, texts: Sequence[str]) -> Array:
         """Unit vectors, cut at 256 pieces. Shape (texts, width)."""
-        return self._kept("texts", "\0".join(texts), lambda: self._embed_texts(texts))
+        return self._kept("texts", "\0".join(texts), lambda: self.embed(texts))
 
     def alone(self) -> Array:
         """The vector of each piece of the vocabulary as a text of its own. Shape (pieces, width)."""
@@ -61,7 +61,8 @@ class Encoder:
             self._loaded = AutoTokenizer.from_pretrained(self.folder), AutoModel.from_pretrained(self.folder).eval()
         return self._loaded
 
-    def _embed_texts(self, texts: Sequence[str]) -> Array:
+    def embed(self, texts: Sequence[str]) -> Array:
+        """As `texts`, computed anew."""
         import torch
 
         tokenizer, model = self._model()

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tamis.graph.edges.base import Degree, Edges, Share, Weight
 from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency, Floats, symmetric
+from tamis.graph.sparse import Adjacency, Floats, summed, symmetric
 from tamis.graph.terms import Incidence
 from tamis.part import part
 
@@ -18,10 +18,10 @@ from tamis.part import part
 class Concepts(Edges):
     """Documents that share concepts: the words of title and text, the commonest English ones aside.
 
-    An edge weighs the sum of ln(1 + n / df) over the shared concepts, df of n candidates having the concept. Concepts of
-    the query join everything and are left out (`query_weight` 0; 1: they count like others), so are those in more than
-    `max_share` of the candidates, or in more than `max_documents`. Of each candidate's edges the `degree` heaviest stay.
-    Candidates with at least `duplicates` of their concepts in common are one document twice and get no edge.
+    An edge weighs the sum of ln(1 + n / df) over the shared concepts, df of n candidates having the concept. Concepts
+    of the query join everything and are left out (`query_weight` 0; 1: they count like others), so are those in more
+    than `max_share` of the candidates, or in more than `max_documents`. Of each candidate's edges the `degree` heaviest
+    stay. Candidates with at least `duplicates` of their concepts in common are one document twice and get no edge.
 
     Source: G-RAG (Dong et al., 2024), with words in the place of AMR concepts.
     """
@@ -46,7 +46,7 @@ def shared(
     connecting = found.connecting(max_share, max_documents)
     most = max(max_share * found.size, 2.0)
     counted = found.only((rarity > 0) & (found.spread <= most))
-    own = np.bincount(counted.rows, rarity[counted.cols], minlength=found.size)
+    own = summed(counted.rows, rarity[counted.cols], found.size)
     joining = counted.only(connecting)
 
     def weigh(first: int, block: Floats) -> Floats:

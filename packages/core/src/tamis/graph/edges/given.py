@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tamis.graph.edges.base import Edges, Weight
+from tamis.graph.edges.base import Degree, Edges, Weight
 from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency, Products
+from tamis.graph.sparse import Adjacency, symmetric
 from tamis.graph.terms import Incidence
 from tamis.part import part
 from tamis.text import terms
@@ -25,8 +25,9 @@ class Given(Edges):
 
     The metadata field `field` of a candidate holds `{"nodes": [label, ...], "edges": [[from, relation, to], ...]}` with
     indices into `nodes`: the stored form of the AMR graphs of G-RAG, and of any triples. Two nodes are the same when
-    their labels are. The node `question` and those with a label made of words of the query are left out with their
-    edges: they stand in every document (`query_concepts` true: they count like others).
+    their labels are. The node `question`, nodes with a label made of words of the query, and edges between such nodes
+    are left out: they stand in every document (`query_concepts` true: they count like others). Of each candidate's
+    edges the `degree` heaviest stay.
 
     Source: G-RAG (Dong et al., 2024), whose two edge features these are.
     """
@@ -34,6 +35,7 @@ class Given(Edges):
     field: str = "graph"
     common: Literal["nodes", "edges"] = "nodes"
     query_concepts: bool = False
+    degree: Degree = 100
     weight: Weight = 1.0
 
     def of(self, pool: Pool) -> Adjacency:
@@ -46,8 +48,7 @@ class Given(Edges):
                 rows.append(place)
                 cols.append(numbers.setdefault(thing, len(numbers)))
         found = Incidence.of(len(pool), len(numbers), np.array(rows, dtype=np.int64), np.array(cols, dtype=np.int64))
-        shared: Products = found.products(np.ones(len(found.rows)))
-        return shared.nearest(max(len(pool), 1))
+        return symmetric(found.products(np.ones(len(found.rows))).nearest(self.degree))
 
     def _things(self, value: Any, asked: set[str]) -> Iterator[Hashable]:
         labels, edges = read_graph(value)

@@ -21,9 +21,9 @@ BRACKET = re.compile(r"\s*\([^()]*\)\s*$")
 class Mentions(Edges):
     """A document in whose text the title of another stands, word for word; what the title has in brackets aside.
 
-    An edge weighs 1. The mentioned listens to the one that mentions it and the other way round, save that nobody listens
-    to a document for naming it when the query names it too: all words of its title are words of the query. Titles that
-    stand in more than `max_share` of the candidates join nobody.
+    An edge weighs 1. The mentioned listens to the one that mentions it and the other way round, save that nobody
+    listens to a document for naming it when the query names it too: all words of its title are words of the query.
+    Titles that stand in more than `max_share` of the candidates join nobody.
     """
 
     max_share: Share = 0.2

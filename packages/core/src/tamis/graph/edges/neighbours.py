@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tamis.graph.edges.base import Degree, Edges, Share, Weight
 from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency, Floats, Products, mutual, symmetric
+from tamis.graph.sparse import Adjacency, Floats, Products, mutual, summed, symmetric
 from tamis.part import part
 
 
@@ -58,7 +58,7 @@ class Neighbours(Edges):
         found = pool.tokens.incidence
         weights = found.rarity * pool.content(pool.tokens, self.query_weight)
         values = (1.0 + np.log(found.counts)) * weights[found.cols]
-        norms = np.sqrt(np.bincount(found.rows, values**2, minlength=found.size))
+        norms = np.sqrt(summed(found.rows, values**2, found.size))
         values = np.divide(values, norms[found.rows], out=np.zeros(len(values)), where=norms[found.rows] > 0)
         joining = (weights > 0) & found.connecting(1.0, self.max_documents)
         return found.only(joining).products(values[joining[found.cols]])

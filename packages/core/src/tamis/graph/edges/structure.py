@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from itertools import permutations, product
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,9 +20,8 @@ class Structure(Edges):
     """Documents of one source, neighbouring chunks of it, and documents that link to one another.
 
     `source`, `chunk` and `links` name the metadata fields; `None` leaves that kind out. A source shared by 2 to
-    `max_documents` candidates gives an edge of 1 between them all, and neighbouring chunk numbers (or any two candidates
-    of a larger source with neighbouring numbers) 1 more. `links` holds ids of other candidates: 1 for each link, whichever
-    way it points.
+    `max_documents` candidates gives an edge of 1 between them all, neighbouring chunk numbers in a source of any size 1
+    more. `links` holds ids of other candidates: 1 more for a link, whichever way it points.
     """
 
     source: str | None = "source"
@@ -36,23 +36,28 @@ class Structure(Edges):
         return symmetric(Adjacency.of(len(pool), rows, cols, np.ones(len(rows))))
 
     def _siblings(self, pool: Pool) -> Iterator[tuple[int, int]]:
-        sources: dict[Hashable, list[int]] = {}
+        sources: dict[str, list[int]] = {}
         for place, candidate in enumerate(pool.candidates):
             value = candidate.metadata.get(self.source) if self.source is not None else None
-            if value is not None and isinstance(value, Hashable):
-                sources.setdefault(value, []).append(place)
+            if value is not None:
+                sources.setdefault(str(value), []).append(place)
         for members in sources.values():
             if len(members) <= self.max_documents:
-                yield from ((one, other) for one in members for other in members if one != other)
+                yield from permutations(members, 2)
             if self.chunk is not None:
-                numbers = [_number(pool.candidates[place].metadata.get(self.chunk)) for place in members]
-                at: dict[int, list[int]] = {}
-                for place, number in zip(members, numbers, strict=True):
-                    if number is not None:
-                        at.setdefault(number, []).append(place)
-                for number, places in at.items():
-                    after = at.get(number + 1, ())
-                    yield from (pair for one in places for other in after for pair in ((one, other), (other, one)))
+                yield from self._adjacent(pool, members, self.chunk)
+
+    def _adjacent(self, pool: Pool, members: list[int], field: str) -> Iterator[tuple[int, int]]:
+        at: dict[int, list[int]] = {}
+        for place in members:
+            number = _number(pool.candidates[place].metadata.get(field))
+            if number is not None:
+                at.setdefault(number, []).append(place)
+        for number, places in at.items():
+            after = at.get(number + 1, [])
+            if len(places) * len(after) <= self.max_documents**2:
+                yield from product(places, after)
+                yield from product(after, places)
 
     def _linked(self, pool: Pool) -> Iterator[tuple[int, int]]:
         if self.links is None:

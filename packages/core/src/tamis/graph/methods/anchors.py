@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tamis.graph.methods.base import Spread, listening, speaking
-from tamis.graph.sparse import Adjacency, Floats, union
+from tamis.graph.sparse import Adjacency, Floats, summed, union
 
 
 def anchors(unit: Floats, channels: Sequence[Adjacency], alpha: float) -> Spread:
@@ -23,7 +23,7 @@ def anchors(unit: Floats, channels: Sequence[Adjacency], alpha: float) -> Spread
     parts = []
     for edges in channels or (Adjacency.empty(len(unit)),):
         similar = union(edges, Adjacency(len(unit), own, own, np.ones(len(unit))))
-        length = np.sqrt(np.bincount(similar.rows, similar.weights**2, minlength=len(unit)))
+        length = np.sqrt(summed(similar.rows, similar.weights**2, len(unit)))
         found += (similar @ unit) / length
         parts.append(similar.scaled(similar.weights * unit[similar.cols] / length[similar.rows]))
     largest = found.max(initial=0.0)

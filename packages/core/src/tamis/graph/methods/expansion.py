@@ -30,6 +30,7 @@ class AlphaQE(Refiner):
 def expanded(query: Floats, rows: Floats, first: int, alpha: float) -> Floats:
     """q', of length 1.
 
+    >>> import numpy as np
     >>> expanded(np.array([0.96, 0.28]), np.array([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.0, 1.0]]), 3, 3.0).round(4)
     array([0.9217, 0.3879])
     """
@@ -47,8 +48,8 @@ class Rocchio(Refiner):
     """
 
     first: Annotated[int, Field(ge=1)] = 20
-    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.3
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.05
 
     def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
         weights = best(unit, self.first) * np.exp((unit - unit.max(initial=0.0)) / self.temperature)

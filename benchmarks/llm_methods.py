@@ -1,0 +1,321 @@
+"""Which LLM reranking method? What every preset costs, and what every schedule makes of a judge that errs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from functools import cache
+from math import sqrt
+from statistics import mean, median, stdev
+from typing import Any
+
+from oracle import CANDIDATES, FIRST_STAGE, WORDS, Oracle, candidates, grades, ndcg, worths
+from report import RESULTS, save, table
+from scatter import Panel, drawn
+from simulation import KINDS, Step, frontier, played
+from tamis import Engine, Ranking, Stage, load, presets
+from tamis.config import dump, model_names
+from tamis.judges import Thinking
+from tamis.models import CostOnly
+from tamis.rankers.judged import Judged
+from tamis.schedules import (
+    Adaptive,
+    AllPairs,
+    Bubble,
+    Heap,
+    Map,
+    Partition,
+    SampledPairs,
+    SingleShot,
+    Sliding,
+    Staged,
+    TopDown,
+    Tournament,
+    TournamentGraph,
+)
+from tamis.stage import flattened
+
+QUERY = "which harbour has the oldest lantern that is lit in winter?"
+DELAY, ABREAST, MOST, THOUGHT, TRIALS = 0.05, 64, 20_000, 300, 100
+"""Seconds a call; queries abreast, fewer where that would be more than so many calls; tokens of a thought; queries."""
+TOURRANK = ((5, 0.5), (5, 0.4), (1, 0.5), (1, 0.5), (1, 0.4))
+
+METHODS: dict[str, tuple[Step, ...]] = {
+    "pointwise": (Step(Map(), "point"),),
+    "groups of 20": (Step(Partition(20), "group"),),
+    "groups of 20, six times": (Step(Partition(20, 6), "group"),),
+    "all at once": (Step(SingleShot(), "list"),),
+    "first 20 at once": (Step(SingleShot(20), "list"),),
+    "sliding 20 by 10": (Step(Sliding(), "list"),),
+    "sliding, 3 passes": (Step(Sliding(passes=3), "list"),),
+    "sliding, each window 5 times": (Step(Sliding(), "list", times=5),),
+    "top down 20": (Step(TopDown(20, 10), "list"),),
+    "tournament graph 20": (Step(TournamentGraph(20), "list"),),
+    "adaptive 20": (Step(Adaptive(20, 4), "list"),),
+    "tournament of 5, 1 goes on": (Step(Tournament(5, 1), "list"),),
+    "tournament of 5, 2 go on": (Step(Tournament(5, 2), "list"),),
+    "stages, once": (Step(Staged(stages=TOURRANK), "set", top=None),),
+    "stages, ten times": (Step(Staged(stages=TOURRANK, repeats=10), "set", top=None),),
+    "set heap, 2 children": (Step(Heap(2), "set"),),
+    "set heap, 9 children": (Step(Heap(9), "set"),),
+    "set heap, 19 children": (Step(Heap(19), "set"),),
+    "set bubble of 3": (Step(Bubble(2), "set"),),
+    "pair heap": (Step(Heap(2), "pair"),),
+    "pair bubble": (Step(Bubble(1), "pair"),),
+    "sampled pairs, 4 tours": (Step(SampledPairs(4), "pair", top=None),),
+    "all pairs": (Step(AllPairs(), "pair", top=None),),
+    "pointwise, then pairs of 30": (Step(Map(), "point"), Step(AllPairs(), "pair", 30, None)),
+    "pointwise, then sliding on 30": (Step(Map(), "point"), Step(Sliding(), "list", 30)),
+}
+"""One a row; what presets make of them stands in `PRESETS`."""
+
+PRESETS = {
+    "pointwise": "pointwise, yes-no, monot5, qwen3-reranker, rank1, cross-encoder, ...",
+    "groups of 20, six times": "grouprank (with the first stage fused in)",
+    "all at once": "insertrank",
+    "first 20 at once": "lrl",
+    "sliding 20 by 10": "listwise, rankgpt, rankzephyr, first, rank-k, ...",
+    "sliding, each window 5 times": "self-consistency",
+    "top down 20": "tdpart",
+    "tournament graph 20": "blitzrank",
+    "adaptive 20": "acurank",
+    "tournament of 5, 2 go on": "listt5",
+    "stages, ten times": "tourrank",
+    "set heap, 2 children": "setwise-heap",
+    "set heap, 19 children": "rank-r1",
+    "set bubble of 3": "setwise-bubble",
+    "pair heap": "prp-heap",
+    "pair bubble": "prp-sliding",
+    "all pairs": "prp-allpair",
+    "pointwise, then pairs of 30": "instupr, duot5 (50)",
+    "pointwise, then sliding on 30": "dear",
+}
+
+COUNTED: tuple[tuple[str, tuple[Step, ...], int, str], ...] = (
+    ("map", METHODS["pointwise"], 1, "100"),
+    ("sliding 20 by 10", METHODS["sliding 20 by 10"], 1, "9"),
+    ("sliding 4 by 2", (Step(Sliding(4, 2), "list"),), 1, "49"),
+    ("all pairs, both orders", METHODS["all pairs"], 1, "9,900"),
+    ("pair bubble, comparisons", METHODS["pair bubble"], 2, "945"),
+    ("pair heap, comparisons", METHODS["pair heap"], 2, "279 / 245"),
+    ("set heap, 2 children", METHODS["set heap, 2 children"], 1, "140 / 123"),
+    ("set heap, 3 children", (Step(Heap(3), "set"),), 1, "82 / 78"),
+    ("set heap, 9 children", METHODS["set heap, 9 children"], 1, "31 / 30"),
+    ("set heap, 19 children", METHODS["set heap, 19 children"], 1, "23 / 21"),
+    ("set bubble of 3", METHODS["set bubble of 3"], 1, "464 / 450"),
+    ("set bubble of 4", (Step(Bubble(3), "set"),), 1, "307 / 284"),
+    ("tournament of 5, 1 goes on", METHODS["tournament of 5, 1 goes on"], 1, "52"),
+    ("tournament of 5, 2 go on", METHODS["tournament of 5, 2 go on"], 1, "82"),
+    ("TourRank's stages", METHODS["stages, once"], 1, "13"),
+    ("groups of 20, six times", METHODS["groups of 20, six times"], 1, "30"),
+    ("InstUPR (30)", METHODS["pointwise, then pairs of 30"], 1, "970"),
+    ("DeAR (30)", METHODS["pointwise, then sliding on 30"], 1, "102"),
+    ("duoT5's pairs (50)", (Step(AllPairs(), "pair", 50, None),), 1, "2,450"),
+    ("zELO's tours (one judge, one order)", METHODS["sampled pairs, 4 tours"], 2, "400"),
+)
+"""(name, ours, our calls in one of theirs, theirs: from no order / from a decent first stage)."""
+
+
+CONCLUSION = """CONCLUSION"""
+
+COST = (
+    f"Each model is a script that takes {DELAY * 1e3:.0f} ms a call, {Oracle.max_concurrency} calls at once, knows the "
+    f"worth of each passage but errs by half of its standard deviation, and counts as {Oracle.architecture}, whatever "
+    "the preset was published with, so that methods compare. Sorted by TFLOPs a query; presets with the same stages "
+    "share a row. `a -> b`: predicted by a dry run, then made with the script. Tokens are estimated (bytes / 4). `*`: "
+    f"thinks, {THOUGHT} tokens before each answer; a dry run cannot know how long a thought is and counts none. "
+    f"`s alone`: one query. `queries/s`: {ABREAST} queries abreast through `Engine.rerank_many`, or as many as stand in "
+    f"brackets where {ABREAST} would make more than {MOST:,} calls; beside it the share of what the delay alone allows."
+)
+
+SIMULATED = (
+    f"No model: {TRIALS} simulated queries, the same for all. Worth is normal; grades 3, 2, 1 for the best 3, 10 and "
+    f"20 of {CANDIDATES}; the first stage errs by {FIRST_STAGE} standard deviations (SD). nDCG@10 ± half of its 95 % "
+    "interval, **bold** on the frontier: no method with as few calls reaches it. Calls, passages read and rounds are "
+    "means with `anew .5`. Judges: `anew`: errs by so many SD, anew in each question; `steady`: misreads each passage "
+    "once and for all; `crowded`: errs by .25 SD for one passage, .5 for two, 1.3 for twenty; `places`: errs anew by "
+    ".25 and favours the first shown by .5 over the last; `circular`: not transitive, every pair has a fixed "
+    "preference with an error of its own, and sets and lists are sorted by them (single passages: as `steady`). Groups "
+    "are graded in steps of .5 SD. Pairs are asked in both orders."
+)
+
+REFERENCE = (
+    "Mean calls for the first ten of 100 with a judge that never errs: from no order / from a decent first stage, one "
+    "number where they agree. The reference column was counted from the published algorithms with an oracle, or is "
+    "their formula. Set bubble: the reference skips windows it believes clean, which loses places when windows are "
+    "wide; tamis asks them all. zELO's tours: a pair that two tours share is asked once."
+)
+
+
+def stage_of(name: str, model: Any) -> Stage:
+    return load(name, models=dict.fromkeys(model_names(name), model))
+
+
+def thinks(stage: Stage) -> bool:
+    judges = [step.asks[0] for step in flattened(stage) if isinstance(step, Judged)]
+    return any(isinstance(judge, Thinking) and judge.how == "free" for judge in judges)
+
+
+def alike() -> dict[str, list[str]]:
+    """Presets that call a model, those with the same stages under the first one's name."""
+    found: dict[str, tuple[Any, list[str]]] = {}
+    for name in presets():
+        if model_names(name):
+            plan = dump(load(name, models={model: CostOnly(model) for model in model_names(name)}))
+            same = next((first for first, (other, _) in found.items() if other == plan), name)
+            found.setdefault(same, (plan, []))[1].append(name)
+    return {first: names for first, (_, names) in found.items()}
+
+
+def rerun(name: str, thought: int, queries: int) -> tuple[float, list[Ranking]]:
+    """Seconds and rankings of so many queries abreast; each candidate kept or dropped, none unjudged."""
+    model = Oracle(worths(0), noise=0.5, delay=DELAY, thought=thought)
+    stage, engine = stage_of(name, model), Engine(cache=None)
+    rankings = [Ranking.of(f"{QUERY} ({number})", candidates()) for number in range(queries)]
+    start = time.perf_counter()
+    found = engine.rerank_many(stage, rankings)
+    seconds = time.perf_counter() - start
+    for ranking in found:
+        assert not ranking.degraded, (name, ranking.warnings)
+        assert len(ranking.kept) + len(ranking.dropped) == CANDIDATES, name
+    return seconds, found
+
+
+def costs() -> list[list[object]]:
+    rows: list[tuple[float, list[object]]] = []
+    for name, names in alike().items():
+        thought = THOUGHT if thinks(stage_of(name, CostOnly())) else 0
+        predicted = Engine().dry_run(stage_of(name, CostOnly(architecture=Oracle.architecture)), QUERY, candidates())
+        seconds, (ranking,) = rerun(name, thought, 1)
+        if seconds < 2:
+            seconds = median([seconds, *(rerun(name, thought, 1)[0] for _ in range(2))])
+        made = ranking.usage
+        queries = max(1, min(ABREAST, MOST // made.calls))
+        many, found = rerun(name, thought, queries)
+        least = max(made.rounds, sum(r.usage.calls for r in found) / Oracle.max_concurrency) * DELAY
+        row: list[object] = [
+            ", ".join(names) + ("*" if thought else ""),
+            _both(predicted.calls, made.calls),
+            _both(predicted.rounds, made.rounds),
+            f"{made.tokens_in:,}",
+            f"{made.tokens_out:,}",
+            f"{made.flops / 1e12:,.0f}",
+            f"{seconds:.2f}",
+            f"{queries / many:.3g}" + (f" ({queries})" if queries < ABREAST else ""),
+            f"{least / many:.0%}",
+        ]
+        print(*row, flush=True)
+        rows.append((made.flops, row))
+    return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
+
+
+def _both(predicted: int, made: int) -> str:
+    return f"{made:,}" if made == predicted else f"{predicted:,} -> {made:,}"
+
+
+@cache
+def trial(method: str, kind: str) -> tuple[list[float], float, float, float]:
+    """nDCG@10 of each query, and the mean calls, passages read and rounds."""
+    values, spent = [], []
+    for seed in range(TRIALS):
+        worth = worths(seed)
+        found = played(METHODS[method], worth, KINDS[kind], seed)
+        values.append(ndcg(found.order, grades(worth)))
+        spent.append((found.calls, found.read, found.rounds))
+    calls, read, rounds = (mean(column) for column in zip(*spent, strict=True))
+    return values, calls, read, rounds
+
+
+def interval(values: Sequence[float]) -> float:
+    """Half of the 95 % interval of the mean."""
+    return 1.96 * stdev(values) / sqrt(len(values))
+
+
+def effectiveness() -> list[list[object]]:
+    best = {
+        kind: frontier({name: (trial(name, kind)[1], mean(trial(name, kind)[0])) for name in METHODS}) for kind in KINDS
+    }
+    rows: list[list[object]] = []
+    for number, name in enumerate(METHODS, 1):
+        _, calls, read, rounds = trial(name, "anew .5")
+        cells = []
+        for kind in KINDS:
+            values = trial(name, kind)[0]
+            told = f"{mean(values):.3f}"
+            cells.append(
+                (f"**{told}**" if name in best[kind] else told) + f" ±{interval(values):.3f}".replace("0.", ".")
+            )
+        rows.append([number, name, f"{calls:,.0f}", f"{read:,.0f}", f"{rounds:,.0f}", *cells, PRESETS.get(name, "-")])
+    return rows
+
+
+def _plus_minus(values: Sequence[float]) -> str:
+    return f" ±{interval(values):.3f}".replace("0.", ".")
+
+
+def incoming() -> list[float]:
+    return [ndcg(range(CANDIDATES), grades(worths(seed))) for seed in range(TRIALS)]
+
+
+def picture() -> str:
+    floor = mean(incoming())
+
+    def panel(title: str, kind: str, cost: int) -> Panel:
+        found = {name: trial(name, kind) for name in METHODS}
+        points = {name: (got[cost], mean(got[0]), interval(got[0])) for name, got in found.items()}
+        return Panel(title, ("", "calls a query", "passages read a query")[cost], points, floor)
+
+    return drawn(
+        (
+            panel("Errs anew in each question, .5 SD", "anew .5", 1),
+            panel("Errs anew in each question, .5 SD", "anew .5", 2),
+            panel("Errs more the more it is shown (.25 SD alone, 1.3 of twenty)", "crowded .25", 1),
+            panel("Preferences run in circles, .5 SD", "circular .5", 1),
+        ),
+        f"n = {CANDIDATES}, mean of {TRIALS} simulated queries with 95 % intervals. Blue: the frontier, no cheaper "
+        "method reaches it. Numbers: rows of the table in llm_methods.md.",
+    )
+
+
+def counts() -> list[list[object]]:
+    """Mean calls under a judge that never errs, from no order and from a decent first stage."""
+    rows: list[list[object]] = []
+    for name, method, share, theirs in COUNTED:
+        ours = []
+        for first_stage in (None, FIRST_STAGE):
+            runs = [played(method, worths(seed, CANDIDATES, first_stage), KINDS["exact"], seed) for seed in range(20)]
+            ours.append(f"{mean(run.calls for run in runs) / share:,.0f}")
+        rows.append([name, theirs, ours[0] if ours[0] == ours[1] else " / ".join(ours)])
+    return rows
+
+
+def main() -> None:
+    # A fit of a hundred strengths is faster with one thread than with two, and many times so on busy cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    spent, effective = costs(), effectiveness()
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "llm_methods.svg").write_text(picture(), encoding="utf-8")
+    save(
+        "llm_methods",
+        "LLM reranking methods: cost and effectiveness",
+        ("tamis",),
+        CONCLUSION,
+        f"## What each preset costs, n = {CANDIDATES}, passages of {WORDS} words",
+        COST,
+        table(
+            ["preset", "calls", "rounds", "tokens in", "out", "TFLOPs", "s alone", "queries/s", "of the most possible"],
+            spent,
+        ),
+        "## What a schedule makes of a judge that errs",
+        SIMULATED + f" Incoming order: {mean(incoming()):.3f}.",
+        "![nDCG@10 against calls and passages read](llm_methods.svg)",
+        table(["#", "method", "calls", "read", "rounds", *KINDS, "presets"], effective),
+        "## Calls beside those of the reference implementations",
+        REFERENCE,
+        table(["schedule", "reference", "tamis"], counts()),
+    )
+
+
+if __name__ == "__main__":
+    main()
