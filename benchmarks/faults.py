@@ -17,6 +17,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from typing import Any
 
@@ -26,7 +27,7 @@ from providers import YesNo, grade
 from report import save, table
 from support.servers import chat_server
 
-LIMIT, ABREAST = 30.0, 4
+LIMIT, ABREAST = 30.0, 6
 """Seconds a run may take; runs at once."""
 CORRECT, FLAGGED, LOGGED, SILENT = "correct", "degraded, flagged", "degraded, log only", "silently wrong"
 LOST, DOUBLED, RAISED, HUNG = "lost", "duplicated", "raised", "hung"
@@ -174,6 +175,13 @@ def measure(rerankers: Sequence[Reranker]) -> dict[str, dict[str, Outcome]]:
     return found
 
 
+def installed(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
+
+
 def main() -> None:
     here = [reranker for reranker in ALL if not reranker.missing]
     for reranker in here:
@@ -187,10 +195,12 @@ def main() -> None:
         totals.append([reranker.name, len(results), *(counts[what] for what in CLASSES)])
     detail = [[fault, *(found[fault].get(reranker.name, "-") for reranker in here)] for fault in FAULTS]
     absent = [f"{r.name} was left out: no {', '.join(r.missing)} here." for r in ALL if r.missing]
+    present = {package: installed(package) for module, package in OPTIONAL.items() if importable(module)}
+    absent += [f"{package} was run from its sources." for package, found in present.items() if not found]
     save(
         "faults",
         "The same faults through tamis and other LLM rerankers",
-        (*PACKAGES, *(package for module, package in OPTIONAL.items() if importable(module))),
+        (*PACKAGES, *(package for package, found in present.items() if found)),
         f"{COUNT} passages through a chat server on loopback that answers every request with the fault (429: the first "
         f"only). Every reranker calls with its own client and as it comes, retries included, but for a time limit of "
         f"{TIMEOUT:g} s a request, where one can be set (rank_llm: 300 s, fixed), and for being told to return all.",

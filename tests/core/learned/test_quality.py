@@ -17,7 +17,16 @@ DATA = Path(os.environ.get("TAMIS_DATA", Path(__file__).parents[3].parent / "sha
 QUERIES = 60
 """Of each set, the same on every machine."""
 TRAINED = ("cacm", "npl", "medquad_gov", "lihua_world", "hotpot_train100", "musique_train100")
-UNSEEN = ("nfcorpus", "scifact", "hotpot200", "twowiki101_fullcorpus", "multihop_rag_facts", "squad2_500", "ramdocs", "nq_gold300")
+UNSEEN = (
+    "nfcorpus",
+    "scifact",
+    "hotpot200",
+    "twowiki101_fullcorpus",
+    "multihop_rag_facts",
+    "squad2_500",
+    "ramdocs",
+    "nq_gold300",
+)
 
 
 def gain(name: str, with_scores: bool = True) -> float:

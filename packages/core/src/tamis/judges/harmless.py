@@ -16,9 +16,9 @@ U = f"[{UNSEEN}]*"
 LEFT_OUT = "(line left out)"
 
 
-def _lookalikes() -> dict[int, str]:
+def _lookalikes() -> dict[int, int | str]:
     """Single characters that are read as ASCII ones: Unicode's own compatibility forms, brackets, Cyrillic letters."""
-    found = str.maketrans("【〔〖⟦〚】〕〗⟧〛⁄∕аеорсуѕԛ", "[[[[[]]]]]//aeopcysq")
+    found: dict[int, int | str] = {**str.maketrans("【〔〖⟦〚】〕〗⟧〛⁄∕аеорсуѕԛ", "[[[[[]]]]]//aeopcysq")}
     for first, last in (
         (0xB2, 0xB9),
         (0x2070, 0x209C),

@@ -67,7 +67,7 @@ def _words(match: Match) -> dict[str, Floats]:
 def _phrases(match: Match) -> Floats:
     """The share of neighbouring words of the query that are neighbours in the text, by the weight of both."""
     weights = dict(zip(match.words, match.weights, strict=True))
-    pairs = [pair for pair in dict.fromkeys(zip(match.query_terms, match.query_terms[1:], strict=False))]
+    pairs = list(dict.fromkeys(zip(match.query_terms, match.query_terms[1:], strict=False)))
     worth = np.array([weights.get(a, 0.0) + weights.get(b, 0.0) for a, b in pairs])
     vocabulary, ids, owners = match.tokens.vocabulary, match.tokens.ids, match.tokens.owners
     known = [i for i, (a, b) in enumerate(pairs) if worth[i] and a in vocabulary and b in vocabulary]
@@ -106,7 +106,7 @@ def _meaning(match: Match, titles: Sequence[Sequence[str]]) -> dict[str, Floats]
     return {
         "window": match.best_window(np.maximum(halves, match.widened(halves)) @ match.weights),
         "meaning": np.maximum(match.text_vectors @ match.query_vector, 0.0).astype(np.float64),
-        "title_meaning": np.maximum(unit(named) @ match.query_vector, 0.0),
+        "title_meaning": np.maximum(unit(named.astype(np.float32)) @ match.query_vector, 0.0).astype(np.float64),
     }
 
 
@@ -129,8 +129,8 @@ def _best(look: Floats, count: int) -> Ints:
 def _new(match: Match) -> Floats:
     """1 for a term of at least two texts that neither the query nor every English sentence has, else 0."""
     tokens: Tokens = match.tokens
-    mask = (tokens.incidence.spread > 1) & ~tokens.marked(tuple(COMMON)) & ~tokens.marked(match.words)
-    return mask.astype(np.float64)
+    known = tokens.marked(tuple(COMMON)) | tokens.marked(match.words)
+    return np.where(known, 0.0, tokens.incidence.spread > 1)
 
 
 def _neighbours(match: Match, titles: Sequence[Sequence[str]], look: Floats) -> dict[str, Floats]:
@@ -146,7 +146,7 @@ def _neighbours(match: Match, titles: Sequence[Sequence[str]], look: Floats) -> 
     own = np.flatnonzero((place[entries.rows] >= 0) & (value > 0))
     columns = np.zeros((entries.features, len(seeds)))
     columns[entries.cols[own], place[entries.rows[own]]] = value[own]
-    used = np.flatnonzero(columns.any(axis=1)[entries.cols])
+    used = np.flatnonzero(np.asarray(columns.any(axis=1))[entries.cols])
     shared = per_text(entries.rows[used], columns[entries.cols[used]] * value[used, None], size)
     shared[seeds, np.arange(len(seeds))] = 0.0
     if len(seeds) > NEIGHBOURS:

@@ -135,8 +135,7 @@ class Match:
     @cached_property
     def _related(self) -> NDArray[np.bool_]:
         """Which words of the pool are like any word of the query: few, so that only they are looked at."""
-        mask: NDArray[np.bool_] = self.likeness.any(axis=1)
-        return mask
+        return np.asarray(self.likeness.any(axis=1))
 
     @cached_property
     def nearest_in_half(self) -> Vectors:

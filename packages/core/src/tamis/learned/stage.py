@@ -54,6 +54,8 @@ class Learned(Stage):
             cosines, notices = yield from self._cosines(ranking, head)
         if not head:
             return ranking
+        import numpy as np
+
         from tamis.learned import model, words
         from tamis.learned.features import features
 
@@ -61,7 +63,7 @@ class Learned(Stage):
         candidates = [ranked.candidate for ranked in head]
         found = features(ranking.query.text, candidates, words.packaged(), prior, cosines)
         parts = model.packaged().contributions(found, model.mode_of(mode, cosines is not None))
-        scores = sum(parts.values()).round(DIGITS) + 0.0
+        scores = np.sum(list(parts.values()), axis=0).round(DIGITS) + 0.0
         done = rescored(ranking, scores.tolist(), FUSION)
         return (_explained(done, ranking, parts) if self.explain else done).warn(*notices)
 

@@ -12,7 +12,8 @@ from tamis.learned.model import Combination
 
 TEXT = """# The learned default
 
-What `tamis.rerank`, the presets `default` and `texts` and `tamis.Learned` use. Written by `python -m tamis.training.default`.
+What `tamis.rerank`, the presets `default` and `texts` and `tamis.Learned` use. Written by
+`python -m tamis.training.default`.
 
 - Weights: SHA-256 of `weights.json` and `words.npz`, one after the other: `{digest}`
 - Seed {seed}; training queries: {queries}

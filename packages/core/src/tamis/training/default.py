@@ -129,7 +129,9 @@ def fit(examples: Mapping[str, Sequence[Example]]) -> Combination:
             for example in found
             for view, share in ((mode, 1.0), *((("dense", DENSE_SHARE),) if mode == "scores" else ()))
         ]
-        weights[mode] = dict(zip(names, minimised(weighted, len(examples), [name != LESS_IS_BETTER for name in names]), strict=True))
+        weights[mode] = dict(
+            zip(names, minimised(weighted, len(examples), [name != LESS_IS_BETTER for name in names]), strict=True)
+        )
     return Combination(weights, spreads)
 
 
@@ -137,7 +139,7 @@ def usual_spreads(examples: Mapping[str, Sequence[Example]]) -> dict[str, float]
     """The median standard deviation of each feature within a pool, where it varies at all."""
     found: dict[str, list[float]] = {}
     for example in (example for each in examples.values() for example in each):
-        for name, values in (example.features["scores"] | example.features["scores+embedding"]).items():
+        for name, values in {**example.features["scores"], **example.features["scores+embedding"]}.items():
             found.setdefault(name, []).append(float(values.std()))
     return {name: round(float(np.median([v for v in values if v > 0])), 6) for name, values in found.items()}
 
@@ -147,7 +149,8 @@ def matrix(features: Mapping[str, Floats], names: Sequence[str], spreads: Mappin
 
 
 def minimised(weighted: Sequence[tuple[float, Floats, Floats]], sets: int, positive: Sequence[bool]) -> list[float]:
-    """Weights, not below 0 where `positive`, of least cross-entropy between softmax of the scores and the share of each grade, with an L2 penalty."""
+    """Weights, not below 0 where `positive`, of least cross-entropy between softmax of the scores and the share of each
+    grade, with an L2 penalty."""
     from scipy.optimize import minimize
 
     def loss(weights: Floats) -> tuple[float, Floats]:

@@ -1,14 +1,15 @@
 """Static word vectors from a sentence encoder: embed each piece of its vocabulary alone, then let sums of the pieces
 of whole texts learn where the encoder puts those texts.
 
-After model2vec and tokenlearn (Tulkens and van Dongen, 2024). Needs `transformers` and `torch`; the encoder is all-MiniLM-L6-v2
-(Apache-2.0).
+After model2vec and tokenlearn (Tulkens and van Dongen, 2024). Needs `transformers` and `torch`; the encoder is
+all-MiniLM-L6-v2 (Apache-2.0).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -118,11 +119,11 @@ def distil(encoder: Encoder, groups: Sequence[Sequence[str]], *, epochs: int = 4
         for rows in torch.randperm(len(bags)).split(256):
             inside = [bags[row] for row in rows.tolist()]
             offsets = torch.tensor(np.cumsum([0, *map(len, inside[:-1])]))
-            made = torch.nn.functional.normalize(table(torch.tensor(sum(inside, [])), offsets), dim=1)
+            made = torch.nn.functional.normalize(table(torch.tensor(list(chain.from_iterable(inside))), offsets), dim=1)
             apart = 1 - (made * goal[rows]).sum(1).mean()
             unlike = (made @ made.T - whole[rows] @ whole[rows].T).square().mean()
             optimiser.zero_grad()
-            (apart + 2 * unlike).backward()  # type: ignore[no-untyped-call]
+            (apart + 2 * unlike).backward()
             optimiser.step()
     return _quantised(vectors.pieces, table.weight.detach().numpy())
 
@@ -136,7 +137,7 @@ def _start(alone: Array) -> tuple[Array, Array]:
     """The pieces' own vectors on their `WIDTH` main axes, lengthened by the logarithm of their place; and the axes."""
     rows = alone / np.linalg.norm(alone, axis=1, keepdims=True)
     rows = rows - rows.mean(axis=0)
-    values, vectors = np.linalg.eigh(rows.T @ rows)
+    _, vectors = np.linalg.eigh(rows.T @ rows)
     axes = vectors[:, ::-1][:, :WIDTH]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
     rarity = np.log1p(np.arange(1, len(rows) + 1)) / np.log1p(len(rows))

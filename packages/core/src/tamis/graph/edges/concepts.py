@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tamis.graph.edges.base import Degree, Edges, Share, Weight
 from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency, Floats, summed, symmetric
+from tamis.graph.sparse import TIE, Adjacency, Floats, summed, symmetric
 from tamis.graph.terms import Incidence
 from tamis.part import part
 
@@ -51,7 +51,7 @@ def shared(
 
     def weigh(first: int, block: Floats) -> Floats:
         limit = duplicates * np.maximum(own[first : first + len(block), None], own)
-        block[block >= limit] = 0.0
+        block[block >= limit * (1 - TIE)] = 0.0
         return block
 
     return symmetric(joining.products(np.sqrt(rarity[joining.cols])).nearest(degree, weigh))

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tamis.graph.edges.base import Degree, Edges, Share, Weight
 from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency, Floats, Products, mutual, summed, symmetric
+from tamis.graph.sparse import TIE, Adjacency, Floats, Products, mutual, summed, symmetric
 from tamis.part import part
 
 
@@ -38,7 +38,7 @@ class Neighbours(Edges):
         def weigh(first: int, block: Floats) -> Floats:
             block[np.arange(len(block)), np.arange(first, first + len(block))] = 0.0
             median.see(block)
-            block[block >= self.duplicates] = 0.0
+            block[block >= self.duplicates * (1 - TIE)] = 0.0
             return block
 
         near = products.nearest(self.degree, weigh)
@@ -65,7 +65,7 @@ class Neighbours(Edges):
 
 
 class Median:
-    """The median of the off-diagonal cells of a matrix seen block by block, or 0 where it is negative.
+    """The (upper) median of the off-diagonal cells of a matrix seen block by block, or 0 where it is negative.
 
     Exact up to 2,000 rows, to 1/2000 beyond.
     """

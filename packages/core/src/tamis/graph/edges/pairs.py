@@ -34,8 +34,7 @@ class ConceptPairs(Edges):
     def of(self, pool: Pool) -> Adjacency:
         tokens, owners = pool.sentences
         weights = pool.content(tokens, self.query_weight)
-        single = Incidence.of(len(pool), len(weights), owners[tokens.owners], tokens.ids)
-        used = (weights[tokens.ids] > 0) & (single.spread[tokens.ids] >= 2)
+        used = weights[tokens.ids] > 0
         ids, sentences = tokens.ids[used], tokens.owners[used]
         found = [np.zeros((3, 0), dtype=np.int64)]
         for step in range(1, min(self.window + 1, len(ids))):
