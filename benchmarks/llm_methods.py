@@ -117,7 +117,29 @@ COUNTED: tuple[tuple[str, tuple[Step, ...], int, str], ...] = (
 """(name, ours, our calls in one of theirs, theirs: from no order / from a decent first stage)."""
 
 
-CONCLUSION = """CONCLUSION"""
+CONCLUSION = """What to choose, from the numbers below (100 candidates, the first ten wanted):
+
+- **Know first how your judge errs.** Where it misreads a passage always alike (`steady`), every exact schedule gives
+  .779, from 1 call to 9,900: take the cheapest, and spend on a better model. Asking again helps only against errors
+  that change with the question.
+- **Few calls.** A sliding window (9 calls in 9 rounds, .815 with `anew .5`) and `tdpart` (8 in 4, .820) are equally
+  good. `blitzrank` (6 in 2) is exact without error and the most fragile of the three with it (.749).
+- **Errors that change with the question.** Ask about all again: groups of twenty six times (`grouprank` before it adds
+  the first stage; 30 calls in one round, .928), `self-consistency` (45 calls, .929) and `tourrank` (130 calls in 5
+  rounds, .954) come near to all pairs (9,900 calls, .967), at 4, 6 and 12 times the FLOPs of a pointwise pass, where
+  all pairs take 157 times.
+- **A judge that is lost among many passages** (`crowded`). Ask about one at a time: a pointwise pass (100 calls in one
+  round) gives .908, with the pairs of its best 30 after it .958, a window of twenty .566.
+- **A judge that contradicts itself** (`circular`). All pairs .948, pointwise and the pairs of 30 .938, `tourrank` .926,
+  `self-consistency` .904, a window .824. Bubble sorts suffer (.704, .727).
+- **Sorts by sets or pairs** are reached with fewer calls under every judge that errs, save once and by a hair (19
+  children, `anew .25`), and they wait longest: with 50 ms a call, 100 calls in one round took 0.1 to 0.5 s a query, 121
+  rounds 6 s, 945 rounds 50 s.
+- **Sampled pairs** need to know by how much a passage is better: with bare wins they reach .771 even without error.
+- **Thinking** before each answer, 300 tokens, costs a pointwise pass 5 times its FLOPs.
+
+Differences below about .02 lie within the intervals. How much of a real judge's error is of which kind no simulation
+tells; `tamis eval` on your own queries does."""
 
 COST = (
     f"Each model is a script that takes {DELAY * 1e3:.0f} ms a call, {Oracle.max_concurrency} calls at once, knows the "
@@ -125,8 +147,9 @@ COST = (
     "the preset was published with, so that methods compare. Sorted by TFLOPs a query; presets with the same stages "
     "share a row. `a -> b`: predicted by a dry run, then made with the script. Tokens are estimated (bytes / 4). `*`: "
     f"thinks, {THOUGHT} tokens before each answer; a dry run cannot know how long a thought is and counts none. "
-    f"`s alone`: one query. `queries/s`: {ABREAST} queries abreast through `Engine.rerank_many`, or as many as stand in "
-    f"brackets where {ABREAST} would make more than {MOST:,} calls; beside it the share of what the delay alone allows."
+    f"`s alone`: one query (median of three where below 2 s). `queries/s`: timed once, {ABREAST} queries abreast "
+    f"through `Engine.rerank_many`, or as many as stand in brackets where {ABREAST} would make more than {MOST:,} "
+    "calls; beside it the share of what the delay alone allows."
 )
 
 SIMULATED = (

@@ -99,6 +99,8 @@ class Graph(Stage):
 
 def usable(ranking: Ranking, head: Sequence[Ranked]) -> tuple[list[Ranked], list[float], Scale]:
     """Those of `head` that have a score, the scores, and their scale; by rank where the scores say nothing."""
+    if not head:
+        return [], [], ranking.scale
     scored = [(ranked, ranked.score) for ranked in head if ranked.score is not None]
     if scored and ranking.scale.kind != "ordinal":
         return [ranked for ranked, _ in scored], [score for _, score in scored], ranking.scale

@@ -53,12 +53,13 @@ def mode_of(first_stage: Mode, embedded: bool) -> str:
 
 
 def standard(values: Floats, usual: float) -> Floats:
-    """Values less their mean, in units of their spread; of a quarter of the `usual` spread where theirs is far below.
+    """Values less their mean, in units of their spread and the `usual` one: about as they are where they hardly differ,
+    which is where few candidates are, and never large for one far off.
 
     >>> standard(np.array([1.0, 3.0]), 0.0).tolist(), standard(np.array([2.0, 2.0]), 1.0).tolist()
     ([-1.0, 1.0], [0.0, 0.0])
     """
-    spread = float(np.hypot(values.std(), usual / 4))
+    spread = float(np.hypot(values.std(), usual))
     return (values - values.mean()) / spread if spread > 1e-12 else np.zeros(len(values))
 
 

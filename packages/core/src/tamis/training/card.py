@@ -28,9 +28,10 @@ What `tamis.rerank`, the presets `default` and `texts` and `tamis.Learned` use. 
 ## Sets left out
 
 nDCG@10 on each training set, when the weights were fitted on the other sets and the word vectors never saw its text.
-`scores`, `order`, `texts`: what the first stage tells; `+embedding`: with cosines of all-MiniLM-L6-v2.
+Queries with
+something relevant in the pool and something not. `scores`, `order`, `texts`: what the first stage tells; `+embedding`: with cosines of all-MiniLM-L6-v2.
 
-{table}
+{tables}
 
 How it does on sets that had no part in it: `benchmarks/results/default.md`.
 
@@ -50,14 +51,6 @@ def write(out: Path, combination: Combination, told: Mapping[str, Any]) -> None:
         digest.update((out / name).read_bytes())
     with np.load(out / "words.npz") as words:
         pieces, width = words["codes"].shape
-    held_out = told["held_out"]
-    columns = list(next(iter(held_out.values())))
-    gains = {
-        column: sum(row[column] / row["first stage"] - 1 for row in held_out.values()) / len(held_out)
-        for column in columns
-    }
-    rows = [[name, *(f"{row[column]:.4f}" for column in columns)] for name, row in held_out.items()]
-    rows.append(["mean relative gain", *(f"{gains[column]:+.1%}" for column in columns)])
     features = list(combination.spreads)
     modes = list(combination.weights)
     shares = [
@@ -70,10 +63,19 @@ def write(out: Path, combination: Combination, told: Mapping[str, Any]) -> None:
         queries=", ".join(f"{name} {count}" for name, count in told["queries"].items()),
         pieces=pieces,
         width=width,
-        table=_table(["left out", *columns], rows),
+        tables="\n\n".join(
+            f"The best {depth} of the first stage:\n\n{_held_out(rows)}" for depth, rows in told["held_out"].items()
+        ),
         weights=_table(["feature", *modes], shares),
     )
     (out / "CARD.md").write_text(text, encoding="utf-8")
+
+
+def _held_out(found: Mapping[str, Mapping[str, float]]) -> str:
+    columns = list(next(iter(found.values())))
+    gains = [sum(row[c] / row["first stage"] - 1 for row in found.values()) / len(found) for c in columns]
+    rows = [[name, *(f"{row[c]:.4f}" for c in columns)] for name, row in found.items()]
+    return _table(["left out", *columns], [*rows, ["mean relative gain", *(f"{gain:+.1%}" for gain in gains)]])
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

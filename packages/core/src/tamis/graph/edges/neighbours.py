@@ -65,13 +65,13 @@ class Neighbours(Edges):
 
 
 class Median:
-    """The (upper) median of the off-diagonal cells of a matrix seen block by block, or 0 where it is negative.
+    """The (lower) median of the off-diagonal cells of a matrix seen block by block, or 0 where it is negative.
 
     Exact up to 2,000 rows, to 1/2000 beyond.
     """
 
     def __init__(self, size: int) -> None:
-        self._middle = size * (size - 1) // 2
+        self._middle = size * (size - 1) // 2 - 1
         self._exact = size <= 2000
         self._positive: list[Floats] = []
         self._counts = np.zeros(2001, dtype=np.int64)
@@ -89,7 +89,7 @@ class Median:
     @property
     def value(self) -> float:
         above = self._middle - self._rest
-        if above < 0 or not self._middle:
+        if above < 0:
             return 0.0
         if self._exact:
             return float(np.partition(np.concatenate(self._positive), above)[above])

@@ -20,15 +20,17 @@ def anchors(unit: Floats, channels: Sequence[Adjacency], alpha: float) -> Spread
     """
     own = np.arange(len(unit))
     found = np.zeros(len(unit))
-    parts = []
-    for edges in channels or (Adjacency.empty(len(unit)),):
+    joined = np.zeros(len(unit), dtype=bool)
+    parts = [Adjacency.empty(len(unit))]
+    for edges in channels:
         similar = union(edges, Adjacency(len(unit), own, own, np.ones(len(unit))))
         length = np.sqrt(summed(similar.rows, similar.weights**2, len(unit)))
         found += (similar @ unit) / length
+        joined |= listening(edges)
         parts.append(similar.scaled(similar.weights * unit[similar.cols] / length[similar.rows]))
     largest = found.max(initial=0.0)
     if largest <= 0:
-        return Spread(unit, Adjacency.empty(len(unit)))
+        return Spread(unit, parts[0])
     shares = union(*parts)
-    moved = np.where(listening(shares), found / largest - unit, 0.0)
+    moved = np.where(joined, found / largest - unit, 0.0)
     return Spread(unit + alpha * moved, speaking(shares, alpha * shares.weights / largest))
