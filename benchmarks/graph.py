@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -102,32 +103,38 @@ def grown(rows: dict[str, dict[int, float]]) -> str:
 
 
 def memory() -> str:
-    """Each in a process of its own, which reports how much its peak grew while it joined."""
+    """Each in a process of its own, which tells how much joining held at most and the most it ever took itself."""
     rows = []
     for name in KINDS:
         for size in (1_000, 10_000):
             run = subprocess.run(
                 [sys.executable, __file__, name, str(size)], capture_output=True, text=True, check=True
             )
-            grew, edges, seconds = run.stdout.split()
-            rows.append([name, f"{size:,}", grew, f"{8 * size**2 / 1e6:,.0f}", edges, seconds])
-    return table(["edges", "candidates", "peak grew by, MB", "n x n numbers, MB", "edges found", "s"], rows)
-
-
-def peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            held, process, edges, seconds = run.stdout.split()
+            rows.append([name, f"{size:,}", held, f"{8 * size**2 / 1e6:,.0f}", process, edges, seconds])
+    head = [
+        "edges",
+        "candidates",
+        "joining held, MB",
+        "n x n numbers, MB",
+        "peak RSS of the process, MB",
+        "edges found",
+    ]
+    return table([*head, "s"], rows)
 
 
 def measure_memory(name: str, size: int) -> None:
-    channels(KINDS[name], fresh(candidates(50)))
     found = candidates(size)
     pool = fresh(found)
     _ = pool.vectors if "vectors" in name else pool.tokens.incidence
-    before, start = peak(), time.perf_counter()
-    graph = channels(KINDS[name], pool)
-    spread([candidate.score for candidate in found], graph)
+    start = time.perf_counter()
+    edges = sum(len(channel.edges) for channel in channels(KINDS[name], pool))
     seconds = time.perf_counter() - start
-    print((peak() - before) * 1024 // 1_000_000, sum(len(c.edges) for c in graph), f"{seconds:.2f}")
+    tracemalloc.start()
+    spread([candidate.score for candidate in found], channels(KINDS[name], pool))
+    held = tracemalloc.get_traced_memory()[1]
+    process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(f"{held / 1e6:,.0f}", f"{process / 1e6:,.0f}", edges, f"{seconds:.2f}")
 
 
 def main() -> None:
@@ -136,8 +143,8 @@ def main() -> None:
         "graph",
         "The graph engine",
         ("tamis", "numpy"),
-        f"Texts of {WORDS} words drawn as words are (Zipf), with titles. Medians, warm: the words have been met before, the "
-        "pool has not. Time that is linear in the candidates shows 10 in the last two columns.",
+        f"Texts of {WORDS} words drawn as words are (Zipf), with titles. Medians, warm: the words have been met "
+        "before, the pool has not. Time that is linear in the candidates shows 10 in the last two columns.",
         "## From texts to scores",
         steps,
         "## Joining alone, by kind of edge (words read, vectors of 64 numbers at hand)",

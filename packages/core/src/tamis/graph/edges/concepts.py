@@ -40,13 +40,22 @@ class Concepts(Edges):
 
 
 def shared(
-    found: Incidence, rarity: Floats, degree: int, duplicates: float, max_share: float, max_documents: int
+    found: Incidence,
+    rarity: Floats,
+    degree: int,
+    duplicates: float,
+    max_share: float,
+    max_documents: int,
+    alone: Floats | float = 0.0,
 ) -> Adjacency:
-    """Edges between documents that have things in common, each thing weighing its `rarity`."""
+    """Edges between documents that have things in common, each thing weighing its `rarity`.
+
+    `alone`: the weight of what each document has that is in no other, where `found` leaves that out.
+    """
     connecting = found.connecting(max_share, max_documents)
     most = max(max_share * found.size, 2.0)
     counted = found.only((rarity > 0) & (found.spread <= most))
-    own = summed(counted.rows, rarity[counted.cols], found.size)
+    own = summed(counted.rows, rarity[counted.cols], found.size) + alone
     joining = counted.only(connecting)
 
     def weigh(first: int, block: Floats) -> Floats:

@@ -10,7 +10,7 @@ from pydantic import Field
 from tamis.graph.edges.base import Degree, Edges, Share, Weight
 from tamis.graph.edges.concepts import shared
 from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency
+from tamis.graph.sparse import Adjacency, summed
 from tamis.graph.terms import Incidence
 from tamis.part import part
 
@@ -36,15 +36,21 @@ class ConceptPairs(Edges):
         weights = pool.content(tokens, self.query_weight)
         used = weights[tokens.ids] > 0
         ids, sentences = tokens.ids[used], tokens.owners[used]
-        found = [np.zeros((3, 0), dtype=np.int64)]
+        size, width = len(pool), max(len(weights), 1)
+        found = [np.zeros(0, dtype=np.int64)]
         for step in range(1, min(self.window + 1, len(ids))):
             near = (sentences[:-step] == sentences[step:]) & (ids[:-step] != ids[step:])
             left, right = ids[:-step][near], ids[step:][near]
-            found.append(np.stack([np.minimum(left, right), np.maximum(left, right), owners[sentences[step:][near]]]))
-        one, other, documents = np.concatenate(found, axis=1)
-        pairs, place = np.unique(one * max(len(weights), 1) + other, return_inverse=True)
-        incidence = Incidence.of(len(pool), len(pairs), documents, place)
-        share = weights[pairs // max(len(weights), 1)] * weights[pairs % max(len(weights), 1)]
-        return shared(
-            incidence, incidence.rarity * share, self.degree, self.duplicates, self.max_share, self.max_documents
-        )
+            pair = np.minimum(left, right) * width + np.maximum(left, right)
+            found.append(np.unique(pair * size + owners[sentences[step:][near]]))
+        keys = np.unique(np.concatenate(found))
+        pairs, documents = keys // max(size, 1), keys % max(size, 1)
+        first = np.diff(pairs, prepend=-1) != 0
+        number = np.cumsum(first) - 1
+        share = weights[pairs[first] // width] * weights[pairs[first] % width]
+        single = np.bincount(number) == 1
+        alone = summed(documents[single[number]], np.log1p(size) * share[single], size)
+        several = ~single[number]
+        incidence = Incidence.of(size, len(share), documents[several], number[several])
+        rarity = incidence.rarity * share
+        return shared(incidence, rarity, self.degree, self.duplicates, self.max_share, self.max_documents, alone)
