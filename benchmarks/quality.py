@@ -2,7 +2,7 @@
 
     python benchmarks/quality.py [--models N] [--sets NAME ...]
 
-Without a model all queries are run. With `--models N` (default 10) also the rankers that need one, on N queries a set
+Without a model all queries are run. With `--models N` also the rankers that need one, on N queries a set
 (seed 1); their answers are kept in `.cache/quality.sqlite`, so that the next run asks only what is new.
 The sets are those of `$TAMIS_DATA`; without it there is nothing to measure.
 """
@@ -58,7 +58,7 @@ MODEL_FREE: Mapping[str, Stage] = {
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--models", type=int, default=10, help="queries a set for rankers with models; 0: none")
+    options.add_argument("--models", type=int, default=0, help="queries a set for rankers with models; 0: none")
     options.add_argument("--sets", nargs="*", default=SETS)
     given = options.parse_args()
     if not DATA.is_dir():

@@ -178,7 +178,9 @@ STAGES_MADE: tuple[Stage, ...] = (
     TrainedGraph(trained_file(), MODEL, depth=50, explain=0),
     Graph(),
     Graph((), "pagerank", seeds=10),
-    Graph((Concepts(degree=3), ConceptPairs(), Mentions(), Neighbours("vectors"), Structure("url"), Given("amr", "edges"))),
+    Graph(
+        (Concepts(degree=3), ConceptPairs(), Mentions(), Neighbours("vectors"), Structure("url"), Given("amr", "edges"))
+    ),
     Graph(method="propagation", alpha=0.2, depth=50, model=MODEL, given_vectors=True),
     Refinement(),
     Refinement(MODEL, Smoothing((Structure(links=None),), alpha=0.5, steps=1), depth=50),

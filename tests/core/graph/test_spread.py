@@ -187,6 +187,11 @@ class TestLift:
         counts = Channel("counts", 1.0, Adjacency.of(3, [1, 2], [0, 0], [16.0, 4.0]))
         assert strengths([counts], 3).dense()[:, 0].tolist() == [0.0, 1.0, 0.5]
 
+    def test_a_hub_lifts_each_of_many_less_than_one_of_few(self) -> None:
+        few, some, many = (spread([5.0, *[1.0] * n, 0.0], star(n + 2)).scores[1] for n in (1, 3, 30))
+        assert few == some == pytest.approx(1.0 + 0.9 * 4.0)
+        assert 1.0 < many < some
+
     @given(case=scored(), alpha=alphas)
     def test_nobody_loses(self, case: Any, alpha: float) -> None:
         old, graph = case

@@ -146,3 +146,7 @@ print([m for m in ("scipy", "sklearn", "torch", "onnxruntime", "transformers", "
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_two_that_share_a_word_do_not_trade_places() -> None:
+    assert Learned().rerank("zebra", ["first text", "second text"]).positions == (0, 1)

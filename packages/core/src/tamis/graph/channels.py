@@ -60,9 +60,14 @@ def walk(graph: Sequence[Channel], size: int, cap: float = 1.0) -> Adjacency:
     if not graph:
         return _rest_to_self(Adjacency.empty(size))
     joined = row(union(*(_times(sym(channel.edges), channel.weight) for channel in graph)))
-    received = received_by(joined)
-    capped = np.divide(cap, received, out=np.ones(size), where=received > cap)
-    return _rest_to_self(joined.scaled(joined.weights * capped[joined.cols]))
+    return _rest_to_self(without_hubs(joined, cap))
+
+
+def without_hubs(edges: Adjacency, cap: float) -> Adjacency:
+    """The same edges, those to a document that is listened to with more than `cap` in all turned down to that."""
+    received = received_by(edges)
+    share = np.divide(cap, received, out=np.ones(edges.size), where=received > cap)
+    return edges.scaled(edges.weights * share[edges.cols])
 
 
 def _times(edges: Adjacency, factor: float) -> Adjacency:

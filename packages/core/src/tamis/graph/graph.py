@@ -18,8 +18,8 @@ from tamis.graph.sparse import Adjacency
 from tamis.graph.spread import Method, spread
 from tamis.models.base import require
 from tamis.part import part
-from tamis.rankers.scoring import Depth, failure_notices
-from tamis.ranking import Neighbour, Ranked, Ranking
+from tamis.rankers.scoring import Depth
+from tamis.ranking import Neighbour, Notice, Ranked, Ranking
 from tamis.references import EdgesRef, ModelRef
 from tamis.scale import FUSION, Scale
 from tamis.stage import Asking, Stage
@@ -84,8 +84,7 @@ class Graph(Stage):
             for old, score, lifts in zip(head, found.scores.tolist(), by, strict=True)
         }
         judged = [new.get(ranked.position) or replace(ranked, score=None) for ranked in ranking.kept]
-        notices = failure_notices("Graph (edges by vectors)", head, failures)
-        return ranking.scored(judged, scale).warn(*notices)
+        return ranking.scored(judged, scale).warn(*unjoined(head, failures))
 
     def _pool(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[tuple[Pool, list[Failure | None]]]:
         candidates = [ranked.candidate for ranked in head]
@@ -105,6 +104,18 @@ def usable(ranking: Ranking, head: Sequence[Ranked]) -> tuple[list[Ranked], list
     if scored and ranking.scale.kind != "ordinal":
         return [ranked for ranked, _ in scored], [score for _, score in scored], ranking.scale
     return list(head), [1.0 - place / len(head) for place in range(len(head))], FUSION
+
+
+def unjoined(head: Sequence[Ranked], failures: Sequence[Failure | None]) -> list[Notice]:
+    """A notice for each reason why candidates have no vector."""
+    return [
+        Notice(
+            f"Graph: {len(lost)} of {len(head)} candidates have no vector ({failure}) and no edges by vectors",
+            tuple(ranked.position for ranked in lost),
+        )
+        for failure in dict.fromkeys(failure for failure in failures if failure is not None)
+        if (lost := [ranked for ranked, why in zip(head, failures, strict=True) if why == failure])
+    ]
 
 
 def lifted_by(graph: Sequence[Channel], shares: Adjacency, head: Sequence[Ranked]) -> list[tuple[Neighbour, ...]]:

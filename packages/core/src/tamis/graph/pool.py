@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
@@ -64,9 +65,10 @@ class Pool:
 
 def unit_rows(vectors: Iterable[Sequence[float] | None]) -> Floats:
     """The vectors as rows of length 1; zeros for one that is missing, is zero, is not finite or is of another length
-    than the first."""
+    than most."""
     given = list(vectors)
-    width = next((len(vector) for vector in given if vector is not None and len(vector)), 0)
+    widths = Counter(len(vector) for vector in given if vector is not None)
+    width = max(widths, key=lambda width: (widths[width], width), default=0)
     rows = np.zeros((len(given), width))
     for index, vector in enumerate(given):
         if vector is not None and len(vector) == width:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tamis.graph.channels import Channel, strengths, walk
+from tamis.graph.channels import Channel, strengths, walk, without_hubs
 from tamis.graph.methods.anchors import anchors
 from tamis.graph.methods.base import Spread
 from tamis.graph.methods.lift import lift
@@ -20,6 +20,8 @@ from tamis.graph.sparse import Adjacency, Floats
 Method = Literal["lift", "propagation", "pagerank", "anchors"]
 ALPHA: Mapping[Method, float] = {"lift": 0.9, "propagation": 0.3, "pagerank": 0.9, "anchors": 0.6}
 """How much neighbours count when nobody says: what did best on collections kept for tuning."""
+HUB = 5.0
+"""A document that is joined to others with more than this strength in all lifts each of them less."""
 
 
 def spread(
@@ -64,4 +66,4 @@ def _on_unit(unit: Floats, graph: Sequence[Channel], method: Method, alpha: floa
         return propagation(unit, walk(heard, size), alpha)
     if method == "anchors":
         return anchors(unit, [strengths([channel], size) for channel in heard], alpha)
-    return lift(unit, strengths(heard, size), alpha)
+    return lift(unit, without_hubs(strengths(heard, size), HUB), alpha)

@@ -17,6 +17,8 @@ from tamis.text import terms
 SEEDS = 20
 """So many candidates, the best by a first look, speak for their neighbours."""
 NEIGHBOURS = 6
+"""The nearest of them that each candidate listens to. Of fewer than six candidates none are neighbours: two that share
+a word are half of such a pool, and would only trade places."""
 SHORT = 16
 """Texts of fewer terms are all called short."""
 
@@ -137,7 +139,7 @@ def _neighbours(match: Match, titles: Sequence[Sequence[str]], look: Floats) -> 
     """How good those are with whom a candidate shares rare words (query words aside), and those that name its title."""
     size, entries = match.tokens.size, match.tokens.incidence
     seeds = _best(look, SEEDS)
-    rare = _new(match) * (entries.spread <= max(0.3 * size, 2.0))
+    rare = _new(match) * (entries.spread <= max(0.3 * size, min(2.0, size / 3)))
     value = np.log1p(entries.counts) * entries.rarity[entries.cols] * rare[entries.cols]
     norms = np.sqrt(np.bincount(entries.rows, value**2, minlength=size))
     value = value / np.maximum(norms, 1e-9)[entries.rows]

@@ -21,15 +21,16 @@ What `tamis.rerank`, the presets `default` and `texts` and `tamis.Learned` use. 
   embedded alone, {width} main axes, longer the rarer; then trained so that the sum over a text points where the encoder
   puts the text. Learned from unlabelled passages and queries of the training sets; holds no text but the vocabulary.
 - `weights.json`: a weighted sum of standardised features for each mode. Fitted on the judgements of the training sets,
-  with a listwise softmax loss and an L2 penalty; none below zero but that of length.
+  with a listwise softmax loss and an L2 penalty; none below zero but that of length; then
+  the first stage counts 1.5 times as much, for safety.
 - English. Other languages and code get exact matches, phrases, titles and neighbours; meaning is weak there.
 - Scores are comparable within one query only; they are no probabilities.
 
 ## Sets left out
 
 nDCG@10 on each training set, when the weights were fitted on the other sets and the word vectors never saw its text.
-Queries with
-something relevant in the pool and something not. `scores`, `order`, `texts`: what the first stage tells; `+embedding`: with cosines of all-MiniLM-L6-v2.
+Queries with something relevant in the pool and something not. `scores`, `order`, `texts`: what the first stage tells;
+`+embedding`: with cosines of all-MiniLM-L6-v2.
 
 {tables}
 

@@ -85,11 +85,12 @@ def fit(
     for step in range(1, course.steps + 1):
         optimizer.zero_grad()
         chosen = next(batches)
-        loss = sum(LOSSES[course.loss](torch, scored(e, dropped), e.relevant) for e in chosen) / len(chosen)
-        loss.backward()
+        for example in chosen:
+            loss = LOSSES[course.loss](torch, scored(example, dropped), example.relevant)
+            (loss / len(chosen)).backward()
+            losses.append(loss.item())
         optimizer.step()
         pace.step()
-        losses.append(loss.item())
         if step % course.every and step != course.steps:
             continue
         curve.append((step, float(np.mean(losses)), measured()))
