@@ -2,8 +2,9 @@
 
     python benchmarks/quality.py [--queries N] [--models N] [--sets NAME ...]
 
-Rankers without a model run on N queries a set (default 100, seed 1; 0: all). With `--models N` also the rankers that need one, on N queries a set
-(seed 1); their answers are kept in `.cache/quality.sqlite`, so that the next run asks only what is new.
+Rankers without a model run on N queries a set (default 100, seed 1; 0: all). With `--models N` also the rankers that
+need one, on N queries a set; their answers are kept in `.cache/quality.sqlite`, so that the next run asks only what is
+new.
 The sets are those of `$TAMIS_DATA`; without it there is nothing to measure.
 """
 
