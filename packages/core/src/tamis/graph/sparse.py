@@ -120,6 +120,12 @@ def summed(places: Ints, amounts: Floats, size: int) -> Floats:
     return np.bincount(places, amounts, minlength=size).astype(np.float64, copy=False)
 
 
+def distinct(keys: Ints) -> Ints:
+    """The different ones of some numbers >= 0, in order."""
+    ordered = np.sort(keys)
+    return ordered[np.diff(ordered, prepend=-1) != 0]
+
+
 def union(*parts: Adjacency) -> Adjacency:
     """The sum of matrices of the same size."""
     joined = [np.concatenate([getattr(p, name) for p in parts]) for name in ("rows", "cols", "weights")]
@@ -134,8 +140,7 @@ def symmetric(edges: Adjacency) -> Adjacency:
 
 def mutual(edges: Adjacency) -> Adjacency:
     """Only the edges that go both ways."""
-    width = max(edges.size, 1)
-    both = np.isin(edges.rows * width + edges.cols, edges.cols * width + edges.rows)
+    both = edges.at(edges.cols, edges.rows) != 0
     return Adjacency(edges.size, edges.rows[both], edges.cols[both], edges.weights[both])
 
 

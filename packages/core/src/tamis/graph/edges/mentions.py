@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tamis.graph.edges.base import Edges, Share, Weight
 from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency, Ints
+from tamis.graph.sparse import Adjacency, Ints, distinct
 from tamis.graph.terms import Tokens, phrases, spread
 from tamis.part import part
 
@@ -76,5 +76,5 @@ def occurrences(tokens: Tokens, phrases: Sequence[Sequence[str]]) -> tuple[Ints,
         start, which = start[right], which[right]
         here = np.minimum(start + step, len(tokens.ids) - 1)
         right = (step >= lengths[which]) | (tokens.ids[here] == words[which, step])
-    keys = np.unique(known[which[right]] * tokens.size + tokens.owners[start[right]])
+    keys = distinct(known[which[right]] * tokens.size + tokens.owners[start[right]])
     return keys // max(tokens.size, 1), keys % max(tokens.size, 1)

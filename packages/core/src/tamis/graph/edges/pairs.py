@@ -10,7 +10,7 @@ from pydantic import Field
 from tamis.graph.edges.base import Degree, Edges, Share, Weight
 from tamis.graph.edges.concepts import shared
 from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency, summed
+from tamis.graph.sparse import Adjacency, distinct, summed
 from tamis.graph.terms import Incidence
 from tamis.part import part
 
@@ -42,8 +42,8 @@ class ConceptPairs(Edges):
             near = (sentences[:-step] == sentences[step:]) & (ids[:-step] != ids[step:])
             left, right = ids[:-step][near], ids[step:][near]
             pair = np.minimum(left, right) * width + np.maximum(left, right)
-            found.append(np.unique(pair * size + owners[sentences[step:][near]]))
-        keys = np.unique(np.concatenate(found))
+            found.append(distinct(pair * size + owners[sentences[step:][near]]))
+        keys = distinct(np.concatenate(found))
         pairs, documents = keys // max(size, 1), keys % max(size, 1)
         first = np.diff(pairs, prepend=-1) != 0
         number = np.cumsum(first) - 1
