@@ -106,8 +106,10 @@ class Incidence:
     def of(cls, size: int, features: int, rows: Ints, cols: Ints) -> Incidence:
         """From occurrences in any order."""
         width = max(features, 1)
-        keys, counts = np.unique(rows * width + cols, return_counts=True)
-        return cls(size, features, keys // width, keys % width, counts)
+        every = np.sort(rows * width + cols)
+        first = np.flatnonzero(np.diff(every, prepend=-1))
+        keys = every[first]
+        return cls(size, features, keys // width, keys % width, np.diff(first, append=len(every)))
 
     @cached_property
     def spread(self) -> Ints:
@@ -139,8 +141,8 @@ class Incidence:
         documents, weights = self.rows[order], values[order]
         own = np.empty(len(order), dtype=np.int64)
         own[order] = np.arange(len(order))
-        begins = np.searchsorted(self.cols[order], np.arange(self.features + 1))
-        lengths = np.diff(begins)[self.cols]
+        begins = np.concatenate([[0], np.cumsum(self.spread)])
+        lengths = self.spread[self.cols]
         rows_begin = np.searchsorted(self.rows, np.arange(self.size + 1))
 
         def block(first: int, last: int) -> Floats:
