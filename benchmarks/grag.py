@@ -47,7 +47,7 @@ TESTED = ("hotpot200", "twowiki101_fullcorpus")
 FOLDS = 5
 LINKS = Structure(source=None, chunk=None)
 WORDS = (Concepts(), ConceptPairs(), Neighbours(by="vectors"))
-SHORT: dict[str, Any] = {"steps": 300, "patience": 4}
+SHORT: dict[str, Any] = {"steps": 400, "patience": 8}
 EMBEDDER = "embedder alone"
 
 

@@ -143,8 +143,12 @@ class TestMentions:
 
     def test_a_title_that_stands_everywhere_joins_nobody(self) -> None:
         found = self.found(*[("rain in Bath", None)] * 5, self.bath, *[("x", None)] * 4)
-        assert joined(Mentions(max_share=0.5), found, "x") == {}
-        assert len(joined(Mentions(max_share=0.6), found, "x")) == 10
+        assert joined(Mentions(max_share=0.4), found, "x") == {}
+        assert len(joined(Mentions(max_share=0.5), found, "x")) == 10
+
+    def test_parts_of_one_document_do_not_mention_each_other(self) -> None:
+        found = self.found(("part one", "Emma"), ("part two", "Emma (novel)"), ("on Emma", "Persuasion"))
+        assert joined(Mentions(max_share=1.0), found, "x").keys() == {(0, 2), (2, 0), (1, 2), (2, 1)}
 
     def test_titles_without_words_join_nobody(self) -> None:
         assert joined(Mentions(), self.found(("a", "()"), ("b", "--"), ("c", " ")), "x") == {}
@@ -195,8 +199,8 @@ class TestNeighbours:
         for is_exact, tolerance in ((True, 1e-12), (False, 1 / 2000)):
             median = Median(n)
             median._exact = is_exact
-            median.see(full[: n // 2])
-            median.see(full[n // 2 :])
+            median.see(0, full[: n // 2])
+            median.see(n // 2, full[n // 2 :])
             assert median.value == pytest.approx(exact, abs=tolerance)
 
 

@@ -54,7 +54,7 @@ def test_repeated_edges_add_up_and_self_edges_go() -> None:
 @given(full=squares, count=st.integers(1, 5), cells=st.integers(1, 40))
 def test_the_nearest_are_the_heaviest_and_ties_across_the_border_stay_out(full: Any, count: int, cells: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sparse, "CELLS", cells)
+        patch.setattr(sparse, "DENSE", cells)
         near = Products(len(full), lambda first, last: full[first:last].copy()).nearest(count)
     for row, kept in zip(full, near.dense(), strict=True):
         ranked = sorted((weight for weight in row if weight > 0), reverse=True)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis.graph import lexicon, sparse
-from tamis.graph.terms import Incidence, Tokens, phrases, spread
+from tamis.graph.terms import Incidence, Tokens, phrases, runs
 from tamis.text import terms
 
 odd_texts = st.lists(
@@ -57,8 +57,8 @@ def test_threads_may_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == [[terms(text) for text in some] for some in texts]
 
 
-def test_runs_are_spread() -> None:
-    members, whose = spread(np.array([1, 0, 1]), np.array([1, 2]))
+def test_runs_are_told_one_by_one() -> None:
+    members, whose = runs(np.array([1, 0, 1]), np.array([1, 2]))
     assert members.tolist() == [1, 2, 0, 1, 2]
     assert whose.tolist() == [0, 0, 1, 2, 2]
 

@@ -29,11 +29,11 @@ def kendall_tau(order: Sequence[int]) -> float:
 
 
 def variance(scores: Sequence[float]) -> float:
-    """Mean squared distance from the mean; 0 for none."""
+    """Mean squared distance from the mean; 0 for none, infinity where the numbers are too large to square."""
     if not scores:
         return 0.0
-    mean = math.fsum(scores) / len(scores)
-    return math.fsum((score - mean) ** 2 for score in scores) / len(scores)
+    mean = math.fsum(score / len(scores) for score in scores)
+    return math.fsum((score - mean) * (score - mean) / len(scores) for score in scores)
 
 
 def signs(ranking: Ranking) -> Mapping[str, float]:

@@ -18,7 +18,7 @@ from tamis.part import part
 from tamis.scale import COSINE, Scale
 
 K1, B = 0.9, 0.4
-DENSE, LEXICAL = 0.1, 10.0
+DENSE, LEXICAL = 0.2, 100.0
 """Temperatures of the softmax over a row of cosines and of BM25 scores."""
 
 

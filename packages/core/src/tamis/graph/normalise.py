@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from tamis.graph.sparse import Adjacency, Floats, summed
-from tamis.graph.terms import spread
+from tamis.graph.terms import runs
 
 Normalisation = Literal["sym", "row", "row_col", "doubly_stochastic"]
 
@@ -50,7 +50,7 @@ def doubly_stochastic(edges: Adjacency) -> Adjacency:
     first = row(edges)
     back = first.transposed
     lengths = np.diff(back.starts)
-    partner, edge = spread(first.cols, lengths)
+    partner, edge = runs(first.cols, lengths)
     shared = _ratio(first.weights, received_by(first)[first.cols])
     return Adjacency.of(
         edges.size, first.rows[edge], back.cols[partner], shared[edge] * back.weights[partner], loops=True

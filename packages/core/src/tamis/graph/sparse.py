@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-CELLS = 4_000_000
-"""How many numbers a block of a product may hold at once."""
+CELLS = 1 << 17
+"""How many numbers a block of a sparse product holds at once: what stays in a processor's cache."""
+DENSE = 1 << 21
+"""The same for a product of dense rows, which its library cuts up itself."""
 TIE = 1e-9
 """Weights that differ by less than this share of the larger one are equal."""
 
@@ -90,7 +92,7 @@ class Adjacency:
         if values.ndim == 1:
             return summed(self.rows, self.weights * values[self.cols], self.size)
         out = np.zeros((self.size, values.shape[1]))
-        for first, last in _spans(np.diff(self.starts) * values.shape[1]):
+        for first, last in _spans(np.diff(self.starts) * values.shape[1], CELLS):
             edges = slice(self.starts[first], self.starts[last])
             rows = self.rows[edges]
             if len(rows):
@@ -179,9 +181,10 @@ class Products:
     costs: Ints | None = None
 
     def blocks(self) -> Iterator[tuple[int, Floats]]:
-        """Where each block begins, and the block. None holds more than `CELLS` numbers, unless a single row does."""
+        """Where each block begins, and the block. None holds more than so many numbers, unless a single row does."""
         rows = np.full(self.size, self.size)
-        for first, last in _spans(rows if self.costs is None else np.maximum(self.costs, rows)):
+        spans = _spans(rows, DENSE) if self.costs is None else _spans(np.maximum(self.costs, rows), CELLS)
+        for first, last in spans:
             yield first, self.block(first, last)
 
     def nearest(self, count: int, weigh: Callable[[int, Floats], Floats] | None = None) -> Adjacency:
@@ -198,12 +201,12 @@ class Products:
         return Adjacency(self.size, rows, cols, weights)
 
 
-def _spans(sizes: Ints) -> Iterator[tuple[int, int]]:
-    """Consecutive runs of rows that together cost at most `CELLS`, or single rows that cost more."""
+def _spans(sizes: Ints, most: int) -> Iterator[tuple[int, int]]:
+    """Consecutive runs of rows that together cost at most `most`, or single rows that cost more."""
     ends = np.cumsum(sizes)
     first = 0
     while first < len(sizes):
         before = ends[first - 1] if first else 0
-        last = max(first + 1, int(np.searchsorted(ends, before + CELLS, side="right")))
+        last = max(first + 1, int(np.searchsorted(ends, before + most, side="right")))
         yield first, last
         first = last

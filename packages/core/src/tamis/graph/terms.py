@@ -69,10 +69,10 @@ class Tokens:
         return mask
 
 
-def spread(chosen: Ints, lengths: Ints) -> tuple[Ints, Ints]:
+def runs(chosen: Ints, lengths: Ints) -> tuple[Ints, Ints]:
     """Indices of all members of the `chosen` runs, where run r is the next `lengths[r]` indices; and whose each is.
 
-    >>> [part.tolist() for part in spread(np.array([1, 0, 1]), np.array([1, 2]))]
+    >>> [part.tolist() for part in runs(np.array([1, 0, 1]), np.array([1, 2]))]
     [[1, 2, 0, 1, 2], [0, 0, 1, 2, 2]]
     """
     begins = np.cumsum(lengths) - lengths

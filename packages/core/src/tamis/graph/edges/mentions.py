@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tamis.graph.edges.base import Edges, Share, Weight
 from tamis.graph.pool import Pool
 from tamis.graph.sparse import Adjacency, Ints, distinct
-from tamis.graph.terms import Tokens, phrases, spread
+from tamis.graph.terms import Tokens, phrases, runs
 from tamis.part import part
 
 BRACKET = re.compile(r"\s*\([^()]*\)\s*$")
@@ -23,7 +23,8 @@ class Mentions(Edges):
 
     An edge weighs 1. The mentioned listens to the one that mentions it and the other way round, save that nobody
     listens to a document for naming it when the query names it too: all words of its title are words of the query.
-    Titles that stand in more than `max_share` of the candidates join nobody.
+    Titles that stand in more than `max_share` of the other candidates join nobody; two parts of one document, with the
+    same title, do not mention each other.
     """
 
     max_share: Share = 0.2
@@ -38,8 +39,13 @@ class Mentions(Edges):
         found, holders = occurrences(pool.tokens, named)
         places = np.fromiter(titles, np.int64, len(titles))
         titled = places[found]
+        numbers: dict[tuple[str, ...], int] = {}
+        title = np.full(size, -1, dtype=np.int64)
+        title[places] = [numbers.setdefault(tuple(terms), len(numbers)) for terms in named]
+        others = title[titled] != title[holders]
+        titled, holders = titled[others], holders[others]
         rare = np.bincount(titled, minlength=size)[titled] <= max(self.max_share * size, 2.0)
-        titled, holders = titled[rare & (titled != holders)], holders[rare & (titled != holders)]
+        titled, holders = titled[rare], holders[rare]
         words = set(pool.query_terms)
         asked = np.zeros(size, dtype=bool)
         asked[places[[words.issuperset(terms) for terms in named]]] = True
@@ -66,7 +72,7 @@ def occurrences(tokens: Tokens, phrases: Sequence[Sequence[str]]) -> tuple[Ints,
     sought[rarest] = True
     places = np.flatnonzero(sought[tokens.ids])
     places = places[np.argsort(tokens.ids[places], kind="stable")]
-    at, which = spread(rarest, np.where(sought, counts, 0))
+    at, which = runs(rarest, np.where(sought, counts, 0))
     start = places[at] - offset[which]
     last = start + lengths[which] - 1
     fits = (start >= 0) & (last < len(tokens.ids))
