@@ -32,6 +32,7 @@ from tamis import (
     Fuse,
     Groupwise,
     Knapsack,
+    Learned,
     Lexical,
     Listwise,
     MultiCriteria,
@@ -176,6 +177,8 @@ STAGES_MADE: tuple[Stage, ...] = (
     CrossEncoder(CostOnly()),
     Embedding(MODEL, given_vectors=True),
     TrainedGraph(trained_file(), MODEL, depth=50, explain=0),
+    Learned(),
+    Learned(MODEL, unscored="unknown", depth=50, explain=True),
     Graph(),
     Graph((), "pagerank", seeds=10),
     Graph(
