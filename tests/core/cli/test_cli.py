@@ -128,3 +128,22 @@ def test_calibrate_fits_an_artefact_that_the_pipeline_then_uses(kitchen_folder: 
     assert all(0 <= score <= 1 for score in scores)
     pipeline.write_text(f"- lexical: {{b: 0.1}}\n- calibrate: {{artefact: {fitted}}}\n", encoding="utf-8")
     assert "fitted for the scorer" in fails("rerank", pipeline, "--query", "bread", "--docs", docs)
+
+
+def test_train_graph_writes_a_network_that_a_pipeline_then_uses(kitchen_folder: Path, tiny_embedder_folder: Path, tmp_path: Path) -> None:  # fmt: skip
+    out, pipeline = tmp_path / "graph.npz", tmp_path / "graph.yaml"
+    embed = f"{{sentence_transformer: {tiny_embedder_folder}}}"
+    for number, (query, (text, grades)) in enumerate(QUERIES.items()):
+        with (kitchen_folder / "queries.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"_id": f"{query}-again", "text": f"{text}, {number}"}) + "\n")
+        with (kitchen_folder / "qrels.tsv").open("a", encoding="utf-8") as file:
+            file.writelines(f"{query}-again\t{passage}\t{grade}\n" for passage, grade in grades.items())
+    told = run("train", "graph", "--data", kitchen_folder, "--embed", embed, "--steps", 2, "--out", out)
+    assert "validation MRR" in told
+    pipeline.write_text(f"- trained_graph: {{network: {out}, model: {embed}}}\n", encoding="utf-8")
+    docs = tmp_path / "docs.txt"
+    docs.write_text("\n".join(TEXTS.values()), encoding="utf-8")
+    told = run("rerank", pipeline, "--query", "why does bread rise", "--docs", docs, "--json")
+    lines = [line for line in told.splitlines() if line.startswith("{")]
+    assert sorted(json.loads(line)["position"] for line in lines) == list(range(len(TEXTS)))
+    assert "Did you mean 'grag'?" in fails("train", "graph", "--data", kitchen_folder, "--embed", embed, "--network", "grga")  # fmt: skip

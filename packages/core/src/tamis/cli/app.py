@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from tamis.cli import calibrate, compare, evaluate, presets, rerank
+from tamis.cli import calibrate, compare, evaluate, presets, rerank, train
 from tamis.errors import TamisError
 
 app = typer.Typer(
@@ -39,5 +39,9 @@ def _told(command: Callable[..., Any]) -> Callable[..., Any]:
 app.command("eval")(_told(evaluate.evaluate))
 app.command("calibrate")(_told(calibrate.calibrate))
 app.command("compare")(_told(compare.compare))
+training = typer.Typer(help="Train weights of your own.", no_args_is_help=True, rich_markup_mode=None)
+training.command("graph")(_told(train.graph))
+training.command("default")(_told(train.default))
+app.add_typer(training, name="train")
 app.command("rerank")(_told(rerank.rerank))
 app.command("presets")(_told(presets.presets))

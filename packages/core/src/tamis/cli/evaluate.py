@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tamis.cli import options
@@ -75,7 +72,7 @@ def evaluate(
     slim, sections = [], []
     result = Result([])
     for dataset in sets:
-        with _progress(console, dataset.name) as report:
+        with options.progress(console, dataset.name) as report:
             result = measure(pipelines, dataset, on_progress=report, **settings)
         (evaluation,) = result.evaluations
         _print(console, evaluation)
@@ -98,14 +95,6 @@ def _without_rankings(evaluation: Evaluation) -> Evaluation:
         for system in evaluation.systems
     ]
     return replace(evaluation, systems=systems)
-
-
-@contextmanager
-def _progress(console: Console, name: str) -> Iterator[Any]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=f"{name} {what}")
 
 
 def _print(console: Console, evaluation: Evaluation) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tamis.catalog import MODELS, build
 from tamis.config import parse
@@ -61,3 +64,12 @@ def _candidate(record: dict[str, Any]) -> Candidate:
     known = {key: record.pop(key) for key in ("id", "title", "score") if record.get(key) is not None}
     text, nested = record.pop("text"), record.pop("metadata", None)
     return Candidate(text, metadata={**(nested if isinstance(nested, dict) else {}), **record}, **known)
+
+
+@contextmanager
+def progress(console: Console, name: str) -> Iterator[Any]:
+    """A bar; yields what is to be called with how many are done, how many there are, and what is at work."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=f"{name} {what}")

@@ -1,0 +1,70 @@
+"""`tamis train`: weights that users make of their own data, and those that ship."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from rich.console import Console
+
+from tamis.catalog import MODELS, build
+from tamis.cli import options
+from tamis.config import parse
+from tamis.engine import Engine
+
+
+class Loss(Enum):
+    """Losses of G-RAG: a hinge over pairs, or softmax cross-entropy."""
+
+    RANK = "rank"
+    CROSS_ENTROPY = "cross_entropy"
+
+
+def graph(
+    data: Annotated[list[Path], typer.Option(help="A folder with corpus.jsonl, queries.jsonl and qrels. Repeatable.")],
+    embed: Annotated[str, typer.Option(help="The embedder as YAML, such as '{sentence_transformer: my-model}'.")],
+    network: Annotated[str, typer.Option(help="grag, hybrank or ebcar.")] = "grag",
+    loss: Annotated[Loss, typer.Option(help="What is made small.")] = Loss.RANK,
+    steps: Annotated[int, typer.Option(min=1, help="At most so many steps.")] = 1000,
+    depth: options.Depth = 100,
+    seed: options.Seed = 0,
+    cache: Annotated[Path | None, typer.Option(help="Keep the vectors in this .sqlite file.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the network goes, for `trained_graph`.")] = Path("graph.npz"),
+) -> None:
+    """Train a network over the graph of candidates (G-RAG, HybRank, EBCAR) on labelled queries."""
+    from tamis.training.graph import train_graph
+
+    embedder: Any = build(MODELS, parse(embed, "--embed"))
+    console = Console()
+    with options.progress(console, "training") as report:
+        trained = train_graph(
+            [str(folder) for folder in data],
+            embedder,
+            network=network,
+            loss=cast(Any, loss.value),
+            steps=steps,
+            depth=depth,
+            seed=seed,
+            out=out,
+            engine=Engine(cache=str(cache) if cache else "memory"),
+            on_progress=lambda done, total, best: report(done, total, f"MRR {best:.4f}"),
+        )
+    console.print(str(trained), markup=False, highlight=False)
+    console.print(f"wrote {out}", style="dim", highlight=False)
+
+
+def default(
+    data: Annotated[Path, typer.Option(help="The folder of training sets.")],
+    encoder: Annotated[Path, typer.Option(help="The folder with the weights of all-MiniLM-L6-v2.")],
+    cache: Annotated[Path, typer.Option(help="Where vectors are kept.")] = Path(".cache/default"),
+    seed: options.Seed = 0,
+    out: Annotated[Path, typer.Option(help="Where words.npz, weights.json and CARD.md go.")] = Path("learned"),
+) -> None:
+    """Make the learned default again: word vectors, weights and their card."""
+    from tamis.training.default import train
+    from tamis.training.vectors import Encoder
+
+    train(data, Encoder(encoder, cache), out, seed)
+    Console().print(f"wrote {out}", style="dim", highlight=False)
