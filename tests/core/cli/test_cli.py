@@ -144,6 +144,6 @@ def test_train_graph_writes_a_network_that_a_pipeline_then_uses(kitchen_folder: 
     docs = tmp_path / "docs.txt"
     docs.write_text("\n".join(TEXTS.values()), encoding="utf-8")
     told = run("rerank", pipeline, "--query", "why does bread rise", "--docs", docs, "--json")
-    lines = [line for line in told.splitlines() if line.startswith("{")]
+    lines = [line[line.index("{") :] for line in told.splitlines() if '{"position"' in line]
     assert sorted(json.loads(line)["position"] for line in lines) == list(range(len(TEXTS)))
     assert "Did you mean 'grag'?" in fails("train", "graph", "--data", kitchen_folder, "--embed", embed, "--network", "grga")  # fmt: skip
