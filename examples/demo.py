@@ -27,8 +27,8 @@ from rich.progress import track
 from rich.table import Table
 
 from bundled_models import Embedder, cross_encoder
-from outcome import Outcome
 from questions import Question, load_questions, ndcg
+from shown import Outcome
 from stdlib_corpus import Passage, load_corpus
 from with_haystack import HaystackSearch
 from with_langchain import LangChainSearch

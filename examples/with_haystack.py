@@ -10,7 +10,7 @@ from haystack.components.retrievers.in_memory import InMemoryBM25Retriever
 from haystack.document_stores.in_memory import InMemoryDocumentStore
 from haystack_integrations.components.rankers.tamis import TamisRanker
 
-from outcome import Outcome, Shown
+from shown import Outcome, Shown
 from stdlib_corpus import Passage
 
 

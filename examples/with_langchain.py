@@ -12,7 +12,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 
 from bundled_models import Embedder
 from langchain_tamis import TamisCompressor
-from outcome import Outcome
+from shown import Outcome
 from stdlib_corpus import Passage
 from tamis import Ranking
 

@@ -12,7 +12,7 @@ from llama_index.core.schema import TextNode
 from llama_index.postprocessor.tamis import TamisRerank
 
 from bundled_models import Embedder
-from outcome import Outcome
+from shown import Outcome
 from stdlib_corpus import Passage
 from tamis import Ranking
 

@@ -486,7 +486,7 @@ def test_wrong_arguments_are_errors_when_the_component_is_made(arguments, error,
 
 
 def test_every_preset_is_a_pipeline():
-    chat = Chat(says="[1]")
+    chat = Chat(says="[1] > [2]")
     chat.generation_kwargs = {"logprobs": True}
     models = PRESET_MODELS
     for name in presets():
