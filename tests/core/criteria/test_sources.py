@@ -303,6 +303,12 @@ def test_coverage_reads_the_title_too_and_falls_back_to_stopwords_and_to_unknown
     assert units(Coverage(), "a", "b", query="?!") == [None, None]
 
 
+@given(st.permutations(list("abcdefg")))
+def test_coverage_of_every_word_is_one_in_whichever_order_they_are_summed(words: list[str]) -> None:
+    texts = [" ".join("abcdefg"[: count + 1]) for count in range(7)] + [" ".join(words)]
+    assert units(Coverage(), *texts, query=" ".join(words))[-1] == 1.0
+
+
 @given(texts=st.lists(st.text(max_size=40), min_size=1, max_size=8), query=st.text(min_size=1).filter(str.strip))
 @pytest.mark.parametrize("source", [Depth(), Clarity(), Coverage()])
 def test_features_are_defined_in_the_unit_for_every_text(source: Source, texts: list[str], query: str) -> None:

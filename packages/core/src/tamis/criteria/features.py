@@ -62,5 +62,5 @@ class Coverage(Source):
         wanted = set(terms(ranking.query.text)) - STOPWORDS or set(terms(ranking.query.text))
         present = [wanted & set(terms(ranked.candidate.full_text)) for ranked in head]
         weight = {term: math.log(1 + len(head) / (1 + sum(term in found for found in present))) for term in wanted}
-        total = sum(weight.values())
-        return [sum(weight[term] for term in found) / total if total else None for found in present]
+        total = math.fsum(weight.values())
+        return [math.fsum(weight[term] for term in found) / total if total else None for found in present]
