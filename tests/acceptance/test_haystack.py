@@ -212,6 +212,19 @@ def test_ranked_documents_and_diagnostics_flow_on():
     assert result["report"]["line"] == "1 calls, 3 dropped"
 
 
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_a_prompt_is_built_from_no_document_too(kind):
+    pipe = built(TamisRanker(["lexical", {"abstain": {"threshold": 0.1}}]), AsyncPipeline)
+    pipe.add_component("prompt", PromptBuilder("{% for d in documents %}{{ d.content }}{% endfor %}?"))
+    pipe.add_component("report", Report())
+    pipe.connect("ranker.documents", "prompt.documents")
+    pipe.connect("ranker.diagnostics", "report.diagnostics")
+    asked = {**ASKED, "ranker": {"query": "zebra"}}
+    result = await pipe.run_async(asked) if kind == "async" else pipe.run(asked)
+    assert result["prompt"]["prompt"] == "?"
+    assert result["report"]["line"] == "0 calls, 5 dropped"
+
+
 def test_the_store_is_left_as_it_was():
     pipe = built(TamisRanker("rebel", chat_generator=Grader(), explain=True))
     store = pipe.get_component("retriever").document_store

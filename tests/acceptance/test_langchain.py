@@ -16,7 +16,7 @@ import pytest
 from langchain_classic.retrievers import ContextualCompressionRetriever
 from langchain_classic.retrievers.document_compressors import DocumentCompressorPipeline
 from langchain_core.documents import BaseDocumentTransformer, Document
-from langchain_core.runnables import ConfigurableField, RunnablePassthrough
+from langchain_core.runnables import ConfigurableField, RunnableLambda, RunnablePassthrough
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 from langchain_core.vectorstores import InMemoryVectorStore
 from tests.langchain.fakes import QUERY, AsyncJudge, BagOfWords, Overlap, SyncJudge, ids
@@ -95,6 +95,20 @@ async def test_an_empty_store_gives_nothing() -> None:
         base_retriever=empty, base_compressor=TamisCompressor("rebel", llm=SyncJudge())
     )
     assert retriever.invoke(QUERY) == await retriever.ainvoke(QUERY) == []
+
+
+async def test_no_document_is_a_legal_answer() -> None:
+    collector = RunCollectorCallbackHandler()
+    retriever = behind(TamisCompressor(["lexical", {"abstain": {"threshold": 0.1}}]))
+    found = [retriever.invoke("zebra", {"callbacks": [collector]}), await retriever.ainvoke("zebra")]
+    assert found == [[], []]
+    (run,) = collector.traced_runs
+    assert [(child.name, child.error) for child in run.child_runs] == [
+        ("VectorStoreRetriever", None),
+        ("TamisCompressor", None),
+    ]
+    context = RunnableLambda(lambda documents: "".join(d.page_content for d in documents))
+    assert (retriever | context).invoke("zebra") == ""
 
 
 async def test_options_change_from_call_to_call() -> None:

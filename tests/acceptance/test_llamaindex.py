@@ -108,10 +108,14 @@ class TestQueryEngine:
         assert ids((await engine.aquery(QUESTION)).source_nodes) == ["survey"]
         assert len(passages(llm.asked[0])) == 6
 
-    def test_no_document_is_a_legal_answer(self, index):
+    @pytest.mark.parametrize("mode", ["compact", "refine", "tree_summarize", "simple_summarize"])
+    async def test_no_document_is_a_legal_answer(self, index, mode):
         llm = NativeLLM(reply=grader({}))
-        engine = index.as_query_engine(llm=llm, node_postprocessors=[TamisRerank("rebel", llm=llm)])
-        assert engine.query(QUESTION).source_nodes == []
+        engine = index.as_query_engine(llm=llm, response_mode=mode, node_postprocessors=[TamisRerank("rebel", llm=llm)])
+        for response in (engine.query(QUESTION), await engine.aquery(QUESTION)):
+            assert response.source_nodes == []
+            assert response.response == "Empty Response"
+        assert all(passages(prompt) for prompt in llm.asked)
 
     def test_a_saved_pipeline_gives_the_same_context(self, index, llm):
         saved = TamisRerank("rebel", llm=llm, top_n=3).to_json()

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from tamis import Candidate, Engine, Pointwise, Ranking, Rebel, Reranker
+from tamis import Candidate, Engine, Pointwise, Query, Ranking, Rebel, Reranker
+from tamis.judges import Asked, Labels
 from tamis.models import CausalLM, OpenAIChat
+from tamis.ranking import Ranked
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
 
@@ -98,6 +100,19 @@ def test_pointwise_with_transformers_reads_real_logits(local_model: CausalLM) ->
     check_whole(ranking)
     assert not ranking.degraded
     assert ranking.positions[0] == 1
+
+
+def test_a_batch_scores_as_its_members_do_and_labels_are_single_tokens(local_model: CausalLM) -> None:
+    """Texts of very different lengths, so that there is padding; SmolLM2's own tokens for the labels judges use."""
+    for labels in (("Yes", "No"), ("yes", "no"), ("true", "false"), ("0", "1", "2"), tuple("ABCDEFGHIJKLMNOPQRST")):
+        assert set(local_model.verify_labels(labels)) == set(labels)
+    texts = ["Tall.", PASSAGES[1].text, "The Pacific is the largest ocean. " * 2]
+    asked = [Asked(local_model, Query(QUERY), (Ranked(Candidate(text), 0),)) for text in texts]
+    calls = [Labels().call(one) for one in asked]
+    together = local_model.choice_logprobs(calls)
+    alone = [local_model.choice_logprobs([call])[0] for call in calls]
+    for one, other in zip(together, alone, strict=True):
+        assert one.values == pytest.approx(other.values, abs=1e-3)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("criteria", ["infer", ("depth", "clarity")])

@@ -99,6 +99,7 @@ from tamis.select import (
     ExpectedUtility,
     Fixed,
     Gap,
+    InList,
     Isotonic,
     Knee,
     LargestGap,
@@ -111,6 +112,7 @@ from tamis.select import (
     RatioToBest,
     SoftmaxMass,
     Spike,
+    Stacked,
     Std,
     TailTest,
     Temperature,
@@ -157,6 +159,7 @@ CONFIDENCES_MADE = (
     Max(),
     Std(),
     Gap(),
+    Stacked(max=1.5, std=-0.5, gap=0.25, intercept=-2.0),
     Linear(**SHARED, weights=(1.0,), intercept=0.25),
     Logistic(**SHARED, weights=((0.0,), (1.0,), (2.0,)), intercepts=(0.0, 1.0, 2.0)),
     Mahalanobis(**SHARED, bad=(0.0,), good=(1.0,), bad_precision=((1.0,),), good_precision=((2.0,),)),
@@ -223,6 +226,7 @@ STAGES_MADE: tuple[Stage, ...] = (
     *(DynamicK(policy) for policy in POLICIES_MADE),
     Calibrate(ARTEFACT),
     Calibrate(replace(ARTEFACT, fitted=Isotonic((-1.0, 2.0), (0.1, 0.7)), queries=20, notes=("été",))),
+    Calibrate(replace(ARTEFACT, fitted=InList(0.5, -1.0, 0.25, 1.5, -3.0))),
     Calibrate(replace(ARTEFACT, fitted=Unit(), report={"ece": 0.1})),
     Abstain(),
     Abstain(confidence="gap", threshold=0.25),
@@ -323,6 +327,21 @@ def test_the_short_forms(written: Any, stage: Stage, schema: jsonschema.Draft202
         schema.validate(written.get("stage", written) if isinstance(written, dict) else written)
 
 
+def test_a_preset_is_a_step_like_any_other(schema: jsonschema.Draft202012Validator) -> None:
+    def loaded(written: Any) -> Stage:
+        schema.validate(written)
+        stage = load(written, models={"cross_encoder": MODEL})
+        assert load(stage.to_data(), models={}) == stage
+        return stage
+
+    scored = CrossEncoder(MODEL)
+    assert loaded(["cross-encoder", {"dynamic_k": "largest_gap"}]) == scored | DynamicK("largest_gap")
+    assert loaded(["dynamic-k", {"top_n": 3}]) == load("dynamic-k", models={"cross_encoder": MODEL}) | TopN(3)
+    assert loaded([{"fuse": ["default", "cross-encoder"]}]) == Pipeline((Learned() & scored,))
+    with pytest.raises(ConfigError, match="a model called 'cross_encoder' and none was given"):
+        load(["cross-encoder", {"top_n": 3}])
+
+
 def test_models_are_given_by_name_anywhere_in_a_pipeline() -> None:
     data = [
         {"fuse": ["lexical", {"cross_encoder": {"model": "ce"}}]},
@@ -378,6 +397,7 @@ PRESET_MODELS: dict[str, set[str]] = {
     "prp-allpair": {"llm"},
     "prp-heap": {"llm"},
     "prp-sliding": {"llm"},
+    "q-peft": {"lm"},
     "qwen3-reranker": {"llm"},
     "rank-k": {"llm"},
     "rank-r1": {"llm"},
@@ -464,7 +484,7 @@ def schema() -> jsonschema.Draft202012Validator:
         [{"multi_criteria": {"criteria": [{"recency": {"half_life": 3}}]}}],
         [{"multi_criteria": {"criteria": [{"name": "x", "source": "recenci"}]}}],
         [{"multi_criteria": {"relevance": {"name": "r", "source": {"ranker": {"stage": "lexicall"}}}}}],
-        [{"fuse": {"stages": ["lexical", "first"]}}],
+        [{"fuse": {"stages": ["lexical", "firststage"]}}],
         [{"dynamic_k": {"policy": "larges_gap"}}],
         [{"dynamic_k": {"policy": {"softmax_mass": {"q": 0.8}}}}],
         [{"dynamic_k": {"policy": {"calibrated": 2}}}],

@@ -74,3 +74,34 @@ def test_every_framework_gives_its_generator_reranked_context(
         assert all(set(o.ids) <= set(search.before(q.text)) for o, q in zip(outcomes, questions, strict=True))
         assert all(outcome.calls == 20 and not outcome.warnings for outcome in outcomes)
         assert {"relevance", "public", "up to date", "depth"} <= set(outcomes[0].context[0].criteria)
+
+
+@pytest.mark.model
+@pytest.mark.timeout(300)
+def test_dynamic_k_is_the_same_in_every_framework(
+    corpus: dict[str, Passage], tmp_path_factory: pytest.TempPathFactory, onnx_cross_encoder_folder: Path
+) -> None:
+    import dynamic_k
+    import dynamic_k_with_haystack
+    import dynamic_k_with_langchain
+    import dynamic_k_with_llamaindex
+
+    questions = [q for q in load_questions(set(corpus)) if q.id in ("q02", "q04", "q08", "q27", "q64")]
+    judged = {passage for question in questions for passage in question.grades}
+    passages = [p for n, p in enumerate(corpus.values()) if p.id in judged or n % 300 == 0]
+    setting, told = dynamic_k.prepare(passages, questions, tmp_path_factory.mktemp("demo"), depth=10)
+    assert len(told) == 3
+    assert all("On the 3 judged questions" in line for line in told)
+    one, many = (question.text for question in questions if question.id in dynamic_k.NEEDS)
+    none = next(iter(dynamic_k.UNANSWERED))
+    modules = (dynamic_k_with_llamaindex, dynamic_k_with_langchain, dynamic_k_with_haystack)
+    given = [tuple(list(ask(q)) for ask in module.build(setting) for q in (one, many, none)) for module in modules]
+    assert given[0] == given[1] == given[2]
+    fixed, dynamic = given[0][:3], given[0][3:]
+    assert [len(ids) for ids in fixed] == [setting.k] * 3
+    assert dynamic[0] == ["heapq.merge"]
+    assert len(dynamic[1]) > 1
+    assert dynamic[2] == []
+    asks = (lambda question: fixed[0], lambda question: [])
+    shown = dynamic_k.table("LlamaIndex", setting, questions, *asks)
+    assert list(shown.columns[-1].cells) == ["100%"] * 5

@@ -28,6 +28,7 @@ from support.scripted import PASSAGE
 from tamis import Embedding, Engine, Lexical, Rebel, TopN, presets
 from tamis.errors import CapabilityError, ConfigError, DegradedError, ScaleError
 from tamis.models import Function
+from tamis.scale import LOGIT
 
 CITIES = ("a recipe for soup", "Berlin is the capital of Germany", "Paris is a city in France")
 FAST = {"backoff": 0.001}
@@ -94,10 +95,10 @@ def ids(result):
     return [document.id for document in result["documents"]]
 
 
-def scorer(scores=float, **options):
+def scorer(scores=float, pipeline="cross-encoder", **options):
     """A ranker by scores that a function reads from the text."""
-    model = Function(lambda call: scores(call.text), "classify")
-    return TamisRanker("cross-encoder", models={"cross_encoder": model}, **options)
+    model = Function(lambda call: scores(call.text), "classify", scale=LOGIT)
+    return TamisRanker(pipeline, models={"cross_encoder": model}, **options)
 
 
 def rebel(chat=None, **options):
@@ -137,6 +138,7 @@ PRESET_MODELS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:the pipeline does not use the models")  # one set of models for every preset
 @pytest.mark.parametrize("name", [*presets()])
 async def test_no_documents_no_calls(name):
     chat = Chat()
@@ -291,6 +293,33 @@ def test_vectors_of_documents_reach_the_pipeline():
     result = ranker.run("q", [Document(id=name, content=name, embedding=vector) for name, vector in embedded.items()])
     assert ids(result) == ["b", "a"]
     assert asked == ["q"]
+
+
+def test_the_content_a_token_budget_cuts_comes_back_cut():
+    original = Document(content="a tall mountain " * 20, meta={"title": "Everest"}, score=0.5)
+    before = original.to_dict()
+    ranker = TamisRanker([{"token_budget": 20}], meta_fields_to_embed=["title"])
+    (document,) = ranker.run("q", [original])["documents"]
+    assert len(f"Everest\n{document.content}") == 80
+    assert original.content.startswith(document.content)
+    assert (document.id, document.meta) == (original.id, {"title": "Everest", "truncated": True})
+    assert original.to_dict() == before
+    (whole,) = ranker.run("q", [Document(content="short")])["documents"]
+    assert (whole.content, whole.meta) == ("short", {})
+
+
+async def test_diagnostics_tell_what_was_kept_and_how_sure_the_pipeline_is():
+    pipeline = ["cross-encoder", {"abstain": {"threshold": 2.0}}, {"dynamic_k": {"policy": {"near_best": 1.0}}}]
+    ranker = scorer(pipeline=pipeline)
+    diagnostics = ranker.run("q", docs("1", "5", "4"))["diagnostics"]
+    assert diagnostics["kept"] == [{"id": "1", "score": 5.0}, {"id": "2", "score": 4.0}]
+    assert diagnostics["dropped"] == [{"id": "0", "why": "policy_cut", "score": 1.0}]
+    assert (diagnostics["confidence"], diagnostics["abstained"]) == (5.0, False)
+    for result in (ranker.run("q", docs("1", "0")), await ranker.run_async("q", docs("1", "0"))):
+        assert result["documents"] == result["diagnostics"]["kept"] == []
+        assert (result["diagnostics"]["confidence"], result["diagnostics"]["abstained"]) == (1.0, True)
+        assert {entry["why"] for entry in result["diagnostics"]["dropped"]} == {"abstained"}
+        assert json.loads(json.dumps(result["diagnostics"])) == result["diagnostics"]
 
 
 # --- models that misbehave --------------------------------------------------------------------------------------------
@@ -485,6 +514,7 @@ def test_wrong_arguments_are_errors_when_the_component_is_made(arguments, error,
         TamisRanker(**arguments)
 
 
+@pytest.mark.filterwarnings("ignore:the pipeline does not use the models")  # one set of models for every preset
 def test_every_preset_is_a_pipeline():
     chat = Chat(says="[1] > [2]")
     chat.generation_kwargs = {"logprobs": True}
@@ -725,6 +755,7 @@ def test_an_embedder_is_saved_along():
         {"stage": [{"rebel": {"model": "llm", "gate": 4}}], "title": "mine"},
     ],
 )
+@pytest.mark.filterwarnings("ignore:the pipeline does not use the models")  # one generator for every pipeline
 def test_a_pipeline_is_saved_as_plain_data(pipeline):
     ranker = TamisRanker(pipeline, chat_generator=Chat())
     data = json.loads(json.dumps(component_to_dict(ranker, "ranker")))

@@ -195,6 +195,20 @@ async def test_explanations_are_added_on_demand() -> None:
     json.dumps(why)
 
 
+async def test_the_text_a_token_budget_cuts_comes_back_cut() -> None:
+    found = [Chunk(page_content="a tall mountain " * 20, id="x", page=3, metadata={"title": "Everest"})]
+    before = copy.deepcopy(found)
+    compressor = TamisCompressor([{"token_budget": 20}], metadata_in_text=("title",))
+    (document,) = await both(compressor, found)
+    assert isinstance(document, Chunk)
+    assert (document.id, document.page, document.metadata["truncated"]) == ("x", 3, True)
+    assert len(f"title: Everest\n{document.page_content}") == 80
+    assert found[0].page_content.startswith(document.page_content)
+    assert found == before
+    (whole,) = await both(compressor, [Document("short")])
+    assert (whole.page_content, "truncated" in whole.metadata) == ("short", False)
+
+
 # What the ranker sees
 
 

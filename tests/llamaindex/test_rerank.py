@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from llama_index.core.base.llms.types import LLMMetadata
+from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload, LlamaDebugHandler
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import Document, ImageNode, IndexNode, MetadataMode, NodeWithScore, QueryBundle, TextNode
 from llama_index.postprocessor.tamis import LlamaIndexLLM, TamisRerank
@@ -459,8 +460,6 @@ class TestObserving:
         assert any(parent.startswith("TamisRerank._postprocess_nodes") for parent in parents)
 
     async def test_callback_events(self):
-        from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload, LlamaDebugHandler
-
         debug = LlamaDebugHandler(print_trace_on_end=False)
         reranker = rebel(callback_manager=CallbackManager([debug]), top_n=2)
         nodes = nodes_of(*TEXTS)
@@ -481,6 +480,67 @@ class TestObserving:
         late.postprocess_nodes(nodes, query_str="q")
         assert len(debug.get_event_pairs(CBEventType.RERANKING)) == 5
         assert EventPayload.EXCEPTION in debug.get_event_pairs(CBEventType.RERANKING)[3][1].payload
+
+    @pytest.mark.parametrize(
+        "nothing", [[{"dynamic_k": {"policy": {"at_least": 2.0}, "k_min": 0}}], [{"abstain": {"threshold": 2.0}}]]
+    )
+    async def test_keeping_nothing_is_an_end_like_any_other(self, events, nothing):
+        debug = LlamaDebugHandler(print_trace_on_end=False)
+        seen: list[Ranking] = []
+        reranker = TamisRerank(
+            ["first_stage", *nothing], on_ranking=seen.append, callback_manager=CallbackManager([debug])
+        )
+        nodes = nodes_of(*TEXTS)
+        assert await self.both(reranker, nodes, QueryBundle("mountains")) == [[], []]
+        starts, ends = events.named("ReRankStartEvent"), events.named("ReRankEndEvent")
+        assert [(event.top_n, event.nodes) for event in starts] == [(len(nodes), nodes)] * 2
+        assert [event.nodes for event in ends] == [[], []]
+        assert [end.payload for _, end in debug.get_event_pairs(CBEventType.RERANKING)] == [
+            {EventPayload.NODES: []}
+        ] * 2
+        assert all(ranking.abstained and {d.why for d in ranking.dropped} == {"abstained"} for ranking in seen)
+
+
+class TestTokenBudget:
+    LONG = "the summit " * 50
+
+    def cut(self, node, tokens=20, **options):
+        (kept,) = TamisRerank([{"token_budget": tokens}], **options).postprocess_nodes(
+            [NodeWithScore(node=node, score=0.5)], query_str="q"
+        )
+        return kept
+
+    @pytest.mark.parametrize("kind", [TextNode, Document, IndexNode])
+    def test_the_text_that_is_cut_reaches_the_generator_cut(self, kind):
+        more = {"index_id": "i"} if kind is IndexNode else {}
+        node = kind(text=self.LONG, id_="a", metadata={"source": "atlas"}, **more)
+        before = node.to_dict()
+        kept = self.cut(node)
+        shown = kept.node.get_content(MetadataMode.LLM)
+        text = kept.node.get_content()
+        assert self.LONG.startswith(text)
+        assert (shown, type(kept.node)) == (f"source: atlas\n\n{text}".strip(), kind)
+        assert 70 < len(shown) <= 80
+        assert kept.metadata == {"source": "atlas", "truncated": True}
+        assert kept.node_id == "a"
+        assert node.to_dict() == before
+
+    def test_what_fits_is_left_alone(self):
+        node = TextNode(text="the summit")
+        assert self.cut(node).node is node
+
+    def test_metadata_the_pipeline_does_not_read_takes_no_room(self):
+        assert len(self.cut(TextNode(text=self.LONG, metadata={"x": "y"}), metadata_mode=MetadataMode.NONE).text) == 80
+
+    def test_text_is_found_in_a_template_of_one_s_own(self):
+        node = TextNode(text=f" {self.LONG} ", metadata={"a": "the"}, text_template="<{metadata_str}> {content} </>")
+        kept = self.cut(node, explain=True)
+        assert self.LONG.startswith(kept.text)
+        assert set(kept.metadata) == {"a", "truncated", "tamis"}
+
+    def test_a_budget_that_metadata_uses_up_leaves_no_text(self):
+        kept = self.cut(TextNode(text="the summit", metadata={"a": "b" * 100}))
+        assert kept.text == ""
 
 
 class TestSaving:

@@ -49,10 +49,10 @@ def load(source: Any, *, models: Mapping[str, Any] | None = None) -> Stage:
     """A pipeline from whatever describes it.
 
     `source`: a `Stage` (returned as is), the name of a preset (see `presets()`), a path to a YAML file, or plain data:
-    a list of steps, each a name or `{name: options}`. `models` are the models the description calls by name.
-    Raises `ConfigError` naming the step, the field, the value and the remedy.
+    a list of steps, each a name (a preset's comes before a stage's) or `{name: options}`. `models` are the models the
+    description calls by name. Raises `ConfigError` naming the step, the field, the value and the remedy.
 
-    >>> load([{"lexical": {}}, {"top_n": 5}])
+    >>> load(["lexical", {"top_n": 5}])
     Pipeline(stages=(Lexical(...), TopN(n=5)))
     """
     from tamis.stage import Stage
@@ -103,6 +103,10 @@ def from_yaml(text: str, *, models: Mapping[str, Any] | None = None) -> Stage:
 def presets() -> dict[str, str]:
     """Names of the ready pipelines, each with its title."""
     return {name: parse(_text(path), path.name)["title"] for name, path in _by_name().items()}
+
+
+def is_preset(name: str) -> bool:
+    return name in _by_name()
 
 
 def preset(name: str) -> str:
@@ -160,6 +164,7 @@ def json_schema() -> dict[str, Any]:
             definitions[f"{key}.{name}"] = {**schema, "additionalProperties": False}
             choices.append(_named(key, name, schema))
         bare = [name for name in family.members if not definitions[f"{key}.{name}"].get("required")]
+        bare = sorted({*bare, *_by_name()}) if key == "stage" else bare
         definitions[key] = {"anyOf": [{"type": "string"} if key == "model" else {"enum": bare}, *choices]}
     definitions["stage"]["anyOf"].append({"type": "array", "items": {"$ref": "#/$defs/stage"}})
     sources = definitions["source"]["anyOf"][1:]

@@ -34,15 +34,28 @@ if TYPE_CHECKING:
 
 
 def stage_of(value: Any, context: Any) -> Stage:
-    """A stage from itself, a name, `{name: options}` or a list of these."""
-    from tamis.stage import Pipeline, Stage
+    """A stage from itself, a name, `{name: options}` or a list of these. A preset's name stands for its steps."""
+    from tamis.config import is_preset
+    from tamis.stage import Pipeline, Stage, steps
 
     if isinstance(value, Stage):
         return value
     if isinstance(value, (list, tuple)):
-        return Pipeline(tuple(stage_of(item, context) for item in value))
-    made: Stage = build(STAGES, value, context)
-    return made
+        made = ((item, stage_of(item, context)) for item in value)
+        return Pipeline(tuple(s for item, one in made for s in (steps(one) if isinstance(item, str) else (one,))))
+    if isinstance(value, str) and is_preset(value):
+        return _preset(value, context)
+    stage: Stage = build(STAGES, value, context)
+    return stage
+
+
+def _preset(name: str, context: Any) -> Stage:
+    from tamis.config import parse, preset
+    from tamis.stage import steps
+
+    stage = stage_of(parse(preset(name), name)["stage"], context)
+    first, *others = steps(stage)
+    return stage if others else first
 
 
 def _stage(value: Any, info: ValidationInfo) -> Stage:

@@ -11,13 +11,15 @@ from tamis.engine import Cancellation, Engine
 from tamis.errors import ConfigError
 from tamis.ranking import Candidate, Query, Ranking
 from tamis.select.cut import Threshold, TopN
-from tamis.stage import Stage
+from tamis.select.place import Place
+from tamis.stage import Pipeline, Stage, flattened
 
 Candidates = Iterable[str | Mapping[str, Any] | Candidate]
 
 
 class Reranker:
-    """A pipeline with its engine, and `threshold` (inclusive, applied first) and `top_n` behind it.
+    """A pipeline with its engine, and `threshold` (inclusive, applied first) and `top_n` behind it; in front of a
+    `Place` at its end, whose order is no longer best first.
 
     Args:
         pipeline: anything `tamis.load` takes: a stage, a preset's name, plain data, a path to YAML.
@@ -75,12 +77,15 @@ class Reranker:
         return dump(self.source) if isinstance(self.source, Stage) else plain(self.source)
 
     def _with_cuts(self, top_n: int | None, threshold: float | None) -> Stage:
-        stage = self.stage
-        if (minimum := self.threshold if threshold is None else threshold) is not None:
-            stage = stage | Threshold(minimum)
-        if (keep := self.top_n if top_n is None else top_n) is not None:
-            stage = stage | TopN(keep)
-        return stage
+        minimum = self.threshold if threshold is None else threshold
+        keep = self.top_n if top_n is None else top_n
+        cuts: list[Stage] = [] if minimum is None else [Threshold(minimum)]
+        cuts += [] if keep is None else [TopN(keep)]
+        stages = flattened(self.stage)
+        end = len(stages)
+        while end and isinstance(stages[end - 1], Place):
+            end -= 1
+        return Pipeline((*stages[:end], *cuts, *stages[end:])) if cuts else self.stage
 
 
 def plain(source: Any) -> Any:

@@ -27,3 +27,16 @@ def truncate(text: str, max_tokens: int, count: Callable[[str], int] = estimate_
         else:
             high = middle - 1
     return text[:low]
+
+
+def left_of(content: str, whole: str, cut: str) -> str:
+    """What is left of `content`, the last thing in `whole` that reads so, when `whole` was cut to its beginning `cut`.
+
+    White space around `content` may be missing in `whole`.
+
+    >>> left_of("a tall mountain", "source: atlas\\na tall mountain", "source: atlas\\na tall")
+    'a tall'
+    """
+    words = content.strip()
+    start = whole.rfind(words)
+    return cut[start : start + len(words)] if start >= 0 else content

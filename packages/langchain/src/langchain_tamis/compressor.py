@@ -17,6 +17,7 @@ from langchain_tamis.models import as_model
 from tamis import Candidate, Engine, Ranking, Reranker
 from tamis.errors import ConfigError
 from tamis.ranking import Ranked
+from tamis.tokens import left_of
 
 PARTS = ("pipeline", "llm", "embeddings", "cross_encoder", "models", "engine")
 Part = Annotated[Any, Field(default=None, exclude=True, repr=False)]
@@ -37,7 +38,8 @@ class TamisCompressor(BaseDocumentCompressor):
     """Reranks and filters retrieved documents with a tamis pipeline.
 
     Returned documents are copies (same id, same class) with `metadata["relevance_score"]`: a float, or `None` where
-    nothing judged the document or the method gives an order without scores. The originals are not touched.
+    nothing judged the document or the method gives an order without scores. One that a token budget cut has the shorter
+    text and `metadata["truncated"]`. The originals are not touched.
 
     >>> compressor = TamisCompressor("lexical", top_n=1)
     >>> found = [Document("a recipe"), Document("a tall mountain", id="m")]
@@ -150,14 +152,18 @@ class TamisCompressor(BaseDocumentCompressor):
     def _candidate(self, document: Document) -> Candidate:
         known = document.metadata
         scores = (known.get(key) for key in self.score_keys)
-        shown = [f"{key}: {known[key]}" for key in self.metadata_in_text if known.get(key) is not None]
         name = known.get("id") if document.id is None else document.id
         return Candidate(
-            "\n".join([*shown, document.page_content]),
+            self._shown(document),
             id=name if isinstance(name, Hashable) else None,
             score=next((float(s) for s in scores if isinstance(s, Real) and not isinstance(s, bool)), None),
             metadata=known,
         )
+
+    def _shown(self, document: Document) -> str:
+        known = document.metadata
+        front = [f"{key}: {known[key]}" for key in self.metadata_in_text if known.get(key) is not None]
+        return "\n".join([*front, document.page_content])
 
     def _documents(self, documents: Sequence[Document], ranking: Ranking) -> list[Document]:
         return [self._document(documents[ranked.position], ranked) for ranked in ranking.kept]
@@ -168,7 +174,10 @@ class TamisCompressor(BaseDocumentCompressor):
             metadata["retrieval_score"] = ranked.candidate.score
         if self.explain:
             metadata["tamis"] = {"criteria": dict(ranked.criteria), "reason": ranked.reason}
-        return document.model_copy(update={"metadata": metadata})
+        shown, text = self._shown(document), document.page_content
+        if ranked.text != shown:
+            text, metadata["truncated"] = left_of(text, shown, ranked.text), True
+        return document.model_copy(update={"page_content": text, "metadata": metadata})
 
     @field_serializer("pipeline")
     def _dump_pipeline(self, pipeline: Any) -> Any:

@@ -17,6 +17,7 @@ from llama_index.postprocessor.tamis.models import to_model
 
 from tamis import Candidate, Engine, Query, Ranking, Reranker
 from tamis.ranking import Ranked
+from tamis.tokens import left_of
 
 dispatcher = instrumentation.get_dispatcher(__name__)  # type: ignore[attr-defined]
 log = logging.getLogger(__name__)
@@ -26,7 +27,8 @@ class TamisRerank(BaseNodePostprocessor):
     """Rerank retrieved nodes with a tamis pipeline.
 
     Returned nodes carry the pipeline's score, `None` where the model gave none: a node it could not judge, or an order
-    without scores (`listwise`). Such a node keeps its place; it is never dropped for it. Input nodes are never changed.
+    without scores (`listwise`). Such a node keeps its place; it is never dropped for it. Input nodes are never changed:
+    one that a token budget cut comes back as a copy with the shorter text and `metadata["truncated"]`.
 
     Args:
         pipeline: the name of a ready pipeline (`tamis.presets()`), a stage, plain data or a path to YAML.
@@ -38,7 +40,7 @@ class TamisRerank(BaseNodePostprocessor):
             there is an `llm`, else what the embedding model would see.
         keep_retrieval_score: put the retriever's score into `metadata["retrieval_score"]` of a copy of the node.
         explain: put criteria, reason and retrieval rank (from 0) into `metadata["tamis"]` of a copy of the node.
-            Neither key is shown to LLMs or embedding models.
+            No key added here is shown to LLMs or embedding models.
         engine: options of `tamis.Engine` (deadline, budget, retries, cache, `on_failure`), or one to share.
         on_ranking: called with every `Ranking`: what was dropped and why, warnings, usage.
 
@@ -151,9 +153,16 @@ class TamisRerank(BaseNodePostprocessor):
             dispatcher.event(ReRankEndEvent(nodes=result))
 
     def _asked(self, nodes: Sequence[NodeWithScore], query: str | QueryBundle) -> tuple[Query, list[Candidate]]:
-        mode = self.metadata_mode or (MetadataMode.EMBED if self.llm is None else MetadataMode.LLM)
         bundle = QueryBundle(query) if isinstance(query, str) else query
-        return Query(bundle.query_str, vector=_vector(bundle.embedding)), [_candidate(node, mode) for node in nodes]
+        return Query(bundle.query_str, vector=_vector(bundle.embedding)), [self._candidate(node) for node in nodes]
+
+    def _candidate(self, node: NodeWithScore) -> Candidate:
+        metadata, vector = dict(node.node.metadata), _vector(node.node.embedding)
+        return Candidate(self._shown(node), node.node.node_id, score=node.score, metadata=metadata, vector=vector)
+
+    def _shown(self, node: NodeWithScore) -> str:
+        default = MetadataMode.EMBED if self.llm is None else MetadataMode.LLM
+        return node.node.get_content(metadata_mode=self.metadata_mode or default)
 
     def _reranked(self, nodes: Sequence[NodeWithScore], ranking: Ranking) -> list[NodeWithScore]:
         if self.on_ranking is not None:
@@ -170,6 +179,9 @@ class TamisRerank(BaseNodePostprocessor):
         if self.explain:
             criteria = {name: _number(value) for name, value in ranked.criteria.items()}
             notes["tamis"] = {"criteria": criteria, "reason": ranked.reason, "retrieval_rank": ranked.position}
+        shown = self._shown(given)
+        if ranked.text != shown:
+            notes["truncated"] = True
         node = given.node
         if notes:
             hidden = {
@@ -177,6 +189,8 @@ class TamisRerank(BaseNodePostprocessor):
                 for field in ("excluded_llm_metadata_keys", "excluded_embed_metadata_keys")
             }
             node = node.model_copy(update={"metadata": {**node.metadata, **notes}, **hidden})
+        if ranked.text != shown:
+            node.set_content(left_of(node.get_content(), shown, ranked.text))
         return given.model_copy(update={"node": node, "score": _number(ranked.score)})
 
     @field_serializer("pipeline")
@@ -206,12 +220,6 @@ class TamisRerank(BaseNodePostprocessor):
     @classmethod
     def class_name(cls) -> str:
         return "TamisRerank"
-
-
-def _candidate(node: NodeWithScore, mode: MetadataMode) -> Candidate:
-    text = node.node.get_content(metadata_mode=mode)
-    metadata, vector = dict(node.node.metadata), _vector(node.node.embedding)
-    return Candidate(text, node.node.node_id, score=node.score, metadata=metadata, vector=vector)
 
 
 def _vector(embedding: Sequence[float] | None) -> tuple[float, ...] | None:

@@ -17,6 +17,8 @@ from haystack.utils.deserialization import deserialize_component_inplace
 from haystack_integrations.components.rankers.tamis.models import HaystackChat, HaystackTextEmbedder
 
 from tamis import Candidate, Ranking, Reranker, presets
+from tamis.ranking import Ranked
+from tamis.tokens import left_of
 
 
 @component
@@ -97,12 +99,13 @@ class TamisRanker:
         """Rank `documents` for `query`. Of documents with the same id only the one with the highest score is ranked.
 
         :param query: must not be blank.
-        :param documents: never changed; what comes back are copies with new scores.
+        :param documents: never changed; what comes back are copies with new scores, and where a token budget cut one,
+            with the shorter content and `truncated` in its meta.
         :param top_k: overrides the component's own for this call.
         :param score_threshold: overrides the component's own for this call.
         :returns: `documents`, best first, scores as Python floats (`None` where there is none), and `diagnostics`,
-            plain data: `dropped` (`id`, `why`, `score`), `warnings` (`message`, `ids`), `degraded`, `abstained`,
-            `scale`, `usage`.
+            plain data: `kept` (`id`, `score`), `dropped` (`id`, `why`, `score`), `warnings` (`message`, `ids`),
+            `degraded`, `abstained`, `confidence`, `scale`, `usage`.
         :raises ValueError: if `top_k` is not above 0 or the query is blank.
         """
         _check_top_k(top_k)
@@ -127,27 +130,33 @@ class TamisRanker:
         return self._output(ranking, distinct, repeated)
 
     def _candidate(self, document: Document) -> Candidate:
-        fields = [document.meta.get(name) for name in self.meta_fields_to_embed]
         return Candidate(
-            "\n".join([*(str(value) for value in fields if value is not None), document.content or ""]),
+            self._shown(document),
             id=document.id,
             score=document.score,
             metadata=document.meta,
             vector=None if document.embedding is None else tuple(document.embedding),
         )
 
+    def _shown(self, document: Document) -> str:
+        fields = [document.meta.get(name) for name in self.meta_fields_to_embed]
+        return "\n".join([*(str(value) for value in fields if value is not None), document.content or ""])
+
+    def _document(self, document: Document, ranked: Ranked) -> Document:
+        meta, content, shown = document.meta, document.content, self._shown(document)
+        if self.explain:
+            why = {"criteria": dict(ranked.criteria), "reason": ranked.reason, "retrieval_score": document.score}
+            meta = {**meta, "tamis": why}
+        if ranked.text != shown:
+            content, meta = left_of(content or "", shown, ranked.text), {**meta, "truncated": True}
+        return replace(document, id=document.id, content=content, score=ranked.score, meta=meta)
+
     def _output(self, ranking: Ranking, distinct: list[Document], repeated: list[Document]) -> dict[str, Any]:
-        documents = []
-        for ranked in ranking.kept:
-            document = distinct[ranked.position]
-            meta = document.meta
-            if self.explain:
-                why = {"criteria": dict(ranked.criteria), "reason": ranked.reason, "retrieval_score": document.score}
-                meta = {**meta, "tamis": why}
-            documents.append(replace(document, id=document.id, score=ranked.score, meta=meta))
+        documents = [self._document(distinct[ranked.position], ranked) for ranked in ranking.kept]
         dropped = [(distinct[d.position].id, d.why, d.ranked.score) for d in ranking.dropped]
         dropped += [(document.id, "duplicate", document.score) for document in repeated]
         diagnostics = {
+            "kept": [{"id": document.id, "score": document.score} for document in documents],
             "dropped": [dict(zip(("id", "why", "score"), entry, strict=True)) for entry in dropped],
             "warnings": [
                 {"message": notice.message, "ids": [distinct[position].id for position in notice.positions]}
@@ -155,6 +164,7 @@ class TamisRanker:
             ],
             "degraded": ranking.degraded,
             "abstained": ranking.abstained,
+            "confidence": ranking.confidence,
             "scale": ranking.scale.kind,
             "usage": asdict(ranking.usage),
         }

@@ -1,0 +1,28 @@
+"""Fixed k against dynamic k in a LangChain compression retriever.
+
+python examples/dynamic_k_with_langchain.py
+"""
+
+from __future__ import annotations
+
+from langchain_classic.retrievers import ContextualCompressionRetriever
+
+import dynamic_k
+from langchain_tamis import TamisCompressor
+from with_langchain import LangChainSearch
+
+
+def build(setting: dynamic_k.Setting) -> tuple[dynamic_k.Ask, dynamic_k.Ask]:
+    base = LangChainSearch(setting.passages, setting.embedder, setting.depth).base
+
+    def retriever(compressor: TamisCompressor) -> dynamic_k.Ask:
+        made = ContextualCompressionRetriever(base_retriever=base, base_compressor=compressor)
+        return lambda question: [document.id or "" for document in made.invoke(question)]
+
+    fixed = TamisCompressor("cross-encoder", models=setting.models, engine=setting.engine, top_n=setting.k)
+    dynamic = TamisCompressor(setting.dynamic, models=setting.models, engine=setting.engine, top_n=setting.at_most)
+    return retriever(fixed), retriever(dynamic)
+
+
+if __name__ == "__main__":
+    dynamic_k.main("LangChain", build)

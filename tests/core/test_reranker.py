@@ -1,0 +1,51 @@
+"""The cuts a caller asks for, where a pipeline ends in an order that is not best first; and what is left of a cut text."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tamis import DynamicK, FirstStage, Place, Reranker, TokenBudget
+from tamis.select import Fixed
+from tamis.tokens import left_of
+
+FOUND = [{"text": str(n), "score": float(n)} for n in range(8)]
+
+
+@pytest.mark.parametrize("top_n", range(1, 9))
+def test_top_n_takes_the_best_and_their_places_come_after(top_n: int) -> None:
+    placed = Reranker(FirstStage() | Place("ends"), top_n=top_n).rerank("q", FOUND)
+    assert set(placed.positions) == set(range(8 - top_n, 8))
+    assert placed.positions[0] == 7
+    assert all(d.why == "top_n" for d in placed.dropped)
+
+
+def test_a_threshold_and_a_cap_for_one_call_do_so_too() -> None:
+    reranker = Reranker(["first_stage", {"place": "ends"}], top_n=2)
+    assert reranker.rerank("q", FOUND, top_n=3, threshold=6.0).positions == (7, 6)
+    assert reranker.rerank("q", FOUND, top_n=4).positions == (7, 5, 4, 6)
+
+
+def test_a_cap_stands_behind_dynamic_k_and_other_stages() -> None:
+    dynamic = FirstStage() | DynamicK(Fixed(5))
+    assert Reranker(dynamic, top_n=3).rerank("q", FOUND).positions == (7, 6, 5)
+    assert Reranker(dynamic, top_n=99).rerank("q", FOUND).positions == (7, 6, 5, 4, 3)
+    assert Reranker(dynamic | TokenBudget(2), top_n=3).rerank("q", FOUND).positions == (7, 6)
+    assert Reranker(dynamic).stage is dynamic
+
+
+@given(front=st.text(max_size=20), content=st.text(max_size=40), at=st.integers(0, 70))
+def test_what_is_left_of_a_text_is_its_beginning(front: str, content: str, at: int) -> None:
+    whole = f"{front}\n{content}"
+    left = left_of(content, whole, whole[:at])
+    assert content.strip().startswith(left)
+    assert left_of(content, whole, whole) == content.strip()
+    lengths = [len(left_of(content, whole, whole[:end])) for end in range(len(whole) + 1)]
+    assert all(shorter <= longer for shorter, longer in pairwise(lengths))
+
+
+def test_a_text_that_is_not_there_is_left_as_it_is() -> None:
+    assert left_of("a mountain", "something else", "some") == "a mountain"
