@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import accumulate
 
 from report import interleaved, ms, save, table
 from tamis import Candidate, Graph, Lexical, Query, Ranking
@@ -33,10 +34,10 @@ def candidates(count: int, seed: int = 0, dims: int = 384) -> list[Candidate]:
     """Texts of 100 words, as frequent as words are (Zipf), with a title of two, and a vector."""
     rng = random.Random(seed)
     vocabulary = [f"word{number}" for number in range(50_000)]
-    weights = [1 / (number + 5) for number in range(len(vocabulary))]
+    weights = list(accumulate(1 / (number + 5) for number in range(len(vocabulary))))
     made = []
     for place in range(count):
-        text = rng.choices(vocabulary, weights, k=WORDS)
+        text = rng.choices(vocabulary, cum_weights=weights, k=WORDS)
         title = f"Word{rng.randrange(3000, 50_000)} Word{rng.randrange(3000, 50_000)}"
         vector = tuple(rng.gauss(0, 1) for _ in range(dims))
         made.append(Candidate(" ".join(text), title=title, score=1 / (place + 1), vector=vector))

@@ -1,12 +1,18 @@
-"""Which LLM reranking method? What every preset costs, and what every schedule makes of a judge that errs."""
+"""Which LLM reranking method? What every preset costs, and what every schedule makes of a judge that errs.
+
+python benchmarks/llm_methods.py                  # all, into results/llm_methods.md
+python benchmarks/llm_methods.py rankgpt listt5   # what these presets cost, on the screen
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Sequence
-from functools import cache
+from concurrent.futures import ProcessPoolExecutor
 from math import sqrt
+from multiprocessing import get_context
 from statistics import mean, median, stdev
 from typing import Any
 
@@ -39,6 +45,9 @@ from tamis.stage import flattened
 QUERY = "which harbour has the oldest lantern that is lit in winter?"
 DELAY, ABREAST, MOST, THOUGHT, TRIALS = 0.05, 64, 20_000, 300, 100
 """Seconds a call; queries abreast, fewer where that would be more than so many calls; tokens of a thought; queries."""
+WORDING = frozenset(
+    {"template", "passage_tokens", "names", "labels", "worst_first", "reason_tokens", "then", "opening"}
+)
 TOURRANK = ((5, 0.5), (5, 0.4), (1, 0.5), (1, 0.5), (1, 0.4))
 
 METHODS: dict[str, tuple[Step, ...]] = {
@@ -146,7 +155,7 @@ COST = (
     f"worth of each passage but errs by half of its standard deviation, and counts as {Oracle.architecture}, whatever "
     "the preset was published with, so that methods compare. Sorted by TFLOPs a query; presets with the same stages "
     "share a row. `a -> b`: predicted by a dry run, then made with the script. Tokens are estimated (bytes / 4). `*`: "
-    f"thinks, {THOUGHT} tokens before each answer; a dry run cannot know how long a thought is and counts none. "
+    f"thinks, {THOUGHT} tokens before each answer (a dry run counts the whole budget, or what `expected` says). "
     f"`s alone`: one query (median of three where below 2 s). `queries/s`: timed once, {ABREAST} queries abreast "
     f"through `Engine.rerank_many`, or as many as stand in brackets where {ABREAST} would make more than {MOST:,} "
     "calls; beside it the share of what the delay alone allows."
@@ -180,12 +189,24 @@ def thinks(stage: Stage) -> bool:
     return any(isinstance(judge, Thinking) and judge.how == "free" for judge in judges)
 
 
+def unworded(data: Any) -> Any:
+    """A plan as data without what only words its prompts: presets that differ in nothing else cost the same."""
+    if isinstance(data, dict):
+        plain = {
+            key: unworded(value)
+            for key, value in data.items()
+            if key not in WORDING or (key == "labels" and isinstance(value, dict))
+        }
+        return {key: value for key, value in plain.items() if (key, value) != ("judge", {"permutation": {}})}
+    return [unworded(item) for item in data] if isinstance(data, list) else data
+
+
 def alike() -> dict[str, list[str]]:
     """Presets that call a model, those with the same stages under the first one's name."""
     found: dict[str, tuple[Any, list[str]]] = {}
     for name in presets():
         if model_names(name):
-            plan = dump(load(name, models={model: CostOnly(model) for model in model_names(name)}))
+            plan = unworded(dump(load(name, models={model: CostOnly(model) for model in model_names(name)})))
             same = next((first for first, (other, _) in found.items() if other == plan), name)
             found.setdefault(same, (plan, []))[1].append(name)
     return {first: names for first, (_, names) in found.items()}
@@ -205,9 +226,11 @@ def rerun(name: str, thought: int, queries: int) -> tuple[float, list[Ranking]]:
     return seconds, found
 
 
-def costs() -> list[list[object]]:
+def costs(wanted: Sequence[str] = ()) -> list[list[object]]:
+    """A row for each preset, or for those wanted."""
     rows: list[tuple[float, list[object]]] = []
-    for name, names in alike().items():
+    chosen = {name: [name] for name in wanted} or alike()
+    for name, names in chosen.items():
         thought = THOUGHT if thinks(stage_of(name, CostOnly())) else 0
         predicted = Engine().dry_run(stage_of(name, CostOnly(architecture=Oracle.architecture)), QUERY, candidates())
         seconds, (ranking,) = rerun(name, thought, 1)
@@ -228,7 +251,7 @@ def costs() -> list[list[object]]:
             f"{queries / many:.3g}" + (f" ({queries})" if queries < ABREAST else ""),
             f"{least / many:.0%}",
         ]
-        print(*row, flush=True)
+        print(*row, sep=" | ", flush=True)
         rows.append((made.flops, row))
     return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
 
@@ -237,9 +260,18 @@ def _both(predicted: int, made: int) -> str:
     return f"{made:,}" if made == predicted else f"{predicted:,} -> {made:,}"
 
 
-@cache
-def trial(method: str, kind: str) -> tuple[list[float], float, float, float]:
+Trial = tuple[list[float], float, float, float]
+TRIED: dict[tuple[str, str], Trial] = {}
+
+
+def trial(method: str, kind: str) -> Trial:
     """nDCG@10 of each query, and the mean calls, passages read and rounds."""
+    if (method, kind) not in TRIED:
+        TRIED[method, kind] = tried(method, kind)
+    return TRIED[method, kind]
+
+
+def tried(method: str, kind: str) -> Trial:
     values, spent = [], []
     for seed in range(TRIALS):
         worth = worths(seed)
@@ -313,10 +345,19 @@ def counts() -> list[list[object]]:
     return rows
 
 
-def main() -> None:
+def main(wanted: Sequence[str] = ()) -> None:
+    """Everything, into results/; or the costs of the presets wanted, on the screen."""
+    if wanted:
+        costs(wanted)
+        return
     # A fit of a hundred strengths is faster with one thread than with two, and many times so on busy cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    spent, effective = costs(), effectiveness()
+    # The models of the first part sleep most of the time; the simulation runs beside them.
+    with ProcessPoolExecutor(1, get_context("spawn")) as beside:
+        pending = {(name, kind): beside.submit(tried, name, kind) for name in METHODS for kind in KINDS}
+        spent = costs()
+        TRIED.update({key: future.result() for key, future in pending.items()})
+    effective = effectiveness()
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "llm_methods.svg").write_text(picture(), encoding="utf-8")
     save(
@@ -341,4 +382,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

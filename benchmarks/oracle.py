@@ -117,9 +117,13 @@ class Oracle:
             return call.expect
         if call.schema:
             return json.dumps(_graded(call.schema, seen))
+        if "{" in call.expect:
+            return json.dumps({str(number): round(10 * _unit(value)) for number, value in enumerate(seen, 1)})
         best = sorted(range(len(seen)), key=lambda index: -seen[index])[: call.expect.count("[")]
         if ", " in call.expect:
             return ", ".join(f"[{index + 1}]" for index in best if seen[index] > 1) or "None"
+        if "[1]" in call.expect and call.expect.find("[1]") > call.expect.find("[2]") >= 0:
+            best = best[::-1]
         return " > ".join(f"[{index + 1}]" for index in best)
 
     def _labels(self, call: ChoiceLogprobs) -> Logprobs:

@@ -121,3 +121,4 @@ def test_presets_with_the_same_stages_share_a_row() -> None:
     rows = llm_methods.alike()
     assert sorted(name for names in rows.values() for name in names) == sorted(ASKING)
     assert {"listwise", "rankgpt", "rankzephyr"} <= set(rows["listwise"])
+    assert {"monot5", "mxbai-rerank-v2"}.isdisjoint(rows["fine-grained-labels"])

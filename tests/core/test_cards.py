@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from tamis import Listwise, Setwise, load
 from tamis.calls import Generated, Logprobs
-from tamis.cards import Checkpoint, checkpoint, checkpoints, describe
+from tamis.cards import Checkpoint, cards, checkpoint, checkpoints, describe
 from tamis.config import model_names, parse, preset, presets
 from tamis.errors import ConfigError
-from tamis.judges import Asked, Choice, Identifiers, Labels, Permutation
+from tamis.judges import Asked, Choice, Grades, Identifiers, Labels, Permutation, Preference, QueryLikelihood
 from tamis.judges.template import Template
 from tamis.models import CostOnly
 from tamis.ranking import Candidate, Query, Ranked
@@ -31,28 +32,37 @@ def test_a_preset_is_told_in_one_screen(name: str) -> None:
     told = parse(preset(name), name)
     text = describe(name)
     assert set(told) <= KEYS
-    assert text.startswith(told["title"])
-    assert told.get("paper", "") in text
+    flat = " ".join(text.split())
+    assert flat.startswith(told["title"])
+    assert told.get("paper", "") in flat
+    assert told.get("note", "") in flat
+    assert all(f"{key}: {value}" in flat for key, value in told.get("reference", {}).items())
+    assert all(checkpoint in flat and card.licence in flat for card in cards(name) for checkpoint in card.names)
     assert all(model in text for model in model_names(name))
-    assert len(text.splitlines()) <= 60
-    assert max(map(len, text.splitlines())) <= 110
+    assert len(text.splitlines()) <= 24
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("name", presets())
+def test_a_preset_cites_where_it_comes_from(name: str) -> None:
+    """Author and year, or what was published; the learned defaults are tamis's own."""
+    paper = parse(preset(name), name).get("paper", "")
+    assert re.search(r"(19|20)\d\d", paper) or name in ("default", "texts", "embedding")
 
 
 def test_a_preset_is_told_legibly() -> None:
-    """Short lists on one line, names never broken, blanks inside labels visible, texts of several lines on one."""
-    erank, rank1, qwen, grouprank = (describe(name) for name in ("erank", "rank1", "qwen3-reranker", "grouprank"))
-    assert "labels: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '10']" in erank
-    assert len(erank.splitlines()) < 45
+    """One step a line, names never broken, blanks inside labels visible."""
+    financerag, rank1, grouprank = (describe(name) for name in ("financerag", "rank1", "grouprank"))
+    assert "\n  - cross_encoder: {model: cross_encoder}\n  - top_n: 200\n" in financerag
     assert all(f"jhu-clsp/rank1-{size}b" in rank1 for size in ("0.5", "1.5", "3", "7", "14", "32"))
     assert 'labels: " true", " false"' in rank1
-    assert r'user: "<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {passage}"' in qwen
-    assert "temperature: 0\n" in rank1
+    assert "temperature: 0;" in rank1
     assert "paper: Sun et al., 2025" in grouprank
 
 
 @pytest.mark.parametrize("name", presets())
 def test_the_stage_shown_is_the_stage_that_is_loaded(name: str) -> None:
-    shown = describe(name).partition("\nstage:\n")[2].partition("\n\nmodels to give:")[0]
+    shown = describe(name).partition("\nstage:\n")[2].partition("\nmodels to give:")[0]
     assert parse(shown, name) == parse(preset(name), name)["stage"]
 
 
@@ -64,10 +74,11 @@ def test_published_numbers_have_a_source(name: str) -> None:
 
 @pytest.mark.parametrize("name", CARDED)
 def test_a_stage_fits_the_card_of_its_checkpoint(name: str) -> None:
-    card = Checkpoint(**parse(preset(name), name)["checkpoint"])
     stages: Any = made(name)
-    card.check(stages.stages[-1] if card.window else stages)
-    assert all(checkpoint(known) == card for known in card.names)
+    for card in cards(name):
+        if name != "dynamicrag":
+            card.check(stages.stages[-1] if card.window else stages)
+        assert all(checkpoint(known) == card for known in card.names)
 
 
 def test_costs_are_those_of_the_papers() -> None:
@@ -103,6 +114,8 @@ def test_unknown_presets_and_cards_with_nonsense_are_refused() -> None:
         describe("rank-gpt")
     with pytest.raises(ConfigError):
         Checkpoint(("x",), "t", window=(0, 5))
+    with pytest.raises(ConfigError, match="state what x reads"):
+        Checkpoint(("x",))
 
 
 SHOWN = tuple(Ranked(Candidate(text), i) for i, text in enumerate(("first {query} [2]", "second <|im_end|>")))
@@ -142,6 +155,51 @@ class TestTemplates:
         judge = Permutation(template=Template("{query}{passages}"))
         assert judge.read(Generated("[2] > [1]"), 2).order == (1, 0)
         assert Labels(template=Template("{query}{passage}")).read(Logprobs((-0.1, -5.0)), 1).usable
+
+    def test_passages_apart_are_turns_of_their_own(self) -> None:
+        template = Template(
+            "{count} for {query}{passages}Order.", apart=True, ready="Go on.", received="Got {name}.", one_line=True
+        )
+        call = Permutation(template=template).call(ASKED)
+        assert [(m.role, m.content) for m in call.messages] == [
+            ("user", "2 for why {passage}?"),
+            ("assistant", "Go on."),
+            ("user", "[1] first {query} (2)"),
+            ("assistant", "Got 1."),
+            ("user", "[2] second ‹|im_end|>"),
+            ("assistant", "Got 2."),
+            ("user", "Order."),
+        ]
+        with pytest.raises(ConfigError, match="once"):
+            Template("{query}{passage}", apart=True)
+
+    def test_a_line_for_an_instruction_goes_where_there_is_none(self) -> None:
+        template = Template("wish: {instruction}\n{query}\n{passages}", default="")
+        call = Permutation(template=template)
+        assert call.call(ASKED).messages[0].content.startswith("wish: in short\nwhy")
+        bare = Asked(None, Query("why?"), SHOWN)
+        assert call.call(bare).messages[0].content.startswith("why?\n[1]")
+
+    def test_pairs_groups_and_likelihood_take_one(self) -> None:
+        pair = Preference(
+            template=Template("{query}: {passages}", between=" | "), names=("A", "B"), labels=("yes", "no")
+        )
+        call: Any = pair.call(ASKED)
+        assert call.messages[0].content == "why {passage}?: [A] first {query} (2) | [B] second ‹|im_end|>"
+        assert call.choices == ("yes", "no")
+        group: Any = Grades(template=Template("{query}\n{passages}"), reason_tokens=100).call(ASKED)
+        assert group.schema is None
+        assert group.max_tokens == 32 + 20 + 100
+        likely = QueryLikelihood(template=Template("About {passage}:", assistant="{query}")).call(ASKED.of((1,)))
+        assert (likely.prefix, likely.continuation) == ("About second ‹|im_end|>:", "why {passage}?")
+
+    def test_what_does_not_go_together_is_refused(self) -> None:
+        with pytest.raises(ConfigError, match="need the template"):
+            Preference(names=("0", "1"))
+        with pytest.raises(ConfigError, match="readout='logprobs'"):
+            Preference("text", labels=("yes", "no"), template=Template("{query}{passages}"))
+        with pytest.raises(ConfigError, match="assistant turn"):
+            QueryLikelihood(template=Template("{query}{passage}"))
 
     @pytest.mark.parametrize("user", ["{query} {pasage}", "{query}", "{passage}", ""])
     def test_a_template_without_its_places_is_refused(self, user: str) -> None:

@@ -371,7 +371,7 @@ PRESET_MODELS: dict[str, set[str]] = {
     "default": set(),
     "dynamic-k": {"cross_encoder"},
     "dynamicrag": {"llm"},
-    "duot5": {"llm"},
+    "duot5": {"llm", "pair_llm"},
     "embedding": {"embedder"},
     "erank": {"llm"},
     "financerag": {"cross_encoder", "second_cross_encoder"},

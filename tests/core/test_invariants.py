@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.graphs import trained
 from support.scripted import Chat, grades, order
 from tamis import (
     DPP,
@@ -31,6 +32,7 @@ from tamis import (
     Graph,
     Groupwise,
     Knapsack,
+    Learned,
     Lexical,
     Listwise,
     MultiCriteria,
@@ -49,12 +51,16 @@ from tamis import (
     TokenBudget,
     TopN,
     Tournament,
+    TrainedGraph,
 )
 from tamis.calls import Call, Failure, Generated, Logprobs, Score, Vector
 from tamis.catalog import POLICIES
 from tamis.criteria import Clarity, Coverage, Criterion, Depth, Diversity, Field, Ranker, Recency
 from tamis.errors import ModelError
 from tamis.graph import Neighbours
+from tamis.graph.ebcar import EBCAR
+from tamis.graph.hybrank import HybRank
+from tamis.graph.network import GRAG
 from tamis.judges import Choice, Grades, Head, Identifiers, Labels, Preference, Repeated, Thinking
 from tamis.models import Function
 from tamis.scale import PROBABILITY
@@ -155,6 +161,16 @@ class Odd:
         return f"Odd({self.answers})"
 
 
+class TwoWide(Odd):
+    """The same, with vectors of at most two numbers: a trained network refuses an embedder of another width."""
+
+    def __init__(self, model: Odd) -> None:
+        self.answers = model.answers
+
+    def embed(self, calls: Sequence[Call]) -> list[Any]:
+        return [Vector(found.values[:2]) if isinstance(found, Vector) else found for found in self._answer(calls)]
+
+
 def some(answer: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
     return st.lists(st.one_of(answer, answer, answer, faults), min_size=1, max_size=4)
 
@@ -192,6 +208,25 @@ BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
         st.booleans(),
         st.sampled_from(["rocchio", "alpha_qe", "superglobal", "smoothing"]),
     ),
+    "trained graph": st.builds(
+        lambda depth, network: lambda model: TrainedGraph(network, TwoWide(model), depth),
+        depths,
+        st.sampled_from(
+            [
+                trained(network, dims=2, embedder="odd")
+                for network in (GRAG(), GRAG(features="embedding", paths="words"), HybRank(2, 8), EBCAR(hidden=8))
+            ]
+        ),
+    ),
+    "learned": st.builds(
+        lambda depth, embedded, unscored, explain: (
+            lambda model: Learned(model if embedded else None, unscored, depth, explain)
+        ),
+        depths,
+        st.booleans(),
+        st.sampled_from(["order", "unknown"]),
+        st.booleans(),
+    ),
     "pointwise": st.builds(lambda depth: lambda model: Pointwise(model, depth=depth), depths),
     "listwise": st.builds(
         lambda depth, size, passes: lambda model: Listwise(model, depth, size, 1 + size // 2, passes),
@@ -205,7 +240,11 @@ BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
         st.integers(2, 6),
     ),
     "pairwise": st.builds(
-        lambda depth, schedule, ties: lambda model: Pairwise(model, depth, schedule, Preference(ties=ties), top=3),
+        lambda depth, schedule, ties: (
+            lambda model: Pairwise(
+                model, depth, schedule, Preference(ties=ties and not isinstance(schedule, SampledPairs)), top=3
+            )
+        ),
         depths,
         st.sampled_from([AllPairs(), AllPairs("bradley_terry"), SampledPairs(2), Champion(), Heap(2), Bubble(1)]),
         st.booleans(),

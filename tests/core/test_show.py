@@ -157,6 +157,48 @@ def test_a_row_names_the_neighbours_that_lifted_it() -> None:
     assert 'title="weight 0.5"' in html
 
 
+def test_arrows_are_drawn_to_the_first_ten_from_what_lifted_them() -> None:
+    rows = [Ranked(Candidate(f"text {n}"), n, lifted_by=(Neighbour(n + 1, 0.5, "citation"),)) for n in range(20)]
+    dropped = Dropped(Ranked(Candidate("gone"), 20), "top_n")
+    rows[0] = replace(rows[0], lifted_by=(Neighbour(20, 2.0, "similar"), Neighbour(77, 1.0)))
+    html = fragment(ranking(*rows, dropped=(dropped,)), style=False)
+    assert re.findall(r"<title>(.*?)</title>", html)[:2] == [
+        "gone lifted text 0 by 2 (similar)",
+        "text 2 lifted text 1 by 0.5 (citation)",
+    ]
+    assert html.count("<title>") == 10
+    lines = re.findall(r'class="line"><span class="muted">(\w+)</span> <bdi>(.*?)</bdi>', html)
+    assert lines == [*((str(n + 1), f"text {n}") for n in range(11)), ("out", "gone")]
+    assert 'stroke-dasharray="none"' in html  # the first kind of edge is solid, the second dotted
+    assert 'stroke-dasharray="1.5 4"' in html
+
+
+def test_without_lifts_nothing_is_drawn() -> None:
+    assert "<svg" not in fragment(many(3))
+    assert "<svg" not in fragment(ranking(Ranked(Candidate("a"), 0, lifted_by=(Neighbour(9, 1.0),))))
+
+
+def test_of_many_arrows_the_strongest_are_drawn() -> None:
+    rows = [Ranked(Candidate(f"text {n}"), n) for n in range(60)]
+    for n in range(10):
+        rows[n] = replace(rows[n], lifted_by=tuple(Neighbour(10 + 5 * n + m, 10.0 * n + m) for m in range(5)))
+    html = fragment(ranking(*rows), style=False)
+    assert html.count('class="line"') == 24
+    assert "text 59 lifted text 9" in html
+    assert "text 10 lifted" not in html
+
+
+def test_arrows_to_relevant_passages_stand_out() -> None:
+    rows = [Ranked(Candidate(f"text {n}", id=n), n) for n in range(3)]
+    rows[1:] = [replace(row, lifted_by=(Neighbour(0, 1.0),)) for row in rows[1:]]
+    html = fragment(ranking(*rows), grades={1: 1}, style=False)
+    assert re.findall(r'<g class="(\w+ ?\w*)"><title>(.*?) by', html) == [
+        ("arrow", "text 0 lifted text 2"),
+        ("arrow relevant", "text 0 lifted text 1"),
+    ]
+    assert '<div class="line relevant"><span class="muted">2</span> <bdi>text 1' in html
+
+
 def test_only_the_strongest_neighbours_are_named() -> None:
     rows = [Ranked(Candidate(f"text {n}"), n) for n in range(9)]
     rows[0] = replace(rows[0], lifted_by=tuple(Neighbour(n, 1 / n) for n in range(1, 9)))
@@ -224,7 +266,8 @@ def test_nothing_from_outside_becomes_markup() -> None:
     )
     tags = parsed(fragment(full, grades={HOSTILE: 1}))
     assert not tags.names & {"script", "img"}
-    assert tags.attributes <= {"class", "style", "title", "colspan"}
+    drawing = {"width", "height", "d", "stroke-width", "stroke-dasharray", "cx", "cy", "r", "aria-hidden", "open"}
+    assert tags.attributes <= {"class", "style", "title", "colspan", *drawing}
     assert "alert(1)" in tags.text
 
 

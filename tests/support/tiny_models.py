@@ -48,6 +48,40 @@ def tiny_causal_lm(folder: Path, *, window: int = 256) -> Path:
     return folder
 
 
+def tiny_seq2seq_lm(folder: Path, *, window: int = 128) -> Path:
+    """A T5 with a tokenizer of words that closes every text, and tokens for true, false and digits."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from tokenizers.decoders import Metaspace
+    from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+
+    words = "Query: Document: Document0: Document1: Relevant: Index: Context: true false tall Everest is a the soup of"
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ:,.?"
+    tokens = ["<pad>", "</s>", "<unk>", *(f"▁{word}" for word in [*words.split(), *"0123456789"]), "▁", *letters]
+    unigram = Tokenizer(models.Unigram([(token, -float(len(token) < 3)) for token in tokens], unk_id=2))
+    unigram.pre_tokenizer = pre_tokenizers.Metaspace()
+    unigram.decoder = Metaspace()
+    unigram.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=unigram, eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
+    )
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        n_positions=window,
+        initializer_factor=3.0,
+        decoder_start_token_id=0,
+    )
+    T5ForConditionalGeneration(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def tiny_cross_encoder(folder: Path, *, labels: int = 1) -> Path:
     """A BERT sequence classifier with a word-piece tokenizer of letters and a few words."""
     import torch

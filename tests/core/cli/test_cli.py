@@ -121,6 +121,7 @@ def test_calibrate_fits_an_artefact_that_the_pipeline_then_uses(kitchen_folder: 
     told = run("calibrate", "lexical", "--data", kitchen_folder, "--out", fitted)
     assert "from 4 queries" in told
     assert "note:" in told
+    assert "<svg" in fitted.with_suffix(".svg").read_text(encoding="utf-8")
     pipeline.write_text(f"- lexical: {{}}\n- calibrate: {{artefact: {fitted}}}\n", encoding="utf-8")
     docs = tmp_path / "docs.txt"
     docs.write_text("\n".join(TEXTS.values()), encoding="utf-8")

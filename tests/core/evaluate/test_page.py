@@ -15,7 +15,7 @@ from support.evaluations import MAIN, evaluation, kitchen, stages
 from tamis import Lexical
 from tamis.evaluate.page import Section, embedded, render, section
 from tamis.evaluate.page.cost import costs
-from tamis.evaluate.page.figures import gains, histogram, label, movement, neighbours
+from tamis.evaluate.page.figures import gains, histogram, label, movement
 from tamis.evaluate.page.tradeoff import pareto, tradeoff
 from tamis.evaluate.result import Evaluation, Interval, Row, System
 from tamis.ranking import Candidate, Neighbour, Query, Ranking
@@ -162,15 +162,15 @@ def lifted(base: Evaluation, *neighbours: Neighbour) -> Evaluation:
 
 def test_a_picture_says_which_passages_lifted_which(kitchens: Evaluation) -> None:
     near = (Neighbour(2, 0.75, "citation"), Neighbour(0, 0.25))
-    shown = opened(section(lifted(kitchens, *near)), 0)
-    assert shown["systems"][-1]["lifted"] == [[9, [[2, 0.75, "citation"], [0, 0.25, ""]]]]
-    assert "lifted" not in shown["systems"][1]
+    shown = opened(section(lifted(kitchens, *near)), 0)["systems"]
+    assert shown[-1]["html"].count('<g class="arrow relevant"><title>') == 2
+    assert "by 0.75 (citation)</title>" in shown[-1]["html"]
+    assert "lifted" not in shown[1]["html"]
 
 
 def test_a_neighbour_that_is_not_in_the_ranking_is_no_edge(kitchens: Evaluation) -> None:
     shown = opened(section(lifted(kitchens, Neighbour(77, 1.0))), 0)["systems"][-1]
-    assert shown["lifted"] == [[9, []]]
-    assert "lifted by" not in shown["html"]
+    assert "lifted" not in shown["html"]
 
 
 def test_numbers_about_all_queries_together_have_a_table_where_there_are_any(kitchens: Evaluation) -> None:
@@ -280,7 +280,7 @@ def in_colours(figure: Any, key: str = "") -> Any:
 def test_figures_are_valid_for_plotly(kitchens: Evaluation) -> None:
     graph_objects = pytest.importorskip("plotly.graph_objects")
     groups = {"relevant": [0.9, 0.8], "not relevant": [0.1, 0.2], "not judged": [0.5]}
-    for figure in (*tradeoff(kitchens).values(), gains(), movement(), neighbours(), histogram(groups, "score")):
+    for figure in (*tradeoff(kitchens).values(), gains(), movement(), histogram(groups, "score")):
         graph_objects.Figure(in_colours(figure))
 
 
@@ -329,3 +329,23 @@ def test_scores_without_distances_have_no_histogram(kitchens: Evaluation) -> Non
 def test_labels_for_plotly_hold_no_markup() -> None:
     assert label("<b>&</b>") == "&lt;b&gt;&amp;&lt;/b&gt;"
     assert len(label("x" * 100)) == 40
+
+
+def test_probabilities_come_with_a_reliability_chart_and_other_scores_with_none(kitchens: Evaluation) -> None:
+    lexical = next(system for system in kitchens.systems if system.name == "lexical")
+    rows = {}
+    for query, row in lexical.rows.items():
+        assert row.ranking
+        relevant = kitchens.dataset.relevant(query)
+        kept = [replace(r, score=0.75 if str(r.candidate.id) in relevant else 0.25) for r in row.ranking.kept]
+        rows[query] = replace(row, ranking=replace(row.ranking, kept=tuple(kept), scale=PROBABILITY))
+    sure = replace(lexical, name="sure", rows=rows)
+    drawn = {system["name"]: system for system in section(with_systems(kitchens, sure)).data["systems"]}
+    assert drawn["lexical"]["reliability"] is None
+    points = drawn["sure"]["reliability"]["data"][1]
+    assert (points["x"], points["y"]) == ([0.25, 0.75], [0.0, 1.0])
+    assert sum(int(count.replace(",", "")) for count in points["text"]) == sum(
+        len(row.ranking.kept) for row in rows.values() if row.ranking
+    )
+    assert "Expected calibration error 0.250" in drawn["sure"]["trust"]
+    assert 'id="reliability"' in render([section(with_systems(kitchens, sure))])

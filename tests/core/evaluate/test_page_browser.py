@@ -137,7 +137,7 @@ def reader(driver: Any, page: Path) -> Reader:
 def test_all_charts_are_drawn_without_a_word_in_the_console(reader: Reader, width: int, scheme: str) -> None:
     reader.look(width, scheme)
     reader.open("#kitchen/graph/q1")
-    for chart in ("tradeoff", "gains", "movement", "neighbours", "scores"):
+    for chart in ("tradeoff", "gains", "movement", "scores"):
         assert reader.wait(f"document.querySelector('#{chart} svg .trace path')"), chart
     assert reader.logs() == []
     assert reader.js("document.documentElement.scrollWidth") <= width
@@ -186,13 +186,23 @@ def test_a_query_that_failed_says_so(reader: Reader) -> None:
     assert reader.logs() == []
 
 
-def test_arcs_are_only_drawn_for_what_says_what_lifted_it(reader: Reader) -> None:
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (420, "dark")])
+def test_arrows_are_only_drawn_for_what_says_what_lifted_it(reader: Reader, width: int, scheme: str) -> None:
+    reader.look(width, scheme)
     reader.open("#kitchen/lexical/q1")
-    assert reader.js("document.querySelector('#neighbours')") is None
-    assert "lifted by" not in reader.js("document.querySelector('#query').textContent")
+    assert "lifted" not in reader.js("document.querySelector('#query').textContent")
     reader.go("#kitchen/graph/q1", "graph")
-    assert reader.js("document.querySelectorAll('#neighbours .point').length") == 10
     assert "(similar)" in reader.js("document.querySelector('#query .lifted').textContent")
+    assert reader.js("document.querySelectorAll('#query .lifts .arrow').length") == 10
+    # What is drawn is there to see: of some size, inside the page, and not of the colour of the paper.
+    boxes = "[...document.querySelectorAll('#query .lifts .arrow')].map(arrow => arrow.getBoundingClientRect())"
+    assert reader.js(f"{boxes}.every(box => box.width > 10 && box.height > 10 && box.left >= 0)")
+    colours = reader.js(
+        "[getComputedStyle(document.querySelector('#query .lifts .arrow path')).stroke, "
+        "getComputedStyle(document.querySelector('#query .tamis-ranking')).backgroundColor]"
+    )
+    assert colours[0] != colours[1]
+    assert reader.js("document.documentElement.scrollWidth") <= width
 
 
 def test_the_theme_follows_the_system_until_the_button_says_otherwise(reader: Reader) -> None:

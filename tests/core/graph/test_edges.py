@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.pools import pool, pools, shuffled
+from tamis import Candidate, Query
 from tamis.graph import ConceptPairs, Concepts, Edges, Given, Mentions, Neighbours, Pool, Structure
+from tamis.graph.edges import pairs as pairs_of_concepts
 
 KINDS: list[Edges] = [
     Concepts(),
@@ -115,6 +117,26 @@ class TestConceptPairs:
         found = ["Austen x1 x2 x3 Bath", "Austen x4 x5 x6 Bath", "opera"]
         assert joined(ConceptPairs(window=4, max_share=1.0), found) == each_way((0, 1), weight=log(1 + 3 / 2))
         assert joined(ConceptPairs(window=3, max_share=1.0), found) == {}
+
+    @given(
+        found=st.lists(st.lists(st.sampled_from("river stone bank flood town. mill.".split()), max_size=8), max_size=9),
+        most=st.integers(1, 9),
+    )
+    def test_pairs_read_in_parts_make_the_same_graph(self, found: list[list[str]], most: int) -> None:
+        pool = Pool(Query("who"), [Candidate(" ".join(words)) for words in found])
+        kind = ConceptPairs(max_share=1.0, duplicates=1.0)
+        whole = kind.of(pool)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pairs_of_concepts, "HELD", most)
+            parts = kind.of(pool)
+        assert (parts.rows.tolist(), parts.cols.tolist()) == (whole.rows.tolist(), whole.cols.tolist())
+        assert parts.weights == pytest.approx(whole.weights)
+
+    def test_pairs_of_one_document_alone_tell_it_from_a_duplicate(self) -> None:
+        first = "stone bridge village"
+        pool = Pool(Query("who"), [Candidate(first), Candidate(f"{first} mill water wheel"), Candidate("other words")])
+        assert len(ConceptPairs(window=1).of(pool)) == 2
+        assert len(ConceptPairs(window=1, duplicates=0.3).of(pool)) == 0
 
 
 class TestMentions:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tamis import Engine, Listwise, Pointwise
 from tamis.calls import Call, ChoiceLogprobs, Classify, Failure, Generate, Generated, Logprobs, PromptLogprobs, Score
 from tamis.catalog import JUDGES
-from tamis.errors import ConfigError
+from tamis.errors import BudgetError, CapabilityError, ConfigError
 from tamis.judges import (
     Asked,
     Choice,
@@ -32,6 +33,8 @@ from tamis.judges import (
 )
 from tamis.judges.features import first_stage_scores
 from tamis.judges.parsing import read_letters, read_order, read_scores
+from tamis.judges.template import Template
+from tamis.models import CostOnly
 from tamis.ranking import Candidate, Query, Ranked
 from tamis.scale import LOG_LIKELIHOOD, LOGIT, ORDINAL, PROBABILITY, graded
 
@@ -417,6 +420,48 @@ class TestThinking:
         assert verdict.scores == (pytest.approx(0.5),)
         assert len({call.attempt for call in calls if isinstance(call, Generate)}) == 2
 
+    def test_a_thought_the_prompt_opens_itself_is_opened_once(self) -> None:
+        """Rank1's form: the prompt ends in the opening mark, and the label follows the closing one at once."""
+        raw = Template("{query}: {passage}\n", assistant="<think>")
+
+        def answer(call: Any) -> Any:
+            return Generated("It says so.") if isinstance(call, Generate) else Logprobs((-0.1, -3.0))
+
+        judge = Thinking(Labels((" true", " false"), template=raw), then="")
+        _, (thought, read) = judged(judge, asked(1), answer)
+        assert thought.messages[-1].content == "<think>"
+        assert read.messages[-1].content == "<think>\nIt says so.\n</think>"
+        _, (empty,) = judged(Thinking(Labels((" true", " false"), template=raw), "empty", then=""), asked(1), answer)
+        assert empty.messages[-1].content == "<think>\n\n</think>"
+        _, calls = judged(
+            Thinking(Choice(template=Template("{query}{passages}", assistant="<think>"))),
+            asked(2),
+            lambda call: Generated("no end" if call.messages[-1].content == "<think>" else "[2]"),
+        )
+        assert calls[1].messages[-1].content == "<think>\nno end\n</think>\n\n"
+
+    @pytest.mark.parametrize(("expected", "counted"), [(None, 100), (40, 40), (0, 0)])
+    def test_a_dry_run_counts_the_thought(self, expected: int | None, counted: int) -> None:
+        """Its budget, or what is expected: written once, and read again where the answer is read off after it."""
+        texts = ["a", "b", "c"]
+
+        def cost(judge: Any) -> Any:
+            stage = Listwise if judge.unit == "list" else Pointwise
+            return Engine(cache=None).dry_run(stage(CostOnly(), judge=judge), "q", texts)
+
+        plain, thinking = cost(Permutation()), cost(Thinking(Permutation(), budget=100, expected=expected))
+        assert 0 <= thinking.tokens_out - plain.tokens_out - counted <= 8
+        assert (thinking.calls, thinking.rounds) == (1, 1)
+        plain, thinking = cost(Labels()), cost(Thinking(Labels(), budget=100, expected=expected))
+        assert 0 <= thinking.tokens_out - 3 * counted <= 3 * 8
+        assert 0 <= thinking.tokens_in - 2 * plain.tokens_in - 3 * counted <= 3 * 12
+        assert thinking.calls == 6
+
+    def test_a_budget_of_tokens_refuses_thoughts_it_cannot_pay(self) -> None:
+        stage = Listwise(CostOnly(), judge=Thinking(Permutation(), budget=5000))
+        with pytest.raises(BudgetError, match="tokens"):
+            Engine(max_tokens=4000, over_budget="refuse").rerank(stage, "q", ["a", "b"])
+
     def test_a_thought_that_fails_is_no_verdict(self) -> None:
         verdict, calls = judged(Thinking(Labels()), asked(1), lambda call: Failure("error", "no"))
         assert not verdict.usable
@@ -429,6 +474,7 @@ class TestThinking:
             lambda: Thinking(Labels(), "empty", samples=2, temperature=1.0),
             lambda: Thinking(Head()),
             lambda: Thinking(QueryLikelihood()),
+            lambda: Thinking(Labels(), budget=10, expected=11),
         ],
     )
     def test_what_cannot_be_thought_about_is_refused(self, make: Any) -> None:
@@ -492,3 +538,40 @@ def test_an_injection_stays_inside_its_fence(hostile: str) -> None:
         data = prompt[: prompt.rindex("</passage>")]
         assert "<|" not in data
         assert "[1]" not in data
+
+
+class TestImages:
+    QUERY = Query("which shows a boat?", images=("data:q",))
+    SHOWN = tuple(
+        Ranked(Candidate(text, images=images), place)
+        for place, (text, images) in enumerate((("alpha", ("data:1", "data:2")), ("beta", ()), ("gamma", ("data:3",))))
+    )
+
+    def call(self, judge: Any, *places: int) -> Any:
+        plan = judge.ask(Asked(None, self.QUERY, self.SHOWN).of(places))
+        return next(plan)[0]
+
+    def test_they_follow_the_prompt_and_go_by_numbers(self) -> None:
+        call = self.call(Permutation(show=("images",)), 0, 1, 2)
+        system, user = call.messages
+        assert user.images == ("data:q", "data:1", "data:2", "data:3")
+        assert system.images == ()
+        assert "images: 2, 3\nalpha\n" in user.content
+        assert 'number="2">\nbeta\n' in user.content
+        assert "images: 4\ngamma\n" in user.content
+        assert "belong to the query" in user.content
+
+    def test_in_another_order_they_are_numbered_anew(self) -> None:
+        (user,) = [m for m in self.call(Preference(show=("images",)), 2, 0).messages if m.role == "user"]
+        assert user.images == ("data:q", "data:3", "data:1", "data:2")
+        assert user.content.index("images: 2\ngamma") < user.content.index("images: 3, 4\nalpha")
+
+    def test_without_the_feature_there_are_none(self) -> None:
+        assert all(not message.images for message in self.call(Permutation(), 0, 1).messages)
+
+    def test_a_model_that_takes_none_is_refused(self) -> None:
+        with pytest.raises(CapabilityError, match="images=True"):
+            Listwise(CostOnly(), judge=Thinking(Permutation(show=("images",))))
+        sees = CostOnly()
+        object.__setattr__(sees, "images", True)
+        assert Listwise(sees, judge=Permutation(show=("images",))).rerank(self.QUERY, ["a", "b"]).positions == (0, 1)

@@ -124,9 +124,9 @@ HOSTILE: dict[str, str] = {
     ids=["rubric", "permutation", "criteria"],
 )
 def test_a_megabyte_of_garbage_is_read_in_less_than_two_seconds(text: str, parse: Callable[[str], Any]) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     parse(text)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_an_object_that_nests_as_deep_as_the_decoder_goes_is_walked() -> None:

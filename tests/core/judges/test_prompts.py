@@ -192,9 +192,9 @@ HUGE = {
 
 @pytest.mark.parametrize("text", HUGE.values(), ids=HUGE.keys())
 def test_a_megabyte_is_made_harmless_in_less_than_two_seconds(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     neutralise(text)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("ask", [rubric, permuted, relevant])

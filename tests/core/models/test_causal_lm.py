@@ -74,6 +74,17 @@ def test_choice_logprobs_are_the_whole_softmax_summed_over_spellings(model, refe
         assert (answer.tokens_in, answer.tokens_out) == (len(ids), 0)
 
 
+def test_labels_are_verified_before_anything_is_scored(tiny_lm_folder, reference):
+    model = models.CausalLM(tiny_lm_folder)
+    ids = {label: reference[1].encode(label, add_special_tokens=False) for label in ("Yes", " Yes", "No", " No")}
+    assert model.verify_labels(("Yes", "No")) == {"Yes": (*ids["Yes"], *ids[" Yes"]), "No": (*ids["No"], *ids[" No"])}
+    assert "_network" not in model.__dict__
+    with pytest.raises(ConfigError, match="no single token for 'Zürich'"):
+        model.verify_labels(("Yes", "Zürich"))
+    with pytest.raises(ConfigError, match="share a token"):
+        model.verify_labels(("Yes", " Yes"))
+
+
 def test_a_choice_of_several_tokens_counts_by_all_of_them(model, reference):
     tokenizer = reference[1]
     (answer,) = model.choice_logprobs([ChoiceLogprobs(model, user("Which?"), ("Yes", "Zürich", "B"))])
@@ -221,6 +232,8 @@ def test_without_a_template_contents_are_joined(tiny_lm_folder, reference):
     model = models.CausalLM(tiny_lm_folder, chat_template=False)
     prompt = model._prompt((Message("system", "A"), Message("user", "B")))
     assert prompt == reference[1]("A\n\nB")["input_ids"]
+    begun = model._prompt((Message("system", "A"), Message("user", "B\n"), Message("assistant", "<think>")))
+    assert begun == reference[1]("A\n\nB\n<think>")["input_ids"]
 
 
 # The object

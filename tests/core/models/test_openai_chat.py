@@ -70,6 +70,20 @@ def test_a_generation_is_one_chat_completion():
     assert "authorization" not in server.headers[0]
 
 
+def test_pictures_are_parts_of_their_message():
+    with chat_server(completion("hi")) as server:
+        model = OpenAIChat("m", base_url=server.url, images=True)
+        model.generate([Generate(model, (Message("user", "which?", ("data:image/png;base64,AA", "https://x/y.png")),))])
+    (message,) = server.requests[0]["messages"]
+    assert message["content"] == [
+        {"type": "text", "text": "which?"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}},
+        {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
+    ]
+    assert model.images
+    assert not OpenAIChat("m").images
+
+
 def test_one_answer_a_call_in_order():
     with chat_server(lambda request: request["messages"][-1]["content"].upper()) as server:
         model = OpenAIChat("m", base_url=server.url)

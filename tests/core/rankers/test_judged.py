@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import re
 from collections.abc import Callable
 from typing import Any
@@ -304,11 +305,32 @@ def test_depth_leaves_the_tail_where_it_was() -> None:
         (lambda m: Groupwise(m, judge=Preference()), "all_pairs"),
         (lambda m: Setwise(m, None, Partition(1), Choice()), "one at a time"),
         (lambda m: Pairwise(m, None, AllPairs(), Labels()), "use map"),
+        (lambda m: Pairwise(m, None, SampledPairs(), Preference()), r"by how much.*ties: false"),
+        (lambda m: Pairwise(m, None, SampledPairs(), Preference("text", ties=False)), r"readout logprobs"),
+        (lambda m: Pairwise(m, None, SampledPairs(), Thinking(Preference())), r"ties: false"),
     ],
 )
 def test_judges_that_do_not_fit_a_schedule_are_refused(make: Any, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         make(CostOnly())
+
+
+def test_sampled_pairs_ask_by_how_much_unless_told_otherwise() -> None:
+    """Bare wins of a few comparisons order badly; their default is the mean probability of both orders."""
+    assert Pairwise(CostOnly(), schedule=SampledPairs()).asks[0] == Preference(ties=False)
+    assert Pairwise(CostOnly()).asks[0] == Preference()
+    values = [random.Random(7).gauss(0, 1) for _ in range(60)]
+    texts = [f"{value:.6f}" for value in values]
+
+    def preference(call: Any) -> Any:
+        first, second = (float(n) for n in re.findall(r"-?\d+\.\d{6}", call.messages[-1].content))
+        p = 1 / (1 + math.exp(second - first))
+        return [math.log(p), math.log1p(-p)]
+
+    stage = Pairwise(Function(preference, "choice_logprobs"), None, SampledPairs(), top=None)
+    order = stage.rerank("q", texts).positions
+    best = sorted(range(60), key=lambda i: -values[i])
+    assert len(set(order[:10]) & set(best[:10])) >= 9
 
 
 @pytest.mark.parametrize("make", [Pairwise, Setwise, Tournament, Groupwise, QueryLikelihood])
@@ -317,6 +339,16 @@ def test_a_model_without_the_needed_capability_is_refused_at_construction(make: 
         make(object())
     with pytest.raises(CapabilityError, match="generate"):
         Pointwise(Function(lambda call: [0.0, 0.0], "choice_logprobs"), judge=Thinking(Labels()))
+
+
+def test_scores_that_are_all_the_same_are_told_of() -> None:
+    """A model that thinks first, or knows no label, gives every passage one score: the order then only looks judged."""
+    same = Function(lambda call: [-1.0, -2.0], "choice_logprobs")
+    ranking = Pointwise(same).rerank("q", [f"text {n}" for n in range(6)])
+    assert ["all 6 scores are the same" in str(notice) for notice in ranking.warnings] == [True]
+    assert not ranking.degraded
+    assert not Pointwise(same).rerank("q", ["a", "b", "c"]).warnings
+    assert not Pointwise(same).rerank("q", ["a"] * 6).warnings
 
 
 class TestMonitors:

@@ -16,10 +16,12 @@ Capability = Literal["generate", "choice_logprobs", "prompt_logprobs", "classify
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One chat turn."""
+    """One chat turn. `images`: addresses (`https:` or `data:`) of pictures that come after `content`, for models that
+    say they take some."""
 
     role: Literal["system", "user", "assistant"]
     content: str
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

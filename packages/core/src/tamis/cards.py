@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -24,14 +25,16 @@ EXAMPLE = 100
 class Checkpoint:
     """The settings a trained ranker depends on; quality is lost where any of them drifts.
 
-    `names`: on the Hugging Face hub. `template`: the prompt it was trained with, in words. `labels`: the tokens its
-    score is read from. `ids`: how passages are named in its prompt. `window`: (least, most) passages in one prompt.
-    `context`: tokens. `temperature`: of decoding. `padding`: the side. `kind`: of model; `CausalLM` loads decoders
-    only. `licence`: as stated, where it is known.
+    `names`: on the Hugging Face hub. `template`: the wording it was trained with, frozen under that name in
+    `tamis.judges.template.templates()`; `form`: what it reads, in words, where no wording can say it. `labels`: the
+    tokens its score is read from. `ids`: how passages are named in its prompt. `window`: (least, most) passages in one
+    prompt. `context`: tokens. `temperature`: of decoding. `padding`: the side. `kind`: of model. `runtime`: what loads
+    it; by default `CausalLM`, or any server behind `OpenAIChat`. `licence`: as stated, where it is known.
     """
 
     names: tuple[str, ...]
-    template: str
+    template: str = ""
+    form: str = ""
     labels: tuple[str, ...] = ()
     ids: Literal["none", "numbers", "letters", "names"] = "none"
     window: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
@@ -39,18 +42,48 @@ class Checkpoint:
     temperature: float | None = None
     padding: Literal["left", "right"] | None = None
     kind: Literal["decoder", "encoder", "encoder-decoder"] = "decoder"
+    runtime: str = ""
     licence: str = "not stated here: see the model's own card"
 
-    def check(self, stage: Stage) -> None:
-        """`ConfigError` when a judged stage shows this model more or fewer passages than it was trained with."""
-        from tamis.rankers.judged import Judged
-        from tamis.stage import flattened
+    def __post_init__(self) -> None:
+        if not self.template and not self.form:
+            raise ConfigError(f"state what {', '.join(self.names) or 'the model'} reads: template=... or form=...")
 
-        for step in flattened(stage):
+    def check(self, stage: Stage) -> None:
+        """`ConfigError` when a judged stage shows this model more or fewer passages than it was trained with, or no
+        judge of the stage words its prompt as the model knows it."""
+        from tamis.judges.template import template
+        from tamis.rankers.judged import Judged
+
+        steps = [*_steps_of(stage)]
+        for step in steps:
             width = step.asks[1].width if isinstance(step, Judged) else None
             if self.window and width is not None and not self.window[0] <= width <= self.window[1]:
                 least, most = self.window
                 raise ConfigError(f"{self.names[0]} was trained on {least} to {most} passages at once, not on {width}")
+        if self.template and template(self.template) not in map(_wording, steps):
+            raise ConfigError(f"{self.names[0]} knows one wording only: give its judge `template: {self.template}`")
+
+
+def _steps_of(stage: Stage) -> Iterator[Stage]:
+    """The stages inside pipelines and fusions."""
+    from tamis.rankers.fuse import Fuse
+    from tamis.stage import flattened
+
+    for step in flattened(stage):
+        if isinstance(step, Fuse):
+            for branch in step.stages:
+                yield from _steps_of(branch)
+        else:
+            yield step
+
+
+def _wording(step: Any) -> Any:
+    """The template in effect in a stage; that of its innermost judge where it has one."""
+    judge = step.asks[0] if hasattr(step, "asks") else step
+    while hasattr(judge, "judge"):
+        judge = judge.judge
+    return getattr(judge, "template", None)
 
 
 def checkpoints() -> dict[str, Checkpoint]:
@@ -60,9 +93,14 @@ def checkpoints() -> dict[str, Checkpoint]:
 
 def _checkpoints() -> Iterator[tuple[str, Checkpoint]]:
     for name in presets():
-        if told := _read(name).get("checkpoint"):
-            card = Checkpoint(**told)
+        for card in cards(name):
             yield from ((checkpoint, card) for checkpoint in card.names)
+
+
+def cards(name: str) -> list[Checkpoint]:
+    """The cards of the models a preset was published with, one for each kind of them."""
+    told = _read(name).get("checkpoint", [])
+    return [Checkpoint(**card) for card in (told if isinstance(told, list) else [told])]
 
 
 def checkpoint(name: str) -> Checkpoint:
@@ -75,29 +113,30 @@ def checkpoint(name: str) -> Checkpoint:
     if name not in known:
         raise ConfigError(
             unknown("checkpoint", name, known)
-            + " For another, state what it was trained with: Checkpoint((name,), template=..., labels=... or ids=..., "
-            "window=..., context=..., temperature=..., padding=...), and give its judge that template."
+            + " For another, state what it was trained with: Checkpoint((name,), template=... or form=..., labels=... "
+            "or ids=..., window=..., context=..., temperature=..., padding=...), and give its judge that template."
         )
     return known[name]
 
 
 def describe(name: str) -> str:
-    """A preset in one screen: what it is, what it costs, what it needs, what was published. Plain text.
+    """A preset in one screen: what it is, what it costs, what it needs, what was published. Plain text of at most 24
+    lines of 100 characters.
 
     Raises `ConfigError` for an unknown name.
     """
     told = _read(name)
-    lines = [told["title"]]
-    if "paper" in told:
-        lines.append(f"paper: {told['paper']}")
-    if "note" in told:
-        lines += ["", *_wrapped(told["note"])]
-    lines += ["", "stage:", textwrap.indent(_yaml(told["stage"]), "  ")]
-    lines += ["", f"models to give: {', '.join(model_names(name)) or 'none'}", f"cost: {_cost(name)}"]
-    if "checkpoint" in told:
-        lines += ["", "checkpoint:", *_card(Checkpoint(**told["checkpoint"]))]
+    lines = _wrapped(told["title"])
+    for key in ("paper", "note"):
+        if key in told:
+            lines += _wrapped(f"{key}: {told[key]}", later="  ")
+    lines += ["stage:", *_steps(told["stage"])]
+    lines += [f"models to give: {', '.join(model_names(name)) or 'none'}", f"cost: {_cost(name)}"]
+    for card in cards(name):
+        lines += _wrapped(f"checkpoint: {', '.join(card.names)}", later="  ")
+        lines += _wrapped(_told(_facts(card)), "  ", "  ")
     if "reference" in told:
-        lines += ["", "as published:", *_told(told["reference"])]
+        lines += _wrapped(f"as published: {_told(told['reference'])}", later="  ")
     return "\n".join(lines)
 
 
@@ -106,8 +145,19 @@ def _read(name: str) -> Mapping[str, Any]:
     return told
 
 
-def _yaml(data: Any) -> str:
-    """As the presets are written: innermost lists and mappings on one line, and so texts with line breaks."""
+def _steps(stage: Any) -> list[str]:
+    """One step a line, as the presets are written: a step's options in braces, wrapped where they are long."""
+    steps = stage if isinstance(stage, list) else [stage]
+    lines: list[str] = []
+    for step in steps:
+        (name, options), *rest = step.items() if isinstance(step, Mapping) else ((step, None),)
+        one = f"- {name}" if options is None and not rest else f"- {name}: {_flow(options)}"
+        lines += _wrapped(one if not rest else f"- {_flow(step)}", "  ", "      ")
+    return lines
+
+
+def _flow(data: Any) -> str:
+    """YAML on one line, texts with line breaks in quotes."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -118,9 +168,9 @@ def _yaml(data: Any) -> str:
 
     Dumper.add_representer(str, text)
     written: str = yaml.dump(
-        data, Dumper=Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=WIDTH
+        data, Dumper=Dumper, sort_keys=False, default_flow_style=True, allow_unicode=True, width=math.inf
     )
-    return written.rstrip()
+    return written.removesuffix("...\n").strip()
 
 
 def _wrapped(text: str, first: str = "", later: str = "") -> list[str]:
@@ -140,21 +190,22 @@ def _cost(name: str) -> str:
     return f"{calls} in {rounds} for {EXAMPLE} candidates (a judge that changes nothing)"
 
 
-def _card(card: Checkpoint) -> list[str]:
+def _facts(card: Checkpoint) -> dict[str, Any]:
     shown = {
-        "names": ", ".join(card.names),
         "template": card.template,
+        "reads": card.form,
         "labels": ", ".join(f'"{label}"' for label in card.labels),
         "ids": card.ids if card.ids != "none" else "",
-        "window": "-".join(map(str, dict.fromkeys(card.window))) if card.window else "",
+        "passages": "-".join(map(str, dict.fromkeys(card.window))) if card.window else "",
         "context": card.context,
         "temperature": None if card.temperature is None else f"{card.temperature:g}",
         "padding": card.padding,
-        "kind": card.kind,
+        "kind": card.kind if card.kind != "decoder" else "",
+        "runtime": card.runtime,
         "licence": card.licence,
     }
-    return _told({key: value for key, value in shown.items() if value not in (None, "")})
+    return {key: value for key, value in shown.items() if value not in (None, "")}
 
 
-def _told(facts: Mapping[str, Any]) -> list[str]:
-    return [line for key, value in facts.items() for line in _wrapped(f"{key}: {value}", "  ", "    ")]
+def _told(facts: Mapping[str, Any]) -> str:
+    return "; ".join(f"{key}: {value}" for key, value in facts.items())

@@ -87,6 +87,7 @@ MODELS = Family(
     {
         "openai": "tamis.models.openai_chat:OpenAIChat",
         "causal_lm": "tamis.models.causal_lm:CausalLM",
+        "seq2seq_lm": "tamis.models.seq2seq_lm:Seq2SeqLM",
         "transformers_cross_encoder": "tamis.models.transformers_encoders:TransformersCrossEncoder",
         "sentence_transformer": "tamis.models.transformers_encoders:SentenceTransformerEmbedder",
         "onnx_cross_encoder": "tamis.models.onnx:OnnxCrossEncoder",
@@ -168,6 +169,7 @@ FITTED = Family(
     {
         "platt": "tamis.select.calibration:Platt",
         "isotonic": "tamis.select.calibration:Isotonic",
+        "in_list": "tamis.select.in_list:InList",
         "unit": "tamis.select.calibration:Unit",
         "temperature": "tamis.select.calibration:Temperature",
         "conformal": "tamis.select.calibration:Conformal",
@@ -181,6 +183,7 @@ CONFIDENCES = Family(
         "max": "tamis.select.confidence:Max",
         "std": "tamis.select.confidence:Std",
         "gap": "tamis.select.confidence:Gap",
+        "stacked": "tamis.select.confidence:Stacked",
         "linear": "tamis.select.confidence:Linear",
         "logistic": "tamis.select.confidence:Logistic",
         "mahalanobis": "tamis.select.confidence:Mahalanobis",

@@ -7,6 +7,7 @@ from importlib.resources import files
 from itertools import groupby
 from typing import Any, TypeVar
 
+from tamis.lifts import FIRST, drawing
 from tamis.ranking import Dropped, Neighbour, Ranked, Ranking
 from tamis.usage import Usage
 from tamis.wording import MINUS, WHY, large, number, safe, scale_words
@@ -48,6 +49,7 @@ def fragment(
         _head(ranking),
         view.table(kept[:unfolded]),
         view.rest(kept[unfolded:]),
+        view.lifts(),
         *_dropped(ranking.dropped, view, limit),
         _footer(ranking.usage),
         "</div>",
@@ -71,6 +73,7 @@ class _View:
         came_in: Mapping[int, int | None] | None,
     ) -> None:
         everything = [*ranking.kept, *(dropped.ranked for dropped in ranking.dropped)]
+        self.kept = ranking.kept
         self.at = {ranked.position: ranked for ranked in everything}
         self.grades = grades
         self.relevant_from = relevant_from
@@ -184,6 +187,10 @@ class _View:
         channel = f" ({safe(neighbour.channel, 40)})" if neighbour.channel else ""
         return f'<span title="weight {number(neighbour.weight)}"><bdi>{safe(called, 60)}</bdi>{channel}</span>'
 
+    def lifts(self) -> str:
+        drawn = drawing(self.kept, self.at, self.relevant)
+        return _folded(f"Who lifted whom: the first {FIRST}", drawn, shown=True) if drawn else ""
+
     def line(self, ranked: Ranked) -> str:
         candidate = ranked.candidate
         before = self.place(ranked)
@@ -259,8 +266,8 @@ def _size(rows: Iterable[object]) -> int:
     return sum(row if isinstance(row, int) else 1 for row in rows)
 
 
-def _folded(summary: str, body: str) -> str:
-    return f"<details><summary>{summary}</summary>{body}</details>"
+def _folded(summary: str, body: str, *, shown: bool = False) -> str:
+    return f"<details{' open' if shown else ''}><summary>{summary}</summary>{body}</details>"
 
 
 def _count(count: int, noun: str, plural: str | None = None) -> str:

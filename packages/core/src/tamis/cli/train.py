@@ -58,13 +58,19 @@ def graph(
 def default(
     data: Annotated[Path, typer.Option(help="The folder of training sets.")],
     encoder: Annotated[Path, typer.Option(help="The folder with the weights of all-MiniLM-L6-v2.")],
-    cache: Annotated[Path, typer.Option(help="Where vectors are kept.")] = Path(".cache/default"),
+    teacher: Annotated[
+        Path | None, typer.Option(help="A cross-encoder's folder (model.onnx, tokenizer.json) to learn from as well.")
+    ] = None,
+    cache: Annotated[Path, typer.Option(help="Where vectors and the teacher's scores are kept.")] = Path(
+        ".cache/default"
+    ),
     seed: options.Seed = 0,
     out: Annotated[Path, typer.Option(help="Where words.npz, weights.json and CARD.md go.")] = Path("learned"),
 ) -> None:
     """Make the learned default again: word vectors, weights and their card."""
     from tamis.training.default import train
+    from tamis.training.teacher import Teacher
     from tamis.training.vectors import Encoder
 
-    train(data, Encoder(encoder, cache), out, seed)
+    train(data, Encoder(encoder, cache), out, seed, Teacher(teacher, cache) if teacher else None)
     Console().print(f"wrote {out}", style="dim", highlight=False)

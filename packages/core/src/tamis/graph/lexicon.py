@@ -52,6 +52,10 @@ class Lexicon:
             self._chunks[chunk] = number = len(self._chunks)
             return number
 
+    def number(self, term: str) -> int:
+        """The number of a term, -1 for one never met."""
+        return self._numbers.get(term, -1)
+
     def _number(self, term: str) -> int:
         number = self._numbers.setdefault(term, len(self.terms))
         if number == len(self.terms):

@@ -57,7 +57,7 @@ class Pool:
 
     def content(self, tokens: Tokens, query_weight: float = 0.0) -> Floats:
         """For each term of `tokens` 0 for the commonest words, `query_weight` for words of the query, else 1."""
-        weights = np.ones(len(tokens.vocabulary))
+        weights = np.ones(tokens.features)
         weights[tokens.numbers(self.query_terms)] = query_weight
         weights[tokens.numbers(tuple(COMMON))] = 0.0
         return weights

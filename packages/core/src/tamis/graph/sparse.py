@@ -92,7 +92,7 @@ class Adjacency:
         if values.ndim == 1:
             return summed(self.rows, self.weights * values[self.cols], self.size)
         out = np.zeros((self.size, values.shape[1]))
-        for first, last in _spans(np.diff(self.starts) * values.shape[1], CELLS):
+        for first, last in spans(np.diff(self.starts) * values.shape[1], CELLS):
             edges = slice(self.starts[first], self.starts[last])
             rows = self.rows[edges]
             if len(rows):
@@ -183,8 +183,8 @@ class Products:
     def blocks(self) -> Iterator[tuple[int, Floats]]:
         """Where each block begins, and the block. None holds more than so many numbers, unless a single row does."""
         rows = np.full(self.size, self.size)
-        spans = _spans(rows, DENSE) if self.costs is None else _spans(np.maximum(self.costs, rows), CELLS)
-        for first, last in spans:
+        parts = spans(rows, DENSE) if self.costs is None else spans(np.maximum(self.costs, rows), CELLS)
+        for first, last in parts:
             yield first, self.block(first, last)
 
     def nearest(self, count: int, weigh: Callable[[int, Floats], Floats] | None = None) -> Adjacency:
@@ -201,7 +201,7 @@ class Products:
         return Adjacency(self.size, rows, cols, weights)
 
 
-def _spans(sizes: Ints, most: int) -> Iterator[tuple[int, int]]:
+def spans(sizes: Ints, most: int) -> Iterator[tuple[int, int]]:
     """Consecutive runs of rows that together cost at most `most`, or single rows that cost more."""
     ends = np.cumsum(sizes)
     first = 0

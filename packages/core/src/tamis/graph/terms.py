@@ -10,7 +10,7 @@ from itertools import chain, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis.graph.lexicon import lexicon
+from tamis.graph.lexicon import Lexicon, lexicon
 from tamis.graph.sparse import Floats, Ints, Products, summed
 from tamis.text import STOPWORDS, stem
 
@@ -21,13 +21,16 @@ COMMON = STOPWORDS | {stem(word) for word in STOPWORDS}
 class Tokens:
     """The terms of several texts one after the other: term `ids[t]` of text `owners[t]`.
 
-    The terms are those of `tamis.text.terms`, numbered in the order of their first appearance; `words[i]` is term i.
+    The terms are those of `tamis.text.terms`, numbered in the order of their first appearance: term i is number
+    `used[i]` of the lexicon, and number n of the lexicon is term `here[n]`, -1 where it does not occur.
     """
 
     size: int
     ids: Ints
     owners: Ints
-    words: Sequence[str]
+    used: Ints
+    here: Ints
+    known: Lexicon
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Tokens:
@@ -36,13 +39,21 @@ class Tokens:
         numbers, chunks = known.read(list(chain.from_iterable(found)))
         first = np.full(len(known.terms), len(numbers), dtype=np.int64)
         first[numbers[::-1]] = np.arange(len(numbers))[::-1]
-        used = np.flatnonzero(first < len(numbers))
-        used = used[np.argsort(first[used])]
-        renumbered = np.zeros(len(known.terms), dtype=np.int64)
-        renumbered[used] = np.arange(len(used))
+        used = numbers[np.sort(first[first < len(numbers)])]
+        here = np.full(len(first), -1, dtype=np.int64)
+        here[used] = np.arange(len(used))
         owners = np.repeat(np.arange(len(texts)), np.fromiter(map(len, found), np.int64, len(found)))
-        words = [known.terms[number] for number in used.tolist()]
-        return cls(len(texts), renumbered[numbers], owners[chunks], words)
+        return cls(len(texts), here[numbers], owners[chunks], used, here, known)
+
+    @property
+    def features(self) -> int:
+        """How many terms there are."""
+        return len(self.used)
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Term i in letters. Slower than all else here: who only looks a few words up takes `number`."""
+        return [self.known.terms[number] for number in self.used.tolist()]
 
     @cached_property
     def vocabulary(self) -> dict[str, int]:
@@ -56,15 +67,20 @@ class Tokens:
 
     @cached_property
     def incidence(self) -> Incidence:
-        return Incidence.of(self.size, len(self.vocabulary), self.owners, self.ids)
+        return Incidence.of(self.size, self.features, self.owners, self.ids)
+
+    def number(self, word: str) -> int:
+        """The number of a term, -1 where it does not occur."""
+        place = self.known.number(word)
+        return int(self.here[place]) if 0 <= place < len(self.here) else -1
 
     def numbers(self, words: Sequence[str]) -> Ints:
         """Ids of those of `words` that occur at all, each once, in order."""
-        return np.array(sorted({self.vocabulary[w] for w in words if w in self.vocabulary}), dtype=np.int64)
+        return np.array(sorted(set(map(self.number, words)) - {-1}), dtype=np.int64)
 
     def marked(self, words: Sequence[str]) -> NDArray[np.bool_]:
-        """For each term of the vocabulary, whether it is one of `words`."""
-        mask = np.zeros(len(self.vocabulary), dtype=bool)
+        """For each term, whether it is one of `words`."""
+        mask = np.zeros(self.features, dtype=bool)
         mask[self.numbers(words)] = True
         return mask
 
@@ -84,9 +100,12 @@ def runs(chosen: Ints, lengths: Ints) -> tuple[Ints, Ints]:
 
 def phrases(texts: Sequence[str]) -> list[list[str]]:
     """The terms of each text."""
-    tokens = Tokens.of(texts)
-    words = [tokens.words[number] for number in tokens.ids.tolist()]
-    return [words[first:last] for first, last in pairwise(tokens.starts.tolist())]
+    known = lexicon()
+    found = [text.split() for text in texts]
+    numbers, chunks = known.read(list(chain.from_iterable(found)))
+    words = [known.terms[number] for number in numbers.tolist()]
+    ends = np.cumsum([0, *map(len, found)])
+    return [words[first:last] for first, last in pairwise(np.searchsorted(chunks, ends).tolist())]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +156,9 @@ class Incidence:
         `values`: one number an occurrence, >= 0. Time is linear in the pairs of occurrences of the same thing, which
         a cap on documents a thing keeps small; memory is one block of rows.
         """
-        order = np.argsort(self.cols, kind="stable")
+        # A stable argsort of the columns; to sort keys is several times as fast.
+        count = max(len(self.cols), 1)
+        order = np.sort(self.cols * count + np.arange(len(self.cols))) % count
         documents, weights = self.rows[order], values[order]
         own = np.empty(len(order), dtype=np.int64)
         own[order] = np.arange(len(order))

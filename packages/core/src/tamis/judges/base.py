@@ -85,6 +85,21 @@ class Verdict:
         return replace(self, order=order, scores=scores, missing=tuple(sorted(places[i] for i in self.missing)))
 
 
+PICTURES = "images"
+"""Among the features a judge shows: the pictures of query and candidates."""
+
+
+def pictured(call: Any, asked: Asked, show: Sequence[str]) -> Any:
+    """`call` with the pictures of the query and of those shown at its last user turn, in the order of their numbers."""
+    shown = [image for ranked in asked.shown for image in ranked.candidate.images]
+    images = (*asked.query.images, *shown) if PICTURES in show else ()
+    if not images or not hasattr(call, "messages"):
+        return call
+    last = max(place for place, message in enumerate(call.messages) if message.role == "user")
+    turns = [replace(m, images=images) if place == last else m for place, m in enumerate(call.messages)]
+    return replace(call, messages=tuple(turns))
+
+
 class Judge(ABC):
     """Prompt, readout and parser of one kind of question, standing together.
 
@@ -137,13 +152,17 @@ class OneCall(Judge):
     def read(self, answer: Any, count: int) -> Verdict:
         """What an answer (never a `Failure`) says of `count` candidates."""
 
+    def _call(self, asked: Asked, attempt: int = 0) -> Call:
+        called: Call = pictured(self.call(asked, attempt), asked, getattr(self, "show", ()))
+        return called
+
     def ask(self, asked: Asked) -> Asking[Verdict]:
         verdict = Verdict.none(len(asked), Failure("malformed", "nothing was asked"))
         for attempt in range(self.attempts):
             places = list(range(len(asked)))
             if attempt:
                 Random(attempt).shuffle(places)
-            (answer,) = yield [self.call(asked.of(places), attempt)]
+            (answer,) = yield [self._call(asked.of(places), attempt)]
             if isinstance(answer, Failure):
                 return Verdict.none(len(asked), answer)
             verdict = self.read(answer, len(asked)).back(places)
@@ -154,7 +173,7 @@ class OneCall(Judge):
     def ask_all(self, questions: Sequence[Asked]) -> Asking[list[Verdict]]:
         if self.attempts > 1:
             return (yield from super().ask_all(questions))
-        answers = yield [self.call(asked) for asked in questions]
+        answers = yield [self._call(asked) for asked in questions]
         return [
             Verdict.none(len(asked), answer) if isinstance(answer, Failure) else self.read(answer, len(asked))
             for asked, answer in zip(questions, answers, strict=True)

@@ -10,9 +10,9 @@ from pydantic import Field
 from tamis.calls import Capability, Failure, Generate, Generated, Message
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
-from tamis.judges.parsing import read_order, uncut
+from tamis.judges.parsing import final_answer, read_order, uncut
 from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
-from tamis.judges.template import Template
+from tamis.judges.template import TemplateRef
 from tamis.part import part
 
 SYSTEM = f"You pick the passages that answer a query best. {DATA_ONLY}"
@@ -35,7 +35,7 @@ class Choice(OneCall):
     show: Show = ()
     instruction: str | None = None
     temperature: Annotated[float, Field(ge=0)] = 0.0
-    template: Template | None = None
+    template: TemplateRef = None
 
     def picks(self, count: int) -> int:
         return 1 if self.share is None else max(1, math.ceil(count * self.share))
@@ -84,7 +84,7 @@ class Choice(OneCall):
         picks = self.picks(count)
         if not order:
             return Verdict.none(count, Failure("malformed", "the answer named no passage"))
-        alone = answer.text.strip() == f"[{order[0] + 1}]"
+        alone = final_answer(answer.text) == f"[{order[0] + 1}]"
         clean = alone if picks == 1 else form != "none" and len(order) == picks
         return Verdict(tuple(order[:picks]), form="clean" if clean else "permissive")
 

@@ -10,7 +10,8 @@ from tamis.calls import Capability, Generate, Generated
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
 from tamis.judges.parsing import read_scores, uncut
-from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.judges.prompting import DATA_ONLY, chat, filler, fitting, passage_blocks, query_block
+from tamis.judges.template import TemplateRef
 from tamis.part import part
 from tamis.scale import Scale, graded
 
@@ -27,7 +28,8 @@ class Grades(OneCall):
     """A whole number from 0 to `high` for each of a group, as a JSON object. What an answer leaves out has no score.
 
     The rubric is absolute, so that groups asked apart can be compared. An answer without any grade is asked for once
-    more. Scale: graded. Source: GroupRank (2025).
+    more. `template`: the wording a checkpoint was trained with, or its name, with `reason_tokens` for what it writes
+    before the grades. Scale: graded. Source: GroupRank (2025).
     """
 
     unit: ClassVar[Unit] = "group"
@@ -37,11 +39,24 @@ class Grades(OneCall):
     show: Show = ()
     instruction: str | None = None
     temperature: Annotated[float, Field(ge=0)] = 0.0
+    template: TemplateRef = None
+    reason_tokens: Annotated[int, Field(ge=0)] = 0
 
     def call(self, asked: Asked, attempt: int = 0) -> Generate:
         count, query = len(asked), instructed(asked.query, self.instruction)
-        answer_tokens = 32 + 10 * count
+        answer_tokens = 32 + 10 * count + self.reason_tokens
+        names = [str(place + 1) for place in range(count)]
+        expect = "{" + ", ".join(f'"{name}": {self.high // 2}' for name in names) + "}"
         room = fitting(asked.model, count, self.passage_tokens, OVERHEAD + answer_tokens + len(query.text) // 2)
+        if self.template:
+            return Generate(
+                asked.model,
+                self.template.messages(asked.model, query, texts(asked, self.show), names, room),
+                max_tokens=answer_tokens,
+                temperature=self.temperature,
+                expect=f"{filler(self.reason_tokens)}\n{expect}" if self.reason_tokens else expect,
+                attempt=attempt,
+            )
         user = "\n\n".join(
             [
                 query_block(query.text, query.instruction),
@@ -54,14 +69,12 @@ class Grades(OneCall):
             ]
         )
         number = {"type": "integer", "minimum": 0, "maximum": self.high}
-        names = [str(place + 1) for place in range(count)]
         schema = {
             "type": "object",
             "properties": dict.fromkeys(names, number),
             "required": names,
             "additionalProperties": False,
         }
-        expect = "{" + ", ".join(f'"{name}": {self.high // 2}' for name in names) + "}"
         return Generate(
             asked.model,
             chat(SYSTEM, user),

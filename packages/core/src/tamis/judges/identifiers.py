@@ -11,7 +11,7 @@ from tamis.calls import Capability, ChoiceLogprobs, Failure, Logprobs, Message
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
 from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
-from tamis.judges.template import Template
+from tamis.judges.template import TemplateRef
 from tamis.part import part
 
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRST")
@@ -38,7 +38,7 @@ class Identifiers(OneCall):
     show: Show = ()
     instruction: str | None = None
     least_mass: Annotated[float, Field(ge=0, lt=1)] = 1e-6
-    template: Template | None = None
+    template: TemplateRef = None
 
     def call(self, asked: Asked, attempt: int = 0) -> ChoiceLogprobs:
         count, names = len(asked), self._names[: len(asked)]

@@ -14,7 +14,7 @@ from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
 from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
 from tamis.judges.relevance import OVERHEAD, relevance_call
-from tamis.judges.template import Template
+from tamis.judges.template import TemplateRef
 from tamis.part import part
 from tamis.scale import LOG_LIKELIHOOD, LOGIT, PROBABILITY, Scale, graded
 
@@ -44,7 +44,7 @@ class Labels(OneCall):
     show: Show = ()
     instruction: str | None = None
     least_mass: Annotated[float, Field(ge=0, lt=1)] = 1e-6
-    template: Template | None = None
+    template: TemplateRef = None
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels) or not all(map(str.strip, self.labels)):

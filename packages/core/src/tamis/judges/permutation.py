@@ -12,7 +12,7 @@ from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
 from tamis.judges.parsing import read_order, uncut
 from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
-from tamis.judges.template import Template
+from tamis.judges.template import Template, TemplateRef
 from tamis.part import part
 from tamis.ranking import Query
 
@@ -64,9 +64,10 @@ class Permutation(OneCall):
 
     An answer that names only some passages orders those and leaves the rest behind them; one that names none is asked
     for once more, with the passages in another order. `ties`: passages may be joined by `=` (they keep the order
-    shown). `template`: the wording a checkpoint was trained with. `show`: features shown with each passage.
-    `instruction`: a definition of relevance. Source: RankGPT (Sun et al., 2023); `show: [score]`: InsertRank (2025);
-    `ties`: Rank-K (Yang et al., 2025).
+    shown). `worst_first`: the model writes the best last. `template`: the wording a checkpoint was trained with, or
+    its name. `show`: features shown with each passage. `instruction`: a definition of relevance. Source: RankGPT (Sun
+    et al., 2023); `show: [score]`: InsertRank (2025); `ties`: Rank-K (Yang et al., 2025); `worst_first`: ListT5 (Yoon
+    et al., 2024).
     """
 
     unit: ClassVar[Unit] = "list"
@@ -75,8 +76,9 @@ class Permutation(OneCall):
     show: Show = ()
     instruction: str | None = None
     ties: bool = False
+    worst_first: bool = False
     temperature: Annotated[float, Field(ge=0)] = 0.0
-    template: Template | None = None
+    template: TemplateRef = None
 
     def call(self, asked: Asked, attempt: int = 0) -> Generate:
         if self.template:
@@ -100,7 +102,7 @@ class Permutation(OneCall):
             template.messages(asked.model, query, texts(asked, self.show), names, room),
             max_tokens=answer_tokens,
             temperature=self.temperature,
-            expect=" > ".join(f"[{name}]" for name in names),
+            expect=" > ".join(f"[{name}]" for name in (reversed(names) if self.worst_first else names)),
             attempt=attempt,
         )
 
@@ -108,6 +110,8 @@ class Permutation(OneCall):
         order, form = read_order(uncut(answer), count)
         if not order:
             return Verdict.none(count, Failure("malformed", "the answer named no passage"))
+        if self.worst_first:
+            order = order[::-1]
         missing = tuple(place for place in range(count) if place not in set(order))
         failure = Failure("malformed", "the answer left them out") if missing else None
         return Verdict(tuple(order), None, form, missing, failure)

@@ -10,10 +10,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from tamis.calls import Call, Capability, ChoiceLogprobs, Failure, Generate
-from tamis.judges.base import Asked, Judge, Unit, Verdict
+from tamis.errors import ConfigError
+from tamis.judges.base import Asked, Judge, Unit, Verdict, pictured
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
 from tamis.judges.parsing import read_letters
 from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.judges.template import TemplateRef
 from tamis.part import part
 from tamis.scale import PROBABILITY, Scale
 from tamis.stage import Asking
@@ -30,7 +32,9 @@ class Preference(Judge):
     `readout`: `"logprobs"` of the names A and B as next token, or the `"text"` the model writes. In `both_orders` it
     is asked twice with the passages swapped; with `ties` two answers that name different passages are a tie (one half)
     and two that agree are 1 or 0 (PRP); without, the preference is the mean of both probabilities (duoT5, InstUPR).
-    More than two passages are a knock-out that finds the best: each next one against the winner so far. Sources: PRP
+    More than two passages are a knock-out that finds the best: each next one against the winner so far. `template`: the
+    wording a checkpoint was trained with, or its name, in which the passages go by `names` and the model says the
+    first of `labels` (default: the names) when the first is better. Sources: PRP
     (Qin et al., 2024), duoT5 (Pradeep et al., 2021), InstUPR (2024).
     """
 
@@ -42,6 +46,15 @@ class Preference(Judge):
     show: Show = ()
     instruction: str | None = None
     least_mass: Annotated[float, Field(ge=0, lt=1)] = 1e-6
+    names: tuple[str, str] = NAMES
+    labels: tuple[str, str] | None = None
+    template: TemplateRef = None
+
+    def __post_init__(self) -> None:
+        if self.template is None and (self.names != NAMES or self.labels is not None):
+            raise ConfigError("Preference: names and labels of your own need the template they belong to")
+        if self.readout == "text" and self.labels is not None:
+            raise ConfigError("Preference: labels are read from log-probabilities; use readout='logprobs'")
 
     def ask(self, asked: Asked) -> Asking[Verdict]:
         if len(asked) == 2:
@@ -67,7 +80,7 @@ class Preference(Judge):
 
     def _pair(self, asked: Asked) -> Asking[Verdict]:
         orders = ((0, 1), (1, 0)) if self.both_orders else ((0, 1),)
-        answers = yield [self.call(asked.of(places)) for places in orders]
+        answers = yield [pictured(self.call(asked.of(places)), asked.of(places), self.show) for places in orders]
         read = [self.read(answer) for answer in answers]
         sides = [None if p is None else 1.0 - p if turned else p for turned, (p, _) in enumerate(read)]
         known = [p for p in sides if p is not None]
@@ -107,16 +120,19 @@ class Preference(Judge):
                 "Which passage answers the query better? Answer with one letter only, A or B.",
             ]
         )
+        messages = chat(SYSTEM, user)
+        if self.template:
+            messages = self.template.messages(asked.model, query, texts(asked, self.show), self.names, room)
         if self.readout == "logprobs":
-            return ChoiceLogprobs(asked.model, chat(SYSTEM, user), NAMES)
-        return Generate(asked.model, chat(SYSTEM, user), max_tokens=8, expect="A", attempt=attempt)
+            return ChoiceLogprobs(asked.model, messages, self.labels or self.names)
+        return Generate(asked.model, messages, max_tokens=8, expect=self.names[0], attempt=attempt)
 
     def read(self, answer: Any) -> tuple[float | None, float | None]:
         """(p(A), mass of the names); `None` where the answer says nothing."""
         if isinstance(answer, Failure):
             return None, None
         if self.readout == "text":
-            order, _ = read_letters(answer.text, NAMES)
+            order, _ = read_letters(answer.text, self.names)
             return (1.0 - order[0], None) if len(order) == 1 else (None, None)
         if len(answer.values) != 2:
             return None, None

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from importlib import resources
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from tamis.calls import Message
+from tamis.catalog import unknown
 from tamis.errors import ConfigError
 from tamis.judges.harmless import neutralise
 from tamis.models.base import token_counter
@@ -15,17 +20,24 @@ from tamis.ranking import Query
 from tamis.tokens import truncate
 
 PLACE = re.compile(r"(\{[a-z]+\})")
-KNOWN = ("query", "instruction", "passage", "passages", "count", "name")
+KNOWN = ("query", "instruction", "passage", "passages", "count", "name", "title")
+OPTIONAL_LINE = re.compile(r"[^\n]*\{instruction\}[^\n]*\n?")
+ALL = "{passages}"
 
 
 @part
 class Template:
     """The turns of a prompt, with places to fill: `{query}`, `{instruction}` (the asker's, else `default`),
-    `{passages}` (all shown, each as `passage` says, one a line), `{passage}` (the only one), `{count}` and, inside
-    `passage`, `{name}` (its number or letter).
+    `{passages}` (all shown, each as `passage` says, with `between` in between), `{passage}` (the only one), `{count}`
+    and, inside `passage`, `{name}` (its number or letter) and `{title}` (where the judge gives titles apart).
 
-    A turn that is empty is left out; `assistant` begins the answer. What is filled in is never looked at again, so a
-    `{query}` inside a passage stays text. Braces that are no known place must not be words in braces.
+    A turn that is empty is left out; `assistant` begins the answer. A line with `{instruction}` is left out where
+    there is none. `apart`: each passage is a user turn of its own, after the part of `user` in front of `{passages}`
+    (answered by `ready`) and before the part behind it; each is answered by `received`, where that is given.
+    `one_line`: white space in passages becomes single blanks.
+
+    What is filled in is never looked at again, so a `{query}` inside a passage stays text. Braces that are no known
+    place must not be words in braces. `templates()` lists those of published checkpoints; a judge takes their names.
 
     >>> Template("Query: {query} Document: {passage} Relevant:").messages(None, Query("q"), ["d"], ["1"], 10)[0].content
     'Query: q Document: d Relevant:'
@@ -35,36 +47,106 @@ class Template:
     system: str = ""
     assistant: str = ""
     passage: str = "[{name}] {passage}"
+    between: str = "\n"
     default: str = "Given a web search query, retrieve relevant passages that answer the query"
+    apart: bool = False
+    ready: str = ""
+    received: str = ""
+    one_line: bool = False
+    source: str = ""
 
     def __post_init__(self) -> None:
-        for turn in (self.user, self.system, self.assistant, self.passage):
-            for place in PLACE.findall(turn):
-                if place[1:-1] not in KNOWN:
-                    raise ConfigError(f"a template may hold {', '.join(f'{{{k}}}' for k in KNOWN)}, not {place}")
-        if not any(place in self.user for place in ("{passage}", "{passages}")) or "{query}" not in self.user:
+        whole = "".join((self.user, self.system, self.assistant, self.passage, self.ready, self.received))
+        for place in PLACE.findall(whole):
+            if place[1:-1] not in KNOWN:
+                raise ConfigError(f"a template may hold {', '.join(f'{{{k}}}' for k in KNOWN)}, not {place}")
+        if not any(place in self.user for place in ("{passage}", ALL)) or "{query}" not in whole:
             raise ConfigError(
-                f"a template's user turn must hold {{query}} and {{passage}} or {{passages}}: {self.user!r}"
+                f"a template must hold {{query}}, and its user turn {{passage}} or {{passages}}: {self.user!r}"
             )
+        if self.apart and self.user.count(ALL) != 1:
+            raise ConfigError(f"with passages apart the user turn must hold {{passages}} once: {self.user!r}")
 
     def messages(
-        self, model: Any, query: Query, texts: Sequence[str], names: Sequence[str], max_tokens: int
+        self,
+        model: Any,
+        query: Query,
+        texts: Sequence[str],
+        names: Sequence[str],
+        max_tokens: int,
+        titles: Sequence[str] = (),
     ) -> tuple[Message, ...]:
         """The turns for these passages, each cut to `max_tokens` tokens and made harmless."""
         count = token_counter(model)
-        cut = [neutralise(truncate(text, max_tokens, count)) for text in texts]
-        shown = [_filled(self.passage, {"name": name, "passage": text}) for name, text in zip(names, cut, strict=True)]
+        cut = [neutralise(truncate(self._lined(text), max_tokens, count)) for text in texts]
+        instruction = query.instruction or self.default
         values = {
             "query": neutralise(query.text),
-            "instruction": neutralise(query.instruction or self.default),
+            "instruction": neutralise(instruction),
             "passage": cut[0] if cut else "",
-            "passages": "\n".join(shown),
             "count": str(len(texts)),
         }
-        turns = (("system", self.system), ("user", self.user), ("assistant", self.assistant))
-        return tuple(Message(role, _filled(turn, values)) for role, turn in turns if turn)  # type: ignore[arg-type]
+        named = [
+            {**values, "name": name, "passage": text, "title": neutralise(title)}
+            for name, text, title in zip(names, cut, titles or [""] * len(cut), strict=True)
+        ]
+        shown = [_filled(self.passage, value) for value in named]
+        form = self if instruction else self._without_instruction
+        user: list[tuple[str, str]]
+        if form.apart:
+            before, _, after = form.user.partition(ALL)
+            user = [("user", _filled(before, values)), ("assistant", form.ready if before else "")]
+            for text, value in zip(shown, named, strict=True):
+                user += [("user", text), ("assistant", _filled(form.received, value))]
+            user.append(("user", _filled(after, values)))
+        else:
+            user = [("user", _filled(form.user, {**values, "passages": form.between.join(shown)}))]
+        turns = [("system", _filled(form.system, values)), *user, ("assistant", _filled(form.assistant, values))]
+        return tuple(Message(role, turn) for role, turn in turns if turn)  # type: ignore[arg-type]
+
+    def _lined(self, text: str) -> str:
+        return " ".join(text.split()) if self.one_line else text
+
+    @property
+    def _without_instruction(self) -> Template:
+        return replace(self, user=OPTIONAL_LINE.sub("", self.user), system=OPTIONAL_LINE.sub("", self.system))
 
 
 def _filled(turn: str, values: Mapping[str, str]) -> str:
     """`turn` with its places filled; each piece is looked at once."""
     return "".join(values.get(piece[1:-1], piece) if PLACE.fullmatch(piece) else piece for piece in PLACE.split(turn))
+
+
+def templates() -> dict[str, str]:
+    """The templates of published checkpoints: name, and where the wording was published."""
+    return {name: template(name).source for name in _names()}
+
+
+def template(name: str) -> Template:
+    """The wording a published checkpoint was trained with. `ConfigError` for an unknown name.
+
+    >>> template("monot5").user
+    'Query: {query} Document: {passage} Relevant:'
+    """
+    import yaml
+
+    if name not in _names():
+        raise ConfigError(unknown("template", name, _names()) + " For another, state its turns: Template(user=...).")
+    told: dict[str, Any] = yaml.safe_load((_folder() / f"{name}.yaml").read_text(encoding="utf-8"))
+    return Template(**told)
+
+
+def _folder() -> Any:
+    return resources.files(__package__) / "templates"
+
+
+def _names() -> list[str]:
+    return sorted(path.name.removesuffix(".yaml") for path in _folder().iterdir() if path.name.endswith(".yaml"))
+
+
+def _by_name(value: Any) -> Any:
+    return template(value) if isinstance(value, str) else value
+
+
+TemplateRef = Annotated[Template | None, BeforeValidator(_by_name, json_schema_input_type=Template | str | None)]
+"""Field type: a template, the mapping of its fields, or the name of a published checkpoint's."""

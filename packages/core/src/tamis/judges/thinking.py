@@ -11,6 +11,7 @@ from pydantic import Field
 from tamis.calls import Call, Capability, ChoiceLogprobs, Failure, Generate, Generated, Message
 from tamis.errors import ConfigError
 from tamis.judges.base import Asked, Judge, Unit, Verdict
+from tamis.judges.prompting import filler
 from tamis.judges.repeated import merged
 from tamis.part import part
 from tamis.references import JudgeRef
@@ -27,7 +28,9 @@ class Thinking(Judge):
     `how`: `"free"`, thinking of up to `budget` tokens; when that is used up, the thought is cut at its last whole
     sentence and closed by force, and the answer asked for from there (so no verdict is lost to the token limit).
     `"empty"`: an empty thought is put in front, which keeps models that always think from thinking. `samples`: so many
-    independent thoughts, their verdicts merged by the mean. `opens`, `closes`: the model's marks of thought.
+    independent thoughts, their verdicts merged by the mean. `opens`, `closes`: the model's marks of thought; `then`:
+    what stands between the closing mark and the answer. `expected`: tokens of a thought that a dry run and a token
+    budget count on; default: all of `budget`, so that the prediction is an upper bound.
 
     A judge that reads probabilities reads them after the thought, at the place of the answer; that needs a model that
     goes on from a begun answer (a last message of the assistant). Thinking makes probabilities polar and rarely helps
@@ -42,12 +45,16 @@ class Thinking(Judge):
     temperature: Annotated[float, Field(ge=0)] = 0.0
     opens: Annotated[str, Field(min_length=1)] = "<think>"
     closes: Annotated[str, Field(min_length=1)] = "</think>"
+    then: str = "\n\n"
+    expected: Annotated[int, Field(ge=0)] | None = None
 
     def __post_init__(self) -> None:
         if self.samples > 1 and (self.how == "empty" or not self.temperature):
             raise ConfigError(f"{self.samples} samples need how='free' and a temperature above 0, or all are alike")
         if not set(self.judge.needs) <= {"generate", "choice_logprobs"}:
             raise ConfigError(f"{type(self.judge).__name__} asks nothing a model could think about")
+        if self.expected is not None and self.expected > self.budget:
+            raise ConfigError(f"expected {self.expected} tokens of thought exceed the budget of {self.budget}")
 
     def ask(self, asked: Asked) -> Asking[Verdict]:
         verdicts = yield from together([self._sample(asked, sample) for sample in range(self.samples)])
@@ -80,21 +87,33 @@ class Thinking(Judge):
                 max_tokens=room,
                 temperature=self.temperature,
                 stop=(self.closes,) if isinstance(call, ChoiceLogprobs) else (),
-                expect=getattr(call, "expect", ""),
+                expect=self._expected(call),
                 attempt=attempt,
             )
         ]
         if isinstance(thought, Failure):
             return thought
-        if isinstance(call, Generate) and self._answered(thought):
+        if isinstance(call, Generate) and self._answered(thought, self._begun(call)):
             return thought
         text = self._thought(thought)
         (answer,) = yield [self._after(call, text)]
         return answer
 
-    def _answered(self, written: Generated) -> bool:
+    def _expected(self, call: Generate | ChoiceLogprobs) -> str:
+        """What a dry run takes the model to write: a thought, and the answer where it goes on to one."""
+        thought = filler(self.budget if self.expected is None else self.expected)
+        if isinstance(call, ChoiceLogprobs):
+            return f"{self.opens}\n{thought}"
+        return f"{self.opens}\n{thought}\n{self.closes}{self.then}{call.expect}"
+
+    def _begun(self, call: Generate | ChoiceLogprobs) -> bool:
+        """Whether the prompt itself opens the thought."""
+        last = call.messages[-1]
+        return last.role == "assistant" and last.content.rstrip().endswith(self.opens)
+
+    def _answered(self, written: Generated, begun: bool) -> bool:
         """Whether the model came to an end and said something after its thought, if it had any."""
-        opened = self.opens in written.text
+        opened = begun or self.opens in written.text
         said = (
             written.text.rpartition(self.closes)[2] if self.closes in written.text else "" if opened else written.text
         )
@@ -109,8 +128,11 @@ class Thinking(Judge):
 
     def _after(self, call: Any, thought: str) -> Any:
         """The same call, with a thought that is over in front of its answer."""
-        begun = f"{self.opens}\n{thought}\n{self.closes}\n\n"
+        closed = f"\n{thought}\n{self.closes}{self.then}"
+        begun = self.opens + closed
         *before, last = call.messages
+        if self._begun(call):
+            return replace(call, messages=(*before, Message("assistant", last.content + closed)))
         if last.role == "assistant":
             return replace(call, messages=(*before, Message("assistant", begun + last.content)))
         return replace(call, messages=(*call.messages, Message("assistant", begun)))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tamis.models.function import Function
     from tamis.models.onnx import OnnxCrossEncoder, OnnxEmbedder
     from tamis.models.openai_chat import OpenAIChat
+    from tamis.models.seq2seq_lm import Seq2SeqLM
     from tamis.models.transformers_encoders import SentenceTransformerEmbedder, TransformersCrossEncoder
 
 _WHERE = {
@@ -20,6 +21,7 @@ _WHERE = {
     "OnnxCrossEncoder": "onnx",
     "OnnxEmbedder": "onnx",
     "OpenAIChat": "openai_chat",
+    "Seq2SeqLM": "seq2seq_lm",
     "SentenceTransformerEmbedder": "transformers_encoders",
     "TransformersCrossEncoder": "transformers_encoders",
 }
@@ -32,6 +34,7 @@ __all__ = [
     "OnnxEmbedder",
     "OpenAIChat",
     "SentenceTransformerEmbedder",
+    "Seq2SeqLM",
     "TransformersCrossEncoder",
 ]
 

@@ -80,6 +80,7 @@ class OpenAIChat(HttpModel):
         timeout: seconds to wait for the server, for each of connecting, sending and reading.
         max_concurrency: requests in flight.
         context_window: tokens the model reads and writes in one call, where known.
+        images: whether the model sees pictures; they are sent as content parts.
         structured: how a call's JSON schema is sent: as `"json_schema"`, as `"json_object"` (JSON, of any shape), not
             at all (`"none"`), or `"auto"`: the strictest of these the server takes, found out and remembered.
         architecture: for counting FLOPs, where `model` is not the name of a well-known open model: such a name, or the
@@ -106,6 +107,7 @@ class OpenAIChat(HttpModel):
     timeout: Annotated[float, Field(gt=0)] = 60.0
     max_concurrency: Annotated[int, Field(ge=1)] = 16
     context_window: Annotated[int, Field(ge=1)] | None = None
+    images: bool = False
     structured: Literal["auto", "json_schema", "json_object", "none"] = "auto"
     extra_body: dict[str, Any] | None = field(default=None, hash=False)
     headers: dict[str, str] | None = field(default=None, repr=False, hash=False)
@@ -182,7 +184,7 @@ class OpenAIChat(HttpModel):
     ) -> dict[str, Any]:
         return {
             "model": self.model,
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "messages": [{"role": message.role, "content": _content(message)} for message in messages],
             dialect.token_limit: max_tokens,
             **({"temperature": temperature} if dialect.temperature else {}),
         }
@@ -253,6 +255,14 @@ class OpenAIChat(HttpModel):
         if not (key.isascii() and key.isprintable()):
             raise ConfigError(f"the API key (api_key or {variable}) holds characters no key has; paste it again")
         return key
+
+
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    """The text, or parts of it and its pictures."""
+    if not message.images:
+        return message.content
+    pictures = [{"type": "image_url", "image_url": {"url": image}} for image in message.images]
+    return [{"type": "text", "text": message.content}, *pictures]
 
 
 def response_format(kind: Format, schema: Mapping[str, Any]) -> dict[str, Any]:

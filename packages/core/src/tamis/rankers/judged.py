@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tamis.calls import Failure, Plan
-from tamis.errors import ConfigError
-from tamis.judges.base import Asked, Judge, Verdict
+from tamis.errors import CapabilityError, ConfigError
+from tamis.judges.base import PICTURES, Asked, Judge, Verdict
 from tamis.judges.features import first_stage_scores
 from tamis.models.base import require
 from tamis.monitors import kendall_tau, variance
 from tamis.rankers.scoring import Depth, failure_notices, rescored
-from tamis.ranking import Ranking
+from tamis.ranking import Notice, Ranked, Ranking
 from tamis.scale import FUSION, ORDINAL
 from tamis.schedules.base import Placed, Schedule, Shown
 from tamis.stage import Asking, Stage
 
 OVER = ("deadline", "cancelled")
+ALARMING = 5
+"""So many scores that are all the same are no accident."""
 
 
 class Judged(Stage):
@@ -48,6 +50,11 @@ class Judged(Stage):
         (judge, schedule), name = self.asks, type(self).__name__
         for capability in judge.needs:
             require(self.model, capability, name)
+        if PICTURES in _shows(judge) and not getattr(self.model, "images", False):
+            raise CapabilityError(
+                f"{name} shows images, and {type(self.model).__name__} does not say that it takes any; give it a model "
+                "that does, such as OpenAIChat(..., images=True), or leave images out of `show`"
+            )
         width, told = schedule.width, f"{name}: {type(judge).__name__} judges"
         if judge.unit == "point" and width != 1:
             raise ConfigError(f"{told} one candidate at a time, and {type(schedule).__name__} shows several; use map")
@@ -62,15 +69,33 @@ class Judged(Stage):
     def plan(self, ranking: Ranking) -> Plan:
         (judge, schedule), name = self.asks, type(self).__name__
         head = ranking.kept[: self.depth]
-        whole = Asked(self.model, ranking.query, head, first_stage_scores(head) if getattr(judge, "show", ()) else {})
+        whole = Asked(self.model, ranking.query, head, first_stage_scores(head) if _shows(judge) else {})
         log = Log(len(head))
         placed = yield from _driven(schedule.run(len(head), self.first), whole, judge, schedule, log)
-        notices = failure_notices(name, head, log.failures)
+        notices = [*failure_notices(name, head, log.failures), *_tied(name, head, placed)]
         if placed.scores is None:
             ranking = ranking.ordered([*placed.order, *range(len(head), len(ranking.kept))], ORDINAL)
         else:
             ranking = rescored(ranking, placed.scores, FUSION if schedule.points else judge.scale(self.model))
         return ranking.warn(*notices).noted(name.lower(), log.signs(placed))
+
+
+def _shows(judge: Any) -> tuple[str, ...]:
+    """The features that a judge, or the one it wraps, shows."""
+    while hasattr(judge, "judge"):
+        judge = judge.judge
+    return getattr(judge, "show", ())
+
+
+def _tied(by: str, head: Sequence[Ranked], placed: Placed) -> list[Notice]:
+    """What to say where every score is the same: the order then is the incoming one, and looks as if judged."""
+    scores = [score for score in placed.scores or () if score is not None]
+    if len(scores) < ALARMING or len(set(scores)) > 1 or len({ranked.candidate.text for ranked in head}) < 2:
+        return []
+    told = (
+        f"{by}: all {len(scores)} scores are the same, so the incoming order stands; can the model do what it is asked?"
+    )
+    return [Notice(told, degraded=False)]
 
 
 def _driven(plan: Any, whole: Asked, judge: Judge, schedule: Schedule, log: Log) -> Asking[Placed]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tamis.errors import ConfigError
 from tamis.judges.base import Judge
 from tamis.judges.preference import Preference
 from tamis.part import part
@@ -13,7 +14,7 @@ from tamis.rankers.judged import Judged
 from tamis.rankers.scoring import Depth
 from tamis.references import JudgeRef, ModelRef, ScheduleRef
 from tamis.schedules.base import Schedule
-from tamis.schedules.pairs import AllPairs
+from tamis.schedules.pairs import AllPairs, SampledPairs
 
 
 @part
@@ -22,22 +23,33 @@ class Pairwise(Judged):
 
     `schedule`: `all_pairs` (default; n(n-1) calls in one round), `sampled_pairs`, `heap` and `bubble` for the first
     `top` places, `champion` for the best alone. `judge`: another judge of pairs; default the probabilities of the names
-    A and B, ties where the two orders disagree. Scale: `fusion` (sums of wins), `ordinal` for `heap`, `bubble` and
-    `champion`. Source: PRP (Qin et al., 2024).
+    A and B, ties where the two orders disagree; for `sampled_pairs` their mean, as few comparisons must tell by how
+    much a passage is better (`ConfigError` for a judge that tells only which). Scale: `fusion` (sums of wins),
+    `ordinal` for `heap`, `bubble` and `champion`. Sources: PRP (Qin et al., 2024); zELO (Pipitone et al., 2025).
     """
 
     model: ModelRef
     depth: Depth = 20
     schedule: ScheduleRef = AllPairs()
-    judge: JudgeRef = Preference()
+    judge: JudgeRef | None = None
     top: Annotated[int, Field(ge=1)] | None = 10
 
     def __post_init__(self) -> None:
         self.check()
+        judge = getattr(self.judge, "judge", self.judge)
+        if self._sampled and isinstance(judge, Preference) and (judge.ties or judge.readout == "text"):
+            raise ConfigError(
+                "Pairwise: sampled_pairs compares each passage a few times, so its judge must tell by how much one is "
+                "better, not only which; use preference: {ties: false} with readout logprobs, or all_pairs"
+            )
 
     @property
     def asks(self) -> tuple[Judge, Schedule]:
-        return self.judge, self.schedule
+        return self.judge or Preference(ties=not self._sampled), self.schedule
+
+    @property
+    def _sampled(self) -> bool:
+        return isinstance(self.schedule, SampledPairs)
 
     @property
     def first(self) -> int | None:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tamis.judges import likelihood
 from tamis.judges.base import Judge
+from tamis.judges.template import TemplateRef
 from tamis.part import part
 from tamis.rankers.judged import Judged
 from tamis.rankers.scoring import Depth
@@ -20,17 +21,19 @@ from tamis.schedules.single import Map
 class QueryLikelihood(Judged):
     """Sort by log p(query | passage), the sum over the query's tokens. One `prompt_logprobs` call a candidate.
 
-    `normalise`: the mean instead of the sum. Scale: `log_likelihood`. Source: UPR (Sachan et al., 2022).
+    `normalise`: the mean instead of the sum. `template`: the wording a checkpoint was trained with, or its name. Scale:
+    `log_likelihood`. Source: UPR (Sachan et al., 2022).
     """
 
     model: ModelRef
     depth: Depth = None
     passage_tokens: Annotated[int, Field(ge=16)] = 384
     normalise: bool = False
+    template: TemplateRef = None
 
     def __post_init__(self) -> None:
         self.check()
 
     @property
     def asks(self) -> tuple[Judge, Schedule]:
-        return likelihood.QueryLikelihood(self.passage_tokens, self.normalise), Map()
+        return likelihood.QueryLikelihood(self.passage_tokens, self.normalise, template=self.template), Map()

@@ -14,6 +14,7 @@ from pydantic import Field
 from tamis.calls import Failure, Generate, Plan
 from tamis.errors import ConfigError
 from tamis.judges.selection import parse_selection, selection_call
+from tamis.judges.template import TemplateRef
 from tamis.models.base import require
 from tamis.part import part
 from tamis.rankers.scoring import Depth
@@ -44,7 +45,8 @@ class DynamicRAG(Stage):
     another order, as models favour places. `combine`: `"consensus"` keeps those in at least half of the samples by
     their mean rank; `"best"` takes the sample with the highest `reward(query, chosen, scale)`.
 
-    Calls: `samples`, and ceil(n / window) a round before. Source: DynamicRAG (Sun et al., 2025), whose model is trained
+    `template`: the wording a trained checkpoint knows, or its name (`dynamicrag`). Calls: `samples`, and
+    ceil(n / window) a round before. Source: DynamicRAG (Sun et al., 2025), whose model is trained
     for this; any chat model can be asked.
     """
 
@@ -58,6 +60,7 @@ class DynamicRAG(Stage):
     temperature: Annotated[float, Field(ge=0)] = 0.4
     reward: CheapReward | Callable[..., Any] = CheapReward()
     passage_tokens: Annotated[int, Field(ge=16)] = 200
+    template: TemplateRef = None
 
     def __post_init__(self) -> None:
         require(self.model, "generate", "DynamicRAG")
@@ -135,9 +138,18 @@ class DynamicRAG(Stage):
         return value
 
     def _call(self, ranking: Ranking, order: Sequence[int], attempt: int = 0, temperature: float = 0.0) -> Generate:
-        texts = [ranking.kept[index].candidate.full_text for index in order]
-        tokens = self.passage_tokens
-        return selection_call(self.model, ranking.query, texts, tokens, temperature=temperature, attempt=attempt)
+        found = [ranking.kept[index].candidate for index in order]
+        apart = self.template is not None and "{title}" in self.template.passage
+        return selection_call(
+            self.model,
+            ranking.query,
+            [candidate.text if apart else candidate.full_text for candidate in found],
+            self.passage_tokens,
+            temperature=temperature,
+            attempt=attempt,
+            template=self.template,
+            titles=[candidate.title or "" for candidate in found] if apart else (),
+        )
 
 
 def _read(answer: Any, order: Sequence[int]) -> Chosen:

@@ -22,7 +22,7 @@ What `tamis.rerank`, the presets `default` and `texts` and `tamis.Learned` use. 
   puts the text. Learned from unlabelled passages and queries of the training sets; holds no text but the vocabulary.
 - `weights.json`: a weighted sum of standardised features for each mode. Fitted on the judgements of the training sets,
   with a listwise softmax loss and an L2 penalty; none below zero but that of length; then
-  the first stage counts 1.5 times as much, for safety.
+  the first stage counts 1.5 times as much, for safety.{taught}
 - English. Other languages and code get exact matches, phrases, titles and neighbours; meaning is weak there.
 - Scores are comparable within one query only; they are no probabilities.
 
@@ -40,6 +40,11 @@ How it does on sets that had no part in it: `benchmarks/results/default.md`.
 
 {weights}
 """
+
+
+TAUGHT = """
+  Without an embedder, a fifth of the loss is instead how ms-marco-MiniLM-L-12-v2 (Apache-2.0) divides a vote among the
+  best passages of {lists:,} queries of the training sets, judged or not."""
 
 
 def write(out: Path, combination: Combination, told: Mapping[str, Any]) -> None:
@@ -62,6 +67,7 @@ def write(out: Path, combination: Combination, told: Mapping[str, Any]) -> None:
         digest=digest.hexdigest(),
         seed=told["seed"],
         queries=", ".join(f"{name} {count}" for name, count in told["queries"].items()),
+        taught=TAUGHT.format(lists=told["taught"]) if told["taught"] else "",
         pieces=pieces,
         width=width,
         tables="\n\n".join(

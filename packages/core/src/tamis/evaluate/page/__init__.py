@@ -12,7 +12,7 @@ from string import Template
 from typing import Any
 
 from tamis.evaluate.extra import needed
-from tamis.evaluate.page.figures import gains, movement, neighbours
+from tamis.evaluate.page.figures import gains, movement
 from tamis.evaluate.page.overview import overview
 from tamis.evaluate.page.pictures import DRAWN
 from tamis.evaluate.page.sections import Section, section
@@ -42,7 +42,7 @@ def render(sections: Sequence[Section], *, title: str = "Reranking, measured") -
     script = "\n".join(here.joinpath("script", name).read_text(encoding="utf-8") for name in SCRIPTS)
     data = {
         "sections": [{**item.data, "name": name} for item, name in zip(sections, names, strict=True)],
-        "figures": {"gains": gains(), "movement": movement(), "neighbours": neighbours()},
+        "figures": {"gains": gains(), "movement": movement()},
         "near": DRAWN,
     }
     return Template(here.joinpath("page.html").read_text(encoding="utf-8")).substitute(

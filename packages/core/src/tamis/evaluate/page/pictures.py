@@ -6,7 +6,7 @@ import base64
 import gzip
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tamis.evaluate.result import Evaluation, System
@@ -18,9 +18,6 @@ KEPT = 10
 
 DRAWN = 20
 """Passages below this place in both orders are not drawn as moving, unless they are relevant."""
-
-LIFTED = 10
-"""For how many of the first passages the page draws which neighbours lifted them."""
 
 
 def pictures(evaluation: Evaluation, room: int) -> list[str | None]:
@@ -52,8 +49,7 @@ def picture(evaluation: Evaluation, query: str) -> str:
 
     `pool`: [id, label, grade] by place in the first stage, then what only other runs found (the label is empty where
     nothing is drawn of a passage); `first`: how many the first stage found; `relevant`: which are relevant. `systems`:
-    one a system, with `values`, `error`, `html`, `kept`, `dropped` and `lifted` ([passage, [[neighbour, weight,
-    channel], ...]], where a graph stage left any). Passages are indices into the pool.
+    one a system, with `values`, `error`, `html`, `kept` and `dropped`. Passages are indices into the pool.
     """
     grades = evaluation.dataset.qrels.get(query, {})
     pool = _Pool(_first_stage(evaluation, query))
@@ -66,7 +62,6 @@ def picture(evaluation: Evaluation, query: str) -> str:
     for seen in systems:
         if seen is not None and "kept" in seen:
             drawn.update(seen["kept"][:DRAWN])
-            drawn.update(index for _, near in seen.get("lifted", ()) for index, *_ in near)
     rows = [
         [identity, _label(ranked) if index in drawn else "", grades.get(identity)]
         for index, (identity, ranked) in enumerate(zip(ids, pool.rows, strict=True))
@@ -126,18 +121,7 @@ def _seen(evaluation: Evaluation, system: System, query: str, pool: _Pool, first
         )
         shown["kept"] = [pool.place(ranked) for ranked in ranking.kept]
         shown["dropped"] = [pool.place(ranked) for ranked in dropped]
-        lifted = _lifted(ranking.kept, {ranked.position: pool.place(ranked) for ranked in (*ranking.kept, *dropped)})
-        if lifted:
-            shown["lifted"] = lifted
     return shown
-
-
-def _lifted(kept: Sequence[Ranked], at: Mapping[int, int]) -> list[Any]:
-    return [
-        [at[r.position], [[at[n.position], round(n.weight, 4), n.channel] for n in r.lifted_by if n.position in at]]
-        for r in kept[:LIFTED]
-        if r.lifted_by
-    ]
 
 
 def _label(ranked: Ranked) -> str:

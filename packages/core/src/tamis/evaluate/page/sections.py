@@ -11,6 +11,7 @@ from tamis.evaluate.page.figures import histogram
 from tamis.evaluate.page.head import head
 from tamis.evaluate.page.overview import Standing, standings
 from tamis.evaluate.page.pictures import pictures
+from tamis.evaluate.page.reliability import reliability
 from tamis.evaluate.page.tradeoff import tradeoff
 from tamis.evaluate.result import Evaluation, System
 from tamis.wording import WHY, scale_words
@@ -63,6 +64,7 @@ def section(evaluation: Evaluation, *, room: int = 4_000_000) -> Section:
 
 def _system(evaluation: Evaluation, system: System) -> dict[str, Any]:
     figure, note = _scores(evaluation, system)
+    trust, trust_note = _reliability(evaluation, system)
     return {
         "name": system.name,
         "kind": system.kind,
@@ -70,6 +72,8 @@ def _system(evaluation: Evaluation, system: System) -> dict[str, Any]:
         "mean": _finite(system.means[evaluation.main].mean) if evaluation.main in system.means else None,
         "scores": figure,
         "note": note,
+        "reliability": trust,
+        "trust": trust_note,
         "dropped": _dropped(evaluation, system),
     }
 
@@ -113,6 +117,19 @@ def _scores(evaluation: Evaluation, system: System) -> tuple[dict[str, Any] | No
             "These scores are comparable within one query only, so one threshold for all queries is a rough tool.",
         )
     return figure, "The less the two groups overlap, the better one threshold can tell them apart."
+
+
+def _reliability(evaluation: Evaluation, system: System) -> tuple[dict[str, Any] | None, str]:
+    """For systems whose scores are probabilities: the chart and how to read it."""
+    pairs = [
+        (ranked.score, str(ranked.candidate.id) in relevant)
+        for query, row in system.rows.items()
+        if row.ranking is not None and row.ranking.scale.kind == "probability" and query in evaluation.dataset.qrels
+        for relevant in [evaluation.dataset.relevant(query)]
+        for ranked in (*row.ranking.kept, *(dropped.ranked for dropped in row.ranking.dropped))
+        if ranked.score is not None and 0 <= ranked.score <= 1
+    ]
+    return reliability(*zip(*pairs, strict=True)) if pairs else (None, "")
 
 
 def _dropped(evaluation: Evaluation, system: System) -> list[list[Any]]:

@@ -59,13 +59,13 @@ def occurrences(tokens: Tokens, phrases: Sequence[Sequence[str]]) -> tuple[Ints,
 
     Every phrase is looked for where its rarest word stands.
     """
-    written = [[tokens.vocabulary.get(term, -1) for term in terms] for terms in phrases]
+    written = [list(map(tokens.number, terms)) for terms in phrases]
     known = np.array([place for place, ids in enumerate(written) if ids and min(ids) >= 0], dtype=np.int64)
     lengths = np.array([len(written[place]) for place in known], dtype=np.int64)
     words = np.zeros((len(known), lengths.max(initial=1)), dtype=np.int64)
     inside = np.arange(words.shape[1]) < lengths[:, None]
     words[inside] = [number for place in known for number in written[place]]
-    counts = np.bincount(tokens.ids, minlength=len(tokens.vocabulary))
+    counts = np.bincount(tokens.ids, minlength=tokens.features)
     offset = np.where(inside, counts[words], len(tokens.ids) + 1).argmin(axis=1)
     rarest = words[np.arange(len(known)), offset]
     sought = np.zeros(len(counts), dtype=bool)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from tamis.graph.edges.base import Degree, Edges, Share, Weight
 from tamis.graph.edges.concepts import shared
 from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency, distinct, summed
+from tamis.graph.sparse import Adjacency, Floats, Ints, distinct, spans, summed
 from tamis.graph.terms import Incidence
 from tamis.part import part
+
+HELD = 1 << 19
+"""How many pairs of concepts are held at once."""
+NONE = np.zeros(0, dtype=np.int64)
 
 
 @part
@@ -32,25 +38,57 @@ class ConceptPairs(Edges):
     weight: Weight = 1.0
 
     def of(self, pool: Pool) -> Adjacency:
+        incidence, shares, alone = self._read(pool)
+        rarity = incidence.rarity * shares
+        return shared(incidence, rarity, self.degree, self.duplicates, self.max_share, self.max_documents, alone)
+
+    def _read(self, pool: Pool) -> tuple[Incidence, Floats, Floats]:
+        """The pairs that several documents have, how much each counts, and what each document has for itself alone."""
         tokens, owners = pool.sentences
         weights = pool.content(tokens, self.query_weight)
         used = weights[tokens.ids] > 0
         ids, sentences = tokens.ids[used], tokens.owners[used]
         size, width = len(pool), max(len(weights), 1)
-        found = [np.zeros(0, dtype=np.int64)]
-        for step in range(1, min(self.window + 1, len(ids))):
-            near = (sentences[:-step] == sentences[step:]) & (ids[:-step] != ids[step:])
-            left, right = ids[:-step][near], ids[step:][near]
-            pair = np.minimum(left, right) * width + np.maximum(left, right)
-            found.append(distinct(pair * size + owners[sentences[step:][near]]))
-        keys = distinct(np.concatenate(found))
-        pairs, documents = keys // max(size, 1), keys % max(size, 1)
-        first = np.diff(pairs, prepend=-1) != 0
-        number = np.cumsum(first) - 1
-        share = weights[pairs[first] // width] * weights[pairs[first] % width]
-        single = np.bincount(number) == 1
-        alone = summed(documents[single[number]], np.log1p(size) * share[single], size)
-        several = ~single[number]
-        incidence = Incidence.of(size, len(share), documents[several], number[several])
-        rarity = incidence.rarity * share
-        return shared(incidence, rarity, self.degree, self.duplicates, self.max_share, self.max_documents, alone)
+        alone = np.zeros(size)
+        rows, cols, shares, features = [NONE], [NONE], [np.zeros(0)], 0
+        for keys in _pairs(ids, sentences, owners, width, size, self.window):
+            pairs, documents = keys // size, keys % size
+            first = np.diff(pairs, prepend=-1) != 0
+            number = np.cumsum(first) - 1
+            share = weights[pairs[first] // width] * weights[pairs[first] % width]
+            several = np.bincount(number) > 1
+            joining = several[number]
+            alone += summed(documents[~joining], np.log1p(size) * share[number[~joining]], size)
+            rows.append(documents[joining])
+            cols.append(features + (np.cumsum(several) - 1)[number[joining]])
+            shares.append(share[several])
+            features += len(shares[-1])
+        found = Incidence.of(size, features, np.concatenate(rows), np.concatenate(cols))
+        return found, np.concatenate(shares), alone
+
+
+def _pairs(ids: Ints, sentences: Ints, owners: Ints, width: int, size: int, window: int) -> Iterator[Ints]:
+    """(smaller concept * `width` + larger concept) * `size` + document, each once, in ascending order.
+
+    By ranges of the smaller concept, each of about `HELD` pairs: most pairs are in one document only, and whoever reads
+    this keeps none of those.
+    """
+    last = min(window + 1, len(ids))
+
+    def near(step: int) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+        left, right = ids[:-step], ids[step:]
+        return left, right, (sentences[:-step] == sentences[step:]) & (left != right)
+
+    counts = np.zeros(width, dtype=np.int64)
+    for step in range(1, last):
+        left, right, together = near(step)
+        counts += np.bincount(np.minimum(left[together], right[together]), minlength=width)
+    for first, end in spans(counts, HELD):
+        found = [NONE]
+        for step in range(1, last):
+            left, right, together = near(step)
+            smaller = np.minimum(left, right)
+            inside = together & (smaller >= first) & (smaller < end)
+            pair = smaller[inside] * width + np.maximum(left[inside], right[inside])
+            found.append(distinct(pair * size + owners[sentences[step:][inside]]))
+        yield distinct(np.concatenate(found))

@@ -111,10 +111,13 @@ function showQueries() {
 }
 
 function showScores() {
-  const { scores, note, dropped, name } = current().systems[choice.system];
+  const { scores, note, reliability, trust, dropped, name } = current().systems[choice.system];
   $("scores-note").textContent = `${name}: ${note}`;
   $("scores").hidden = !scores;
   if (scores) draw($("scores"), scores);
+  $("trust").hidden = !reliability;
+  $("trust-note").textContent = trust;
+  if (reliability) draw($("reliability"), reliability);
   const line = ([why, passages, relevant, queries]) => make("li", {},
     make("b", {}, passages.toLocaleString("en")), ` ${why}, in ${queries.toLocaleString("en")} queries; `,
     make("span", { class: relevant ? "worse" : "muted" }, relevant ? `${relevant.toLocaleString("en")} of them relevant` : "none of them relevant"));

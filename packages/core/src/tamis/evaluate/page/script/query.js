@@ -47,10 +47,6 @@ async function showQuery() {
   const name = systems[system].name;
   if (seen?.html) {
     if (systems[system].kind !== "first stage") chart("movement", `How ${name} moved the passages`, movementOf(shown, seen));
-    if (seen.lifted) {
-      chart("neighbours", `What lifted the first passages of ${name}`, neighboursOf(shown, seen));
-      parts.push(make("p", { class: "note" }, "An arc joins a passage to one that lifted it: above, one that stands before it; below, one that stands after it."));
-    }
     const fragment = make("div");
     // The fragment is the library's own markup, with all text in it escaped.
     fragment.innerHTML = seen.html;
@@ -104,57 +100,5 @@ function movementOf(shown, seen) {
   figure.layout.yaxis.tickvals = out ? [...ticks, bottom] : ticks;
   figure.layout.yaxis.ticktext = [...ticks.map(String), ...(out ? ["out"] : [])];
   figure.layout.yaxis.range = [Math.log10(bottom * 1.1), Math.log10(0.85)];
-  return figure;
-}
-
-/** The first passages and those that lifted them in a row, best first, with an arc for each lift. */
-function neighboursOf(shown, seen) {
-  const place = new Map(seen.kept.map((index, at) => [index, at + 1]));
-  const at = (index) => place.get(index) ?? Infinity;
-  const lifted = new Map(seen.lifted);
-  const nodes = [...new Set(seen.lifted.flatMap(([index, lifters]) => [index, ...lifters.map(([other]) => other)]))];
-  nodes.sort((a, b) => (at(a) < at(b) ? -1 : at(a) > at(b) ? 1 : a - b));
-  const slot = new Map(nodes.map((index, number) => [index, number]));
-  const figure = structuredClone(figures.neighbours);
-  const [arc, strong, others, relevant] = figure.data;
-  const wanted = new Set(shown.relevant);
-  const channels = [...new Set(seen.lifted.flatMap(([, lifters]) => lifters.map(([, , channel]) => channel)))];
-  const arcs = channels.flatMap((channel, number) => [arc, strong].map((trace) => ({
-    ...structuredClone(trace),
-    name: plain(channel, 40),
-    showlegend: trace === arc && channel !== "",
-    legendgroup: channel,
-    line: { ...trace.line, dash: ["solid", "dot", "dash", "dashdot"][number % 4] },
-  })));
-  for (const [index, lifters] of lifted) {
-    for (const [other, , channel] of lifters) {
-      const { x, y } = arcs[2 * channels.indexOf(channel) + Number(wanted.has(index))];
-      const [from, to] = [slot.get(other), slot.get(index)];
-      for (let turn = 0; turn <= 16; turn++) {
-        x.push((from + to) / 2 - ((to - from) / 2) * Math.cos((Math.PI * turn) / 16));
-        y.push((to - from) * Math.sin((Math.PI * turn) / 16));
-      }
-      x.push(null);
-      y.push(null);
-    }
-  }
-  for (const index of nodes) {
-    const [id, text, grade] = shown.pool[index];
-    const line = wanted.has(index) ? relevant : others;
-    const told = (lifted.get(index) ?? []).map(([other, weight, channel]) =>
-      `<br>lifted by ${plain(shown.pool[other][1], 40)}${channel ? ` (${plain(channel, 24)})` : ""}, ${fixed(weight)}`);
-    line.x.push(slot.get(index));
-    line.y.push(0);
-    line.hovertext.push(`<b>${plain(id, 40)}</b> ${plain(text)}${grade === null ? "" : `<br>grade ${grade}`}${told.join("")}`);
-  }
-  figure.data = [...arcs, others, relevant].filter((trace) => trace.x.length || trace.showlegend);
-  const heights = arcs.flatMap((trace) => trace.y);
-  const [low, high] = [Math.min(...heights), Math.max(...heights)];
-  const room = 0.1 * (high - low) + 0.5;
-  figure.layout.yaxis.range = [low - room, high + room];
-  figure.layout.xaxis.range = [-0.6, nodes.length - 0.4];
-  const every = Math.ceil((nodes.length * 26) / Math.min(innerWidth, 1072));
-  figure.layout.xaxis.tickvals = nodes.map((_, number) => number).filter((number) => number % every === 0);
-  figure.layout.xaxis.ticktext = figure.layout.xaxis.tickvals.map((number) => (at(nodes[number]) < Infinity ? String(at(nodes[number])) : "out"));
   return figure;
 }
