@@ -99,14 +99,15 @@ def _titles(match: Match, titles: Sequence[Sequence[str]]) -> dict[str, Floats]:
 
 
 def _meaning(match: Match, titles: Sequence[Sequence[str]]) -> dict[str, Floats]:
-    """The best window by soft matches of each query word (MaxSim, Khattab and Zaharia, 2020), and cosines of sums of
-    word vectors."""
+    """The best window by soft matches of each query word (MaxSim, Khattab and Zaharia, 2020), how often words like
+    those of the query occur (soft term frequencies), and cosines of sums of word vectors."""
     halves = match.nearest_in_half
     lengths = np.fromiter(map(len, titles), np.int64, len(titles))
     flat = match.vectors.of([term for title in titles for term in title])
     named = per_text(np.repeat(np.arange(len(titles)), lengths), flat, len(titles))
     return {
         "window": match.best_window(np.maximum(halves, match.widened(halves)) @ match.weights),
+        "alike": match.saturated(match.totals(halves)) @ match.weights,
         "meaning": np.maximum(match.text_vectors @ match.query_vector, 0.0).astype(np.float64),
         "title_meaning": np.maximum(unit(named.astype(np.float32)) @ match.query_vector, 0.0).astype(np.float64),
     }

@@ -20,8 +20,8 @@ Number = TypeVar("Number", np.float32, np.float64, np.bool_)
 K1, B = 0.9, 0.4
 HALF = 10
 """A window is two neighbouring halves of so many terms."""
-BLOCK = 100
-"""So many texts at once where an array of texts and words is needed."""
+BLOCK = 20
+"""So many texts at once where an array of texts and their words is needed: few enough for a processor's cache."""
 UNLIKE = 0.35
 """Cosines of words up to here say nothing."""
 
@@ -104,6 +104,11 @@ class Match:
         """The largest value of a half-window of each text. Shape (n,)."""
         return np.maximum.reduceat(values, self.halves[1])
 
+    def totals(self, values: NDArray[Number]) -> Floats:
+        """Sums over the half-windows of each text. Shape (n, m)."""
+        sums: Floats = np.add.reduceat(values, self.halves[1], axis=0, dtype=np.float64)
+        return sums
+
     def widened(self, values: NDArray[Number]) -> NDArray[Number]:
         """For each half-window what the next one of the same text holds; zeros behind the last."""
         number, begins, _ = self.halves
@@ -117,15 +122,16 @@ class Match:
     @cached_property
     def word_vectors(self) -> Vectors:
         """Of the pool's vocabulary, the commonest words nearly silenced. Shape (vocabulary, width)."""
-        loudness = np.where(self.tokens.marked(tuple(COMMON)), np.float32(0.1), np.float32(1.0))
-        quiet: Vectors = self.vectors.of(list(self.tokens.vocabulary)) * loudness[:, None]
+        quiet = self.vectors.of(self.tokens.words)
+        quiet[self.tokens.marked(tuple(COMMON))] *= np.float32(0.1)
         return quiet
 
     @cached_property
     def likeness(self) -> Vectors:
         """How much each word of the pool means what each query word means: their cosine, brought from `UNLIKE`..1 to
         0..1; 0 for the commonest words, 1 for the word itself. Shape (vocabulary, m)."""
-        cosines = unit(self.word_vectors) @ unit(self.vectors.of(self.words)).T
+        products = self.word_vectors @ unit(self.vectors.of(self.words)).T
+        cosines = products / lengths(self.word_vectors)[:, None]
         alike: Vectors = np.clip((cosines - UNLIKE) / (1 - UNLIKE), 0.0, 1.0)
         alike[self.tokens.marked(tuple(COMMON))] = 0.0
         known = self.places >= 0
@@ -156,9 +162,12 @@ class Match:
         for first in range(0, self.tokens.size, BLOCK):
             last = min(first + BLOCK, self.tokens.size)
             own = slice(*np.searchsorted(entries.rows, (first, last)))
-            counts = np.zeros((last - first, entries.features), dtype=np.float32)
-            counts[entries.rows[own] - first, entries.cols[own]] = entries.counts[own]
-            sums[first:last] = counts @ self.word_vectors
+            inside = np.zeros(entries.features, dtype=bool)
+            inside[entries.cols[own]] = True
+            used, place = np.flatnonzero(inside), np.cumsum(inside) - 1
+            counts = np.zeros((last - first, len(used)), dtype=np.float32)
+            counts[entries.rows[own] - first, place[entries.cols[own]]] = entries.counts[own]
+            sums[first:last] = counts @ self.word_vectors[used]
         return unit(sums)
 
     @cached_property
@@ -173,7 +182,13 @@ def unit(rows: Vectors) -> Vectors:
     >>> unit(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.6, 0.8], [0.0, 0.0]]
     """
-    made: Vectors = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-9)
+    made: Vectors = rows / lengths(rows)[..., None]
+    return made
+
+
+def lengths(rows: Vectors) -> Vectors:
+    """Of the vectors along the last axis; never 0, to be divided by."""
+    made: Vectors = np.maximum(np.sqrt(np.einsum("...i,...i->...", rows, rows)), 1e-9)
     return made
 
 

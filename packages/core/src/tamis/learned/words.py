@@ -53,8 +53,8 @@ class WordVectors:
         return lru_cache(maxsize=KNOWN)(self._ranked)
 
     def of(self, words: Sequence[str]) -> Vectors:
-        """One row a word, zeros for what the vocabulary cannot spell; read-only. Shape (words, width)."""
-        return np.frombuffer(b"".join(map(self._vector, words)), dtype=np.float32).reshape(-1, self.width)
+        """One row a word, zeros for what the vocabulary cannot spell. Shape (words, width)."""
+        return np.frombuffer(bytearray().join(map(self._vector, words)), dtype=np.float32).reshape(-1, self.width)
 
     def rarity(self, words: Sequence[str]) -> NDArray[np.float64]:
         """How rare each word is in English at large, 0..1: the logarithm of its place in the vocabulary, which is
