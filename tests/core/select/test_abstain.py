@@ -16,14 +16,15 @@ from tamis.models import Function
 from tamis.scale import LOGIT, ORDINAL, UNKNOWN
 from tamis.select.abstain import Abstain, Abstention
 from tamis.select.artefact import Artefact
-from tamis.select.confidence import Confidence, Gap, Linear, Logistic, Mahalanobis, Max, Std, padded
+from tamis.select.confidence import Confidence, Gap, Linear, Logistic, Mahalanobis, Max, Stacked, Std, padded
 
 SHARED: dict[str, Any] = {"centre": (0.0, 0.0, 0.0), "spread": (1.0, 2.0, 1.0), "pad": -1.0}
 LINEAR = Linear(**SHARED, weights=(0.0, 1.0, 3.0), intercept=0.5)
 LOGISTIC = Logistic(**SHARED, weights=((0.0, 0.0, -1.0), (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)), intercepts=(0.0, 0.0, 0.0))
 EYE = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 MAHALANOBIS = Mahalanobis(**SHARED, bad=(0.0, 0.0, 0.0), good=(1.0, 1.0, 1.0), bad_precision=EYE, good_precision=EYE)
-ALL: tuple[Confidence, ...] = (Max(), Std(), Gap(), LINEAR, LOGISTIC, MAHALANOBIS)
+STACKED = Stacked(max=2.0, std=1.0, gap=-1.0, intercept=-1.5)
+ALL: tuple[Confidence, ...] = (Max(), Std(), Gap(), STACKED, LINEAR, LOGISTIC, MAHALANOBIS)
 Z = np.array([0.2, 0.9, 0.5])
 
 

@@ -14,10 +14,12 @@ from tamis.errors import ConfigError
 from tamis.scale import COSINE, LOGIT, PROBABILITY, UNKNOWN
 from tamis.select.artefact import Artefact
 from tamis.select.calibration import Calibrate, Calibration, Conformal, Isotonic, Platt, Unit
+from tamis.select.in_list import InList
 from tamis.select.reliability import bins, brier, ece
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
-CALIBRATIONS = (Platt(2.0, -1.0), Platt(0.0, 0.5), Isotonic((-1.0, 0.0, 3.0), (0.1, 0.4, 0.9)), Unit())
+IN_LIST = InList(score=-0.5, rank=-1.0, gap=0.25, level=2.0, intercept=-1.0)
+CALIBRATIONS = (Platt(2.0, -1.0), Platt(0.0, 0.5), Isotonic((-1.0, 0.0, 3.0), (0.1, 0.4, 0.9)), Unit(), IN_LIST)
 
 
 def made(
@@ -35,6 +37,15 @@ def test_platt_and_isotonic_by_hand() -> None:
     line = Isotonic((0.0, 2.0), (0.2, 0.6))
     assert line.probabilities([-5.0, 0.0, 1.0, 2.0, 9.0], LOGIT) == pytest.approx([0.2, 0.2, 0.4, 0.6, 0.6])
     assert Unit().probabilities([-0.5, 0.7], COSINE) == [0.0, 0.7]
+
+
+def test_in_list_by_hand() -> None:
+    found = InList(0.5, -1.0, 0.25, 2.0, -1.0).probabilities([1.0, 3.0, 1.0], LOGIT)
+    level = 1 / math.sqrt(2 / 9)
+    first = 0.5 * 3 + 2 * level - 1
+    second = 0.5 - math.log(2) + 0.25 * 2 - 1
+    assert found == pytest.approx([1 / (1 + math.exp(-x)) for x in (second, first, second)])
+    assert InList(1.0, 1.0, 1.0, 1.0, 1.0).probabilities([], LOGIT) == []
 
 
 @pytest.mark.parametrize("fitted", CALIBRATIONS, ids=repr)

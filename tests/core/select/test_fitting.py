@@ -15,15 +15,16 @@ import pytest
 from support.labelled import labelled
 from tamis import CrossEncoder, DynamicK, Lexical, Listwise, Stage, TopN
 from tamis.errors import ConfigError
-from tamis.evaluate.abstention import nauc
+from tamis.evaluate.abstention import auroc, nauc
 from tamis.models import CostOnly
-from tamis.scale import LOGIT, ORDINAL, PROBABILITY, UNKNOWN, Scale
+from tamis.scale import FUSION, LOGIT, ORDINAL, PROBABILITY, UNKNOWN, Scale
 from tamis.select import scorer_id
 from tamis.select.abstain import Abstention
 from tamis.select.artefact import Artefact
 from tamis.select.calibration import Calibrate, Conformal, Isotonic, Platt, Temperature, Unit
 from tamis.select.confidence import Gap, Linear, Max
 from tamis.select.fitting import fit
+from tamis.select.in_list import InList
 from tamis.select.mass import SoftmaxMass
 
 SCORER = CrossEncoder(CostOnly("cross", scale=LOGIT))
@@ -59,7 +60,7 @@ def test_platt_recovers_the_line_labels_were_drawn_from() -> None:
     assert artefact.scorer == scorer_id(SCORER)
 
 
-@pytest.mark.parametrize("method", ["platt", "isotonic"])
+@pytest.mark.parametrize("method", ["platt", "isotonic", "in_list"])
 def test_probabilities_of_queries_held_out_can_be_taken_at_their_word(method: str) -> None:
     artefact = made(logits(200), method)
     assert artefact.report["ece"] < 0.02
@@ -90,6 +91,18 @@ def test_isotonic_follows_a_curve_that_no_logistic_line_can() -> None:
     assert step.fitted.probabilities([0.3, 0.8], PROBABILITY) == pytest.approx([0.1, 0.5], abs=0.06)
     line = made(lists, "platt", PROBABILITY)
     assert step.report["brier"] < line.report["brier"]
+
+
+def test_what_stands_first_counts_where_scores_of_different_queries_do_not_compare() -> None:
+    draw = np.random.default_rng(5)
+    lists = []
+    for _ in range(300):
+        scores = np.sort(draw.normal(draw.normal(scale=20), 1.0, 20))[::-1]
+        lists.append([(score, place < 2) for place, score in enumerate(scores.tolist())])
+    placed, line = made(lists, "in_list", FUSION), made(lists, "platt", FUSION)
+    assert isinstance(placed.fitted, InList)
+    assert placed.report["brier"] < line.report["brier"] / 5
+    assert DynamicK("calibrated").policy.count(np.array(placed.fitted.probabilities(scores.tolist(), FUSION))) == 2
 
 
 def test_isotonic_never_says_never() -> None:
@@ -199,7 +212,7 @@ def simulated() -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for seed in range(4):
         reference, (vectors, values) = queries(1200, 10 + seed), queries(300, 50 + seed)
-        for method in ("max", "std", "gap", "linear", "logistic", "mahalanobis"):
+        for method in ("max", "std", "gap", "stacked", "linear", "logistic", "mahalanobis"):
             confidence = fitted(method, *reference).fitted.confidence
             found.setdefault(method, []).append(nauc([confidence.of(v) for v in vectors], values.tolist()))
     return {method: fmean(values) for method, values in found.items()}
@@ -209,7 +222,18 @@ def test_a_regression_on_the_scores_is_at_least_as_good_as_the_best_simple_confi
     simulated: dict[str, float],
 ) -> None:
     assert simulated["linear"] >= max(simulated[method] for method in ("max", "std", "gap"))
+    assert simulated["stacked"] >= max(simulated[method] for method in ("max", "std", "gap"))
     assert min(simulated[method] for method in ("max", "std", "logistic", "mahalanobis")) > 0.2
+
+
+def test_a_stacked_confidence_learns_which_of_the_simple_ones_counts() -> None:
+    vectors, _ = queries(400, 7)
+    gaps = np.array([vector[0] - vector[1] for vector in vectors])
+    by_gap = fitted("stacked", vectors, (gaps > np.median(gaps)).astype(float)).fitted.confidence
+    fresh, _ = queries(200, 8)
+    sure = [by_gap.of(vector) for vector in fresh]
+    assert all(0 < one < 1 for one in sure)
+    assert auroc(sure, [bool(vector[0] - vector[1] > np.median(gaps)) for vector in fresh]) > 0.97
 
 
 def test_a_confidence_that_is_the_quality_is_perfect_and_a_constant_one_useless() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,14 @@ import typer
 from rich.console import Console
 
 from tamis.cli import options
+from tamis.cli.reliability import diagram
 from tamis.engine import Engine
 from tamis.errors import ConfigError
 from tamis.evaluate import read
 from tamis.evaluate.systems import named
 from tamis.ranking import Ranking
 from tamis.select.fitting import fit
+from tamis.select.reliability import Bin
 from tamis.select.scorer import scoring
 from tamis.stage import Pipeline, Stage
 
@@ -25,8 +28,8 @@ def calibrate(
     method: Annotated[
         str,
         typer.Option(
-            help="platt, isotonic, temperature, conformal; or a confidence to abstain by: max, std, gap, linear, "
-            "logistic, mahalanobis."
+            help="platt, isotonic, in_list, temperature, conformal; or a confidence to abstain by: max, std, gap, "
+            "stacked, linear, logistic, mahalanobis."
         ),
     ] = "platt",
     run: options.Run = None,
@@ -36,15 +39,23 @@ def calibrate(
     relevant_from: options.RelevantFrom = 1,
     rate: Annotated[float | None, typer.Option(help="Of a confidence: the share of queries to abstain on.")] = None,
     target: Annotated[float | None, typer.Option(help="Of a confidence: the mean quality to reach instead.")] = None,
+    unjudged_unanswerable: Annotated[
+        bool, typer.Option(help="Take queries without a judgement for queries that nothing answers.")
+    ] = False,
     model: options.Models = [],  # noqa: B006
     cache: Annotated[Path | None, typer.Option(help="Keep the models' answers in this .sqlite file.")] = None,
     out: Annotated[Path, typer.Option(help="Where the artefact goes.")] = Path("calibration.json"),
 ) -> None:
-    """Fit what a pipeline's scores mean, on labelled queries; the artefact works for that pipeline only."""
+    """Fit what a pipeline's scores mean, on labelled queries; the artefact works for that pipeline only.
+
+    Of probabilities a reliability diagram is written beside it.
+    """
     (system,) = named([pipeline], options.models(model))
     if not isinstance(system.source, Stage):
         raise ConfigError(f"{pipeline!r} is a run file; calibration needs the pipeline that makes the scores")
     dataset = read(data, run=run, depth=depth, relevant_from=relevant_from)
+    if unjudged_unanswerable:
+        dataset = replace(dataset, qrels={query: dataset.qrels.get(query, {}) for query in dataset.questions})
     ids = dataset.sample(queries, seed)
     pools = [Ranking.of(dataset.questions[query].query, dataset.pool(query, depth)) for query in ids]
     engine = Engine(cache=str(cache) if cache else "memory")
@@ -52,10 +63,16 @@ def calibrate(
     rankings = dict(zip(ids, engine.rerank_many(scorer, pools), strict=True))
     artefact = fit(rankings, dataset, method, scorer=scorer, rate=rate, target=target, seed=seed)
     artefact.write(out)
+    written = [out]
+    if artefact.reliability:
+        written.append(out.with_suffix(".svg"))
+        note = f"{artefact.pairs:,} predictions for queries held out; expected error {artefact.report['ece']:.4f}"
+        found = [Bin(*row) for row in artefact.reliability]
+        written[1].write_text(diagram(found, f"{method}: {dataset.name}", note), encoding="utf-8")
     console = Console()
     console.print(f"{method} for {artefact.scorer}, from {artefact.queries} queries", markup=False, highlight=False)
     for name, value in artefact.report.items():
         console.print(f"  {name}: {value:.4f}", markup=False, highlight=False)
     for note in artefact.notes:
         console.print(f"  note: {note}", style="yellow", markup=False, highlight=False)
-    console.print(f"wrote {out}", style="dim", highlight=False)
+    console.print(f"wrote {' and '.join(map(str, written))}", style="dim", markup=False, highlight=False)

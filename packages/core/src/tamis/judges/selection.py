@@ -9,6 +9,7 @@ from typing import Any
 from tamis.calls import Generate
 from tamis.judges.parsing import answer_text
 from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.judges.template import Template
 from tamis.ranking import Query
 
 SYSTEM = f"You choose the passages that are needed to answer a query, and no others. {DATA_ONLY}"
@@ -21,15 +22,35 @@ NONE = re.compile(r"\W*(?:answer\W+)?(?:none\b|no (?:passages?|documents?)\b|\[\
 
 
 def selection_call(
-    model: Any, query: Query, texts: Sequence[str], max_tokens: int, *, temperature: float = 0.0, attempt: int = 0
+    model: Any,
+    query: Query,
+    texts: Sequence[str],
+    max_tokens: int,
+    *,
+    temperature: float = 0.0,
+    attempt: int = 0,
+    template: Template | None = None,
+    titles: Sequence[str] = (),
 ) -> Generate:
     """Ask for the numbers of the passages that together suffice, the most useful first: `[3], [1]`, or `None`.
 
-    Source: DynamicRAG (Sun et al., 2025), in our words.
+    `template`: the wording a checkpoint was trained with; `titles`: for its `{title}`. Source: DynamicRAG (Sun et al.,
+    2025), in our words.
     """
     count = len(texts)
     answer_tokens = 16 + TOKENS_PER_NUMBER * count
     reserved = OVERHEAD + answer_tokens + len(query.text) // 2
+    if template:
+        numbers = [str(number) for number in range(1, count + 1)]
+        room = fitting(model, count, max_tokens, reserved)
+        return Generate(
+            model,
+            template.messages(model, query, texts, numbers, room, titles),
+            max_tokens=answer_tokens,
+            temperature=temperature,
+            expect=written(range(count)),
+            attempt=attempt,
+        )
     user = "\n\n".join(
         [
             query_block(query.text, query.instruction),

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tamis.select.artefact import Artefact
     from tamis.select.budget import Knapsack, TokenBudget
     from tamis.select.calibration import Calibrate, Conformal, Isotonic, Platt, Temperature, Unit
-    from tamis.select.confidence import Confidence, Gap, Linear, Logistic, Mahalanobis, Max, Std
+    from tamis.select.confidence import Confidence, Gap, Linear, Logistic, Mahalanobis, Max, Stacked, Std
     from tamis.select.cover import Cover
     from tamis.select.cut import Deduplicate, Threshold, TopN
     from tamis.select.diversify import DPP, MMR
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tamis.select.facets import Facets
     from tamis.select.fitting import fit
     from tamis.select.gaps import LargestGap, Spike
+    from tamis.select.in_list import InList
     from tamis.select.mass import SoftmaxMass
     from tamis.select.near_duplicates import NearDuplicates
     from tamis.select.place import Place
@@ -48,6 +49,7 @@ _WHERE = {
     "Facets": "facets",
     "Fixed": "thresholds",
     "Gap": "confidence",
+    "InList": "in_list",
     "Isotonic": "calibration",
     "Knapsack": "budget",
     "Knee": "shapes",
@@ -65,6 +67,7 @@ _WHERE = {
     "RatioToBest": "thresholds",
     "SoftmaxMass": "mass",
     "Spike": "gaps",
+    "Stacked": "confidence",
     "Std": "confidence",
     "TailTest": "shapes",
     "Temperature": "calibration",
@@ -98,6 +101,7 @@ __all__ = [
     "Facets",
     "Fixed",
     "Gap",
+    "InList",
     "Isotonic",
     "Knapsack",
     "Knee",
@@ -114,6 +118,7 @@ __all__ = [
     "RatioToBest",
     "SoftmaxMass",
     "Spike",
+    "Stacked",
     "Std",
     "TailTest",
     "Temperature",

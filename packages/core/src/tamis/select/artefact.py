@@ -27,8 +27,9 @@ class Artefact:
 
     `scorer`: `scorer_id` of the stages that made the scores; `scale`: their kind. `fitted`: what was fitted (see the
     family FITTED of the catalog). `queries`, `pairs`, `relevant`: how many labelled queries, candidates and relevant
-    candidates it rests on. `report`: how good it is, by numbers named in `tamis.select.fitting`. `notes`: what was too
-    little, and what was done instead.
+    candidates it rests on. `report`: how good it is, by numbers named in `tamis.select.fitting`. `reliability`: of
+    probabilities, the fields of each `tamis.select.reliability.Bin` of predictions for queries held out. `notes`: what
+    was too little, and what was done instead.
     """
 
     scorer: str
@@ -38,6 +39,7 @@ class Artefact:
     pairs: int = 0
     relevant: int = 0
     report: Mapping[str, float] = field(default_factory=dict)
+    reliability: tuple[tuple[float, float, int, float, float], ...] = ()
     notes: tuple[str, ...] = ()
 
     @classmethod

@@ -1,6 +1,6 @@
 """How sure can one be, from the scores of one query alone, that something good is among its candidates?
 
-Source of all: reference-based abstention (Gisserot-Boukhlef et al., 2024, arXiv 2402.12997).
+Source of all but `Stacked`: reference-based abstention (Gisserot-Boukhlef et al., 2024, arXiv 2402.12997).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pydantic import Field
 
 from tamis.errors import ConfigError
 from tamis.part import part
+from tamis.scale import sigmoid
 from tamis.select.policies import Floats
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -50,6 +51,34 @@ class Gap(Confidence):
     def of(self, scores: Floats) -> float:
         best = np.sort(scores)[-2:]
         return float(best[-1] - best[0])
+
+
+@part
+class Stacked(Confidence):
+    """P(good) by a logistic line through the three confidences that need no labels, each with its slope.
+
+    Three numbers, where the regressions on score vectors read ten: what is left to learn from a few hundred queries is
+    how much each counts. Source: stacked generalisation (Wolpert, 1992).
+    """
+
+    max: Finite
+    std: Finite
+    gap: Finite
+    intercept: Finite
+
+    def of(self, scores: Floats) -> float:
+        with np.errstate(over="ignore", invalid="ignore"):
+            line = np.clip(simple(scores) * np.array([self.max, self.std, self.gap]), -LARGEST, LARGEST).sum()
+        return sigmoid(float(line) + self.intercept)
+
+
+LARGEST = 1e6
+"""A term of a line beyond this says no more."""
+
+
+def simple(scores: Floats) -> Floats:
+    """Max, standard deviation and gap of one query's scores."""
+    return np.array([Max().of(scores), Std().of(scores), Gap().of(scores)])
 
 
 @part

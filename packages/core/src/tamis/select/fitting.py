@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
@@ -15,10 +16,11 @@ from tamis.select.artefact import Artefact
 from tamis.select.calibration import Calibration, Conformal, Isotonic, Platt, Temperature, Unit
 from tamis.select.fitting_abstention import Method as Confidences
 from tamis.select.fitting_abstention import fit_abstention
+from tamis.select.in_list import InList, features
 from tamis.select.labels import Labels
 from tamis.select.mass import softmax
 from tamis.select.policies import Floats
-from tamis.select.reliability import brier, ece
+from tamis.select.reliability import bins, brier, ece
 from tamis.select.scorer import scorer_id, scoring
 from tamis.stage import Stage, flattened
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 FEWEST_PAIRS, FEWEST_QUERIES, FEWEST_ISOTONIC = 200, 20, 1_000
 FOLDS = 5
+INVERSE_PENALTY = 10.0
 
 Fit = Callable[[Labels], Calibration]
 
@@ -46,9 +49,9 @@ def fit(
     """Fit `method` to the rankings that `scorer` made of judged queries, by query id.
 
     Args:
-        method: `platt` or `isotonic` (probabilities, for `Calibrate`), `temperature` (for `softmax_mass`), `conformal`
-            (for `conformal_recall`), or a confidence for `Abstain`: `max`, `std`, `gap`, `linear`, `logistic`,
-            `mahalanobis`.
+        method: `platt`, `isotonic` or `in_list` (probabilities, for `Calibrate`), `temperature` (for `softmax_mass`),
+            `conformal` (for `conformal_recall`), or a confidence for `Abstain`: `max`, `std`, `gap`, `stacked`,
+            `linear`, `logistic`, `mahalanobis`.
         scorer: the stage or pipeline that made the rankings; the artefact works behind no other.
         quality, k, rate, target, seed: for confidences only; see `fit_abstention`.
 
@@ -90,14 +93,18 @@ def _isotonic(labels: Labels) -> dict[str, Any]:
     return _calibration(labels, isotonic)
 
 
+def _in_list(labels: Labels) -> dict[str, Any]:
+    return _calibration(labels, in_list)
+
+
 def _calibration(labels: Labels, made: Fit) -> dict[str, Any]:
     reason = too_little(labels)
     if reason is None and (slope := platt(labels).slope) <= 0:
         reason = f"scores do not rise with relevance (slope {slope:.3g})"
     if reason is not None:
         note = f"{reason}: scores are mapped to 0..1 by their scale instead"
-        return {"fitted": Unit(), "notes": (note,), "report": _quality(labels, lambda part: Unit())}
-    return {"fitted": made(labels), "notes": (), "report": _quality(labels, made)}
+        return {"fitted": Unit(), "notes": (note,), **_quality(labels, lambda part: Unit())}
+    return {"fitted": made(labels), "notes": (), **_quality(labels, made)}
 
 
 def too_little(labels: Labels) -> str | None:
@@ -140,8 +147,27 @@ def isotonic(labels: Labels) -> Isotonic:
     return Isotonic(tuple(model.X_thresholds_.tolist()), tuple(np.maximum.accumulate(model.y_thresholds_).tolist()))
 
 
-def _quality(labels: Labels, made: Fit) -> dict[str, float]:
-    """`ece` and `brier` on held-out queries, and `ece_unfitted` of the scale's own mapping."""
+def in_list(labels: Labels) -> InList:
+    """Logistic regression on what `features` reads of each list, in the order of its scores."""
+    with needed("Fitting"):
+        from sklearn.linear_model import LogisticRegression
+
+    lists = labels.lists()
+    orders = [np.argsort(-scores, kind="stable") for scores, _ in lists]
+    x = np.concatenate([features(scores[order]) for (scores, _), order in zip(lists, orders, strict=True)])
+    y = np.concatenate([relevant[order] for (_, relevant), order in zip(lists, orders, strict=True)])
+    centre, spread = x.mean(axis=0), x.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    model = LogisticRegression(C=INVERSE_PENALTY, max_iter=1_000)
+    model.fit((x - centre) / spread, y)
+    slopes = model.coef_[0] / spread
+    score, rank, gap, level = map(float, slopes)
+    return InList(score, rank, gap, level, float(model.intercept_[0] - slopes @ centre))
+
+
+def _quality(labels: Labels, made: Fit) -> dict[str, Any]:
+    """`report` and `reliability` of an `Artefact`: `ece` and `brier` on held-out queries, and `ece_unfitted` of the
+    scale's own mapping."""
     if not labels.scores.size:
         return {}
     predicted = np.empty(len(labels.scores))
@@ -152,7 +178,11 @@ def _quality(labels: Labels, made: Fit) -> dict[str, float]:
         predicted[inside] = applied(calibration, labels.at(inside))
     truth = labels.relevant.tolist()
     unfitted = ece(applied(Unit(), labels), truth)
-    return {"ece": ece(predicted.tolist(), truth), "brier": brier(predicted.tolist(), truth), "ece_unfitted": unfitted}
+    held_out = predicted.tolist()
+    return {
+        "report": {"ece": ece(held_out, truth), "brier": brier(held_out, truth), "ece_unfitted": unfitted},
+        "reliability": tuple(astuple(found) for found in bins(held_out, truth)),
+    }
 
 
 def applied(calibration: Calibration, labels: Labels) -> list[float]:
@@ -203,6 +233,7 @@ def _conformal(labels: Labels) -> dict[str, Any]:
 FITS: Mapping[str, Callable[[Labels], dict[str, Any]]] = {
     "platt": _platt,
     "isotonic": _isotonic,
+    "in_list": _in_list,
     "temperature": _temperature,
     "conformal": _conformal,
 }

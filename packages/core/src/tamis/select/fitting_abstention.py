@@ -16,16 +16,16 @@ from tamis.errors import ConfigError
 from tamis.evaluate.extra import needed
 from tamis.ranking import Ranking
 from tamis.select.abstain import Abstention, judged_head
-from tamis.select.confidence import Confidence, Gap, Linear, Logistic, Mahalanobis, Max, Std, padded
+from tamis.select.confidence import Confidence, Gap, Linear, Logistic, Mahalanobis, Max, Stacked, Std, padded, simple
 from tamis.select.labels import judged, one_scale
 from tamis.select.policies import ABSOLUTE, Floats
 
 if TYPE_CHECKING:
     from tamis.evaluate.dataset import Dataset
 
-Method = Literal["max", "std", "gap", "linear", "logistic", "mahalanobis"]
+Method = Literal["max", "std", "gap", "stacked", "linear", "logistic", "mahalanobis"]
 FEWEST_QUERIES, FOLDS, RATE = 20, 5, 0.05
-RIDGE, INVERSE_PENALTY = 0.1, 10.0
+RIDGE, INVERSE_PENALTY, INVERSE_PENALTY_STACKED = 0.1, 10.0, 0.1
 NEVER = -1e6
 
 
@@ -43,15 +43,17 @@ def fit_abstention(
     """A confidence and its threshold, as fields of an `Artefact`.
 
     `quality`: how good each ranking is, a metric (0 for a query without relevant passages: include such queries when
-    abstaining on them is the aim) or a number a query, such as whether the answer was right. `k`: how many scores are
-    looked at. `rate`: the share of queries to abstain on (default 0.05); `target`: instead, the mean quality to reach
-    on those answered. Confidences for the threshold are of queries held out (5 folds drawn with `seed`).
+    abstaining on them is the aim) or a number a query, such as whether the answer was right. `k`: how many scores the
+    regressions on score vectors read. `rate`: the share of queries to abstain on (default 0.05); `target`: instead,
+    the mean quality to reach on those answered. Confidences for the threshold are of queries held out (5 folds drawn
+    with `seed`).
     """
     if rate is not None and target is not None:
         raise ConfigError(f"give a rate or a target, not both: {rate} and {target}")
     if rate is not None and not 0 <= rate <= 1:
         raise ConfigError(f"rate is a share of queries, 0 to 1, got {rate}")
-    heads = {query: judged_head(ranking) for query, ranking in judged(rankings, dataset).items()}
+    known = judged(rankings, dataset) if isinstance(quality, str) else rankings
+    heads = {query: judged_head(ranking) for query, ranking in known.items()}
     scores = [np.array(head) for head in heads.values() if head is not None]
     values = _values(quality, dataset, {query: rankings[query] for query, head in heads.items() if head is not None})
     notes = (
@@ -63,7 +65,7 @@ def fit_abstention(
         notes.append(f"all {len(scores)} queries are of the same quality: never abstains")
         return {**found, "fitted": Abstention(Max(), None), "notes": tuple(notes)}
     chosen: str = method
-    if method in FITS and len(scores) < FEWEST_QUERIES:
+    if method not in SIMPLE and len(scores) < FEWEST_QUERIES:
         chosen = "max" if scale.kind in ABSOLUTE else "gap"
         notes.append(f"{len(scores)} queries are too few for {method} ({FEWEST_QUERIES}): {chosen} is used instead")
     sure = _held_out(chosen, scores, values, k, seed)
@@ -89,7 +91,7 @@ def _values(quality: str | Mapping[str, float], dataset: Dataset, rankings: Mapp
 
 def _held_out(method: str, scores: Sequence[Floats], values: Floats, k: int, seed: int) -> Floats:
     """The confidence in each query, by a fit that has not seen it."""
-    if method not in FITS:
+    if method in SIMPLE:
         return np.array([SIMPLE[method].of(one) for one in scores])
     fold = np.random.default_rng(seed).permutation(len(scores)) % FOLDS
     found = np.empty(len(scores))
@@ -138,7 +140,26 @@ def _report(sure: Floats, values: Floats, threshold: float | None) -> dict[str, 
 
 
 def _confidence(method: str, scores: Sequence[Floats], values: Floats, k: int) -> Confidence:
-    return FITS[method](*_features(scores, k), values) if method in FITS else SIMPLE[method]
+    if method in SIMPLE:
+        return SIMPLE[method]
+    return _stacked(scores, values) if method == "stacked" else FITS[method](*_features(scores, k), values)
+
+
+def _stacked(scores: Sequence[Floats], values: Floats) -> Stacked:
+    """Logistic regression to the quality, on a scale of 0 to 1, as the chance of being good."""
+    with needed("Fitting"):
+        from sklearn.linear_model import LogisticRegression
+
+    rows = np.stack([simple(one) for one in scores])
+    centre, spread = rows.mean(axis=0), rows.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    good = (values - values.min()) / (values.max() - values.min())
+    model = LogisticRegression(C=INVERSE_PENALTY_STACKED, max_iter=1_000)
+    x, y = np.tile((rows - centre) / spread, (2, 1)), np.repeat([1, 0], len(rows))
+    model.fit(x, y, sample_weight=np.concatenate([good, 1 - good]))
+    slopes = model.coef_[0] / spread
+    highest, deviation, gap = map(float, slopes)
+    return Stacked(highest, deviation, gap, float(model.intercept_[0] - slopes @ centre))
 
 
 def _features(scores: Sequence[Floats], k: int) -> tuple[dict[str, Any], Floats]:

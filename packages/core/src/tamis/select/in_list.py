@@ -1,0 +1,63 @@
+"""Probabilities from a score and from where it stands in its list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from tamis.part import part
+from tamis.scale import Scale, sigmoid
+from tamis.select.calibration import Calibration
+from tamis.select.policies import Floats, unit
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+LARGEST = 1e6
+"""A term of the line beyond this says no more."""
+
+
+@part
+class InList(Calibration):
+    """A logistic line through a score and its place in the list, for scores that do not compare between queries.
+
+    1 / (1 + exp(-(`intercept` + `score` x s + `rank` x ln(place) + `gap` x (best - s) + `level` x z))), z being how
+    many standard deviations s is above the list's median; then never more than what stands before it. Holds for lists
+    of about the length it was fitted to. Source: ours, after Platt (1999); the list itself as evidence on where to
+    stop: Arampatzis et al. (2009).
+    """
+
+    score: Finite
+    rank: Finite
+    gap: Finite
+    level: Finite
+    intercept: Finite
+
+    def probabilities(self, scores: Sequence[float], scale: Scale) -> Sequence[float]:
+        given = np.asarray(scores, dtype=np.float64)
+        if not len(given):
+            return []
+        order = np.argsort(-given, kind="stable")
+        slopes = np.array([self.score, self.rank, self.gap, self.level])
+        with np.errstate(over="ignore"):
+            logits = np.clip(features(given[order]) * slopes, -LARGEST, LARGEST).sum(axis=1) + self.intercept
+        falling = np.minimum.accumulate([sigmoid(logit) for logit in logits.tolist()])
+        made = np.empty(len(given))
+        made[order] = falling
+        return made.tolist()
+
+
+def features(scores: Floats) -> Floats:
+    """What the line reads of n >= 1 scores, largest first: score, ln(place), distance to the best, level. Equal scores
+    share the first of their places. Shape: n x 4.
+
+    >>> features(np.array([3.0, 1.0, 1.0])).round(2).tolist()
+    [[3.0, 0.0, 0.0, 2.12], [1.0, 0.69, 2.0, 0.0], [1.0, 0.69, 2.0, 0.0]]
+    """
+    places = np.searchsorted(-scores, -scores) + 1.0
+    level = unit(scores)
+    level = (level - np.median(level)) / (level.std() or 1.0)
+    with np.errstate(over="ignore"):
+        gap = np.minimum(scores[0] - scores, np.finfo(np.float64).max)
+    return np.column_stack([scores, np.log(places), gap, level])
