@@ -51,9 +51,7 @@ class Seq2SeqLM(LanguageModel):
     (T5); Izacard and Grave, 2021 (Fusion-in-Decoder).
 
     >>> model = Seq2SeqLM("castorini/monot5-base-msmarco-10k")
-    >>> prompt = "Query: how tall is Everest? Document: It is 8849 m tall. Relevant:"
-    >>> model.choice_logprobs([ChoiceLogprobs(model, (Message("user", prompt),), ("true", "false"))])
-    [Logprobs(tokens_in=28, tokens_out=0, values=(-0.02, -3.9))]
+    >>> load("monot5", models={"llm": model}).rerank(query, passages)  # doctest: +SKIP
     """
 
     fusion: bool = False
