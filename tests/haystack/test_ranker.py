@@ -135,6 +135,7 @@ PRESET_MODELS = {
     "cross_encoder": Function(lambda call: 1.0, "classify"),
     "second_cross_encoder": Function(lambda call: 1.0, "classify"),
     "lm": Function(lambda call: [-1.0], "prompt_logprobs"),
+    "pair_llm": Function(lambda call: [-1.0] * len(call.choices), "choice_logprobs"),
 }
 
 

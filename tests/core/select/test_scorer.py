@@ -93,7 +93,7 @@ def test_scores_of_another_scale_are_refused_when_the_ranking_comes() -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda a: Calibrate(replace(a, fitted=Conformal((1.0,)))), "Calibrate needs an artefact that holds one of: platt, isotonic, unit; this one holds 'conformal'"),
+        (lambda a: Calibrate(replace(a, fitted=Conformal((1.0,)))), "Calibrate needs an artefact that holds one of: platt, isotonic, in_list, unit; this one holds 'conformal'"),
         (lambda a: Abstain(a), "Abstain needs .*: abstention; this one holds 'platt'"),
         (lambda a: ConformalRecall(a), "ConformalRecall needs .*: conformal; this one holds 'platt'"),
         (lambda a: SoftmaxMass(fitted=a), "SoftmaxMass needs .*: temperature; this one holds 'platt'"),
