@@ -91,8 +91,9 @@ class Recorded:
                 found.update(self._file.execute(f"SELECT key, score FROM scores WHERE key IN ({marks})", part))
         return [found.get(key) for key in keys]
 
-    def keep(self, query: str, texts: Sequence[str], scores: Sequence[float]) -> None:
-        rows = [(self.key(query, text), round(score, DIGITS)) for text, score in zip(texts, scores, strict=True)]
+    def keep(self, pairs: Iterable[tuple[str, str]], scores: Iterable[float]) -> None:
+        """Scores of queries and texts; in one transaction, since each one waits for the disk."""
+        rows = [(self.key(*pair), round(score, DIGITS)) for pair, score in zip(pairs, scores, strict=True)]
         with self._lock, self._file:
             self._file.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?)", rows)
 
@@ -106,9 +107,9 @@ class Recorded:
         if new and self.model is None:
             raise LookupError(f"{len(new)} of {len(calls)} pairs are not in {self.path}")
         if new and self.model is not None:
-            for place, given in zip(new, self.model.classify([calls[place] for place in new]), strict=True):
-                answers[place] = round(given.value, DIGITS)
-                self.keep(calls[place].query, [calls[place].text], [given.value])
+            values = [given.value for given in self.model.classify([calls[place] for place in new])]
+            answers |= {place: round(value, DIGITS) for place, value in zip(new, values, strict=True)}
+            self.keep([(calls[place].query, calls[place].text) for place in new], values)
         return [Score(answers[place], tokens_in=0, tokens_out=0) for place in range(len(calls))]
 
 
@@ -141,7 +142,7 @@ def fill(recorded: Recorded, jobs: Iterable[Job], minutes: float) -> None:
                 continue
             except StopIteration:
                 break
-            recorded.keep(query, texts, scores)
+            recorded.keep([(query, text) for text in texts], scores)
             queries, pairs = queries + 1, pairs + len(texts)
             if queries % 50 == 0:
                 seconds = monotonic() - began

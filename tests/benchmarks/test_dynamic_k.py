@@ -68,7 +68,7 @@ def test_a_calibrated_policy_finds_what_stands_out_and_no_policy_beats_the_oracl
 
 def test_scores_on_disk_are_found_again_by_what_was_asked(tmp_path: Path) -> None:
     recorded = Recorded(tmp_path / "scores.sqlite", None, "00c0ffee")
-    recorded.keep("q", ["a", "b"], [1.23456, -2.0])
+    recorded.keep([("q", "a"), ("q", "b")], [1.23456, -2.0])
     again = Recorded(tmp_path / "scores.sqlite", None, "00c0ffee")
     assert again.known("q", ["b", "c", "a"]) == [-2.0, None, 1.2346]
     assert Recorded(tmp_path / "scores.sqlite", None, "00000000").known("q", ["a"]) == [None]
