@@ -13,7 +13,7 @@ from pathlib import Path
 from report import save, table
 
 QUERIES, DEPTH = 300, 100
-PASSAGES = (3_000, 12_000, 48_000)
+PASSAGES = (3_000, 12_000)
 WORDS = 100
 PEAK = """
 import resource, sys
