@@ -80,10 +80,9 @@ def _steps_of(stage: Stage) -> Iterator[Stage]:
 
 def _wording(step: Any) -> Any:
     """The template in effect in a stage; that of its innermost judge where it has one."""
-    judge = step.asks[0] if hasattr(step, "asks") else step
-    while hasattr(judge, "judge"):
-        judge = judge.judge
-    return getattr(judge, "template", None)
+    from tamis.judges.base import innermost
+
+    return getattr(innermost(step.asks[0] if hasattr(step, "asks") else step), "template", None)
 
 
 def checkpoints() -> dict[str, Checkpoint]:

@@ -135,6 +135,13 @@ class Judge(ABC):
         return 1 if self.unit == "point" else None
 
 
+def innermost(judge: Any) -> Any:
+    """The judge that words the question, inside those that wrap it (thinking, repetition)."""
+    while hasattr(judge, "judge"):
+        judge = judge.judge
+    return judge
+
+
 class OneCall(Judge):
     """A judge whose question is one call.
 

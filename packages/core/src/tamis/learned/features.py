@@ -90,7 +90,7 @@ def _titles(match: Match, titles: Sequence[Sequence[str]]) -> dict[str, Floats]:
     weights, asked = dict(zip(match.words, match.weights, strict=True)), set(match.query_terms)
     inside = [sum(term in asked for term in title) / max(len(title), 1) for title in titles]
     return {
-        "title_coverage": np.array([sum(weights.get(term, 0.0) for term in set(title)) for title in titles]),
+        "title_coverage": np.array([sum(weights.get(term, 0.0) for term in dict.fromkeys(title)) for title in titles]),
         "title_in_query": np.array(inside),
         "title_named": np.array(
             [float(s == 1 and any(t in weights for t in title)) for s, title in zip(inside, titles, strict=True)]

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 from pydantic.dataclasses import dataclass
 
 from tamis.models.language_model import Ids, LanguageModel
-from tamis.models.lazy import lock_of, needed
-from tamis.models.local import LOCAL, by_length
+from tamis.models.local import LOCAL
 
 
 @dataclass(frozen=True, config=LOCAL)
@@ -30,8 +29,7 @@ class CausalLM(LanguageModel):
     matters). Needs the extra `transformers`. Raises `ConfigError` for weights that cannot be loaded.
 
     >>> model = CausalLM("Qwen/Qwen3-0.6B", template_options={"enable_thinking": False})
-    >>> model.choice_logprobs([ChoiceLogprobs(model, (Message("user", "Is water wet?"),), ("yes", "no"))])
-    [Logprobs(tokens_in=18, tokens_out=0, values=(-0.3, -1.4))]
+    >>> Pointwise(model).rerank(query, passages)  # doctest: +SKIP
     """
 
     loader: ClassVar[str] = "AutoModelForCausalLM"
@@ -40,44 +38,15 @@ class CausalLM(LanguageModel):
         inputs = self._padded(prompts)
         return inputs, inputs["input_ids"].shape[1]
 
-    def _next(self, prompts: list[Ids], wanted: list[Ids]) -> list[list[float]]:
-        """Log-probabilities of the wanted tokens right after each prompt."""
-        torch = needed("torch", "CausalLM", "transformers")
-        found: dict[int, list[float]] = {}
-        with lock_of(self), torch.inference_mode():
-            for group in by_length([len(prompt) for prompt in prompts], self.max_batch):
-                logits = self._logits([prompts[index] for index in group], 1)
-                values = torch.log_softmax(logits[:, -1].float(), dim=-1)
-                for index, row in zip(group, values, strict=True):
-                    found[index] = row[wanted[index]].tolist()
-        return [found[index] for index in range(len(prompts))]
-
-    def _likelihoods(self, pairs: list[tuple[Ids, Ids]]) -> list[list[float]]:
-        """Log-probabilities of the tokens of each second part after its first."""
-        torch = needed("torch", "CausalLM", "transformers")
-        found: dict[int, list[float]] = {}
-        with lock_of(self), torch.inference_mode():
-            for group in by_length([len(first) + len(second) for first, second in pairs], self.max_batch):
-                chosen = [pairs[index] for index in group]
-                logits = self._logits(
-                    [(first + second)[:-1] for first, second in chosen], max(len(s) for _, s in chosen)
-                )
-                for index, row, (_, second) in zip(group, logits, chosen, strict=True):
-                    tail = row[row.shape[0] - len(second) :].float()
-                    targets = torch.tensor(second, device=tail.device, dtype=torch.long)
-                    values = torch.log_softmax(tail, dim=-1).gather(1, targets[:, None])[:, 0]
-                    found[index] = values.tolist()
-        return [found[index] for index in range(len(pairs))]
-
-    def _logits(self, rows: list[Ids], last: int) -> Any:
-        """Logits at the `last` positions: (rows, last, vocabulary)."""
-        inputs = self._padded(rows)
+    def _logits(self, pairs: list[tuple[Ids, Ids]]) -> list[Any]:
+        inputs = self._padded([(first + second)[:-1] if second else first for first, second in pairs])
+        counts = [max(1, len(second)) for _, second in pairs]
         takes = self._takes
         if "position_ids" in takes:
             inputs["position_ids"] = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
         if "logits_to_keep" in takes:
-            inputs["logits_to_keep"] = max(1, last)
+            inputs["logits_to_keep"] = max(counts)
         if "use_cache" in takes:
             inputs["use_cache"] = False
         logits = self._network(**inputs).logits
-        return logits[:, logits.shape[1] - last :]
+        return [row[-count:] for row, count in zip(logits, counts, strict=True)]

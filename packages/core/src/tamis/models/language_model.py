@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field
 from typing import Annotated, Any, ClassVar, Self
 
@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from tamis.calls import Capability, ChoiceLogprobs, Failure, Generate, Generated, Logprobs, Message, PromptLogprobs
 from tamis.errors import ConfigError
 from tamis.models.lazy import lock_of, needed, once
-from tamis.models.local import LOCAL, Local, Weights, loaded, log_sum_exp, torch_device
+from tamis.models.local import LOCAL, Local, Weights, by_length, loaded, log_sum_exp, torch_device
 
 Ids = list[int]
 
@@ -209,12 +209,33 @@ class LanguageModel(Local):
         """What `generate` of transformers takes, and how many tokens it gives back before those it writes."""
 
     @abstractmethod
+    def _logits(self, pairs: list[tuple[Ids, Ids]]) -> list[Any]:
+        """For each prompt and continuation the logits of the token right after the prompt, and of each one after that
+        whose place the continuation holds: (its length or 1, vocabulary)."""
+
     def _next(self, prompts: list[Ids], wanted: list[Ids]) -> list[list[float]]:
         """Log-probabilities of the wanted tokens right after each prompt."""
+        return self._picked([(prompt, []) for prompt in prompts], lambda index, values: values[-1][wanted[index]])
 
-    @abstractmethod
     def _likelihoods(self, pairs: list[tuple[Ids, Ids]]) -> list[list[float]]:
         """Log-probabilities of the tokens of each second part after its first."""
+        torch = needed("torch", type(self).__name__, "transformers")
+
+        def own(index: int, values: Any) -> Any:
+            tokens = torch.tensor(pairs[index][1], device=values.device, dtype=torch.long)
+            return values.gather(1, tokens[:, None])[:, 0]
+
+        return self._picked(pairs, own)
+
+    def _picked(self, pairs: list[tuple[Ids, Ids]], pick: Callable[[int, Any], Any]) -> list[list[float]]:
+        """What `pick` takes of each pair's log-probabilities; pairs of similar length share a forward pass."""
+        torch = needed("torch", type(self).__name__, "transformers")
+        found: dict[int, list[float]] = {}
+        with lock_of(self), torch.inference_mode():
+            for group in by_length([len(first) + len(second) for first, second in pairs], self.max_batch):
+                for index, logits in zip(group, self._logits([pairs[index] for index in group]), strict=True):
+                    found[index] = pick(index, torch.log_softmax(logits.float(), dim=-1)).tolist()
+        return [found[index] for index in range(len(pairs))]
 
     def _write(
         self, prompts: list[Ids], max_tokens: float, temperature: float, stop: tuple[str, ...]

@@ -10,8 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from tamis.calls import Message
 from tamis.models.language_model import Ids, LanguageModel, joined
-from tamis.models.lazy import lock_of, needed
-from tamis.models.local import LOCAL, by_length
+from tamis.models.lazy import needed
+from tamis.models.local import LOCAL
 
 
 class Source(list[int]):
@@ -83,7 +83,7 @@ class Seq2SeqLM(LanguageModel):
             return float("inf")
         assert isinstance(prompt, Source)
         longest = max(map(len, prompt.parts), default=0)
-        return min(window - longest, 0) or window - len(prompt.begun)
+        return window - longest if longest > window else window - len(prompt.begun)
 
     def _inputs(self, prompts: list[Any]) -> tuple[dict[str, Any], int]:
         outputs = needed("transformers.modeling_outputs", "Seq2SeqLM", "transformers")
@@ -96,36 +96,11 @@ class Seq2SeqLM(LanguageModel):
             "decoder_attention_mask": begun["attention_mask"],
         }, begun["input_ids"].shape[1]
 
-    def _next(self, prompts: list[Any], wanted: list[Ids]) -> list[list[float]]:
-        torch = needed("torch", "Seq2SeqLM", "transformers")
-        found: dict[int, list[float]] = {}
-        with lock_of(self), torch.inference_mode():
-            for group in by_length([len(prompt) for prompt in prompts], self.max_batch):
-                chosen = [prompts[index] for index in group]
-                logits = self._logits(chosen, [self._start + prompt.begun for prompt in chosen])
-                for index, row in zip(group, logits, strict=True):
-                    values = torch.log_softmax(row[-1].float(), dim=-1)
-                    found[index] = values[wanted[index]].tolist()
-        return [found[index] for index in range(len(prompts))]
-
-    def _likelihoods(self, pairs: list[tuple[Any, Ids]]) -> list[list[float]]:
-        torch = needed("torch", "Seq2SeqLM", "transformers")
-        found: dict[int, list[float]] = {}
-        with lock_of(self), torch.inference_mode():
-            for group in by_length([len(first) + len(second) for first, second in pairs], self.max_batch):
-                chosen = [pairs[index] for index in group]
-                rows = [(self._start + first.begun + second)[:-1] for first, second in chosen]
-                logits = self._logits([first for first, _ in chosen], rows)
-                for index, row, (_, second) in zip(group, logits, chosen, strict=True):
-                    tail = torch.log_softmax(row[row.shape[0] - len(second) :].float(), dim=-1)
-                    targets = torch.tensor(second, device=tail.device, dtype=torch.long)
-                    found[index] = tail.gather(1, targets[:, None])[:, 0].tolist()
-        return [found[index] for index in range(len(pairs))]
-
-    def _logits(self, prompts: list[Source], rows: list[Ids]) -> list[Any]:
-        """The decoder's logits for each row, (its length, vocabulary)."""
+    def _logits(self, pairs: list[tuple[Any, Ids]]) -> list[Any]:
         outputs = needed("transformers.modeling_outputs", "Seq2SeqLM", "transformers")
-        encoded, decoded = self._encoded(prompts), self._padded(rows, left=False)
+        begun = [self._start + prompt.begun for prompt, _ in pairs]
+        rows = [(first + second)[:-1] if second else first for first, (_, second) in zip(begun, pairs, strict=True)]
+        encoded, decoded = self._encoded([prompt for prompt, _ in pairs]), self._padded(rows, left=False)
         logits = self._network(
             encoder_outputs=outputs.BaseModelOutput(last_hidden_state=encoded.states),
             attention_mask=encoded.mask,
@@ -133,7 +108,7 @@ class Seq2SeqLM(LanguageModel):
             decoder_attention_mask=decoded["attention_mask"],
             use_cache=False,
         ).logits
-        return [logit[: len(row)] for logit, row in zip(logits, rows, strict=True)]
+        return [one[len(first) - 1 : len(row)] for one, first, row in zip(logits, begun, rows, strict=True)]
 
     def _encoded(self, prompts: list[Source]) -> Encoded:
         """Each text encoded alone; those of one prompt side by side."""

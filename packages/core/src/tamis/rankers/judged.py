@@ -8,7 +8,7 @@ from typing import Any
 
 from tamis.calls import Failure, Plan
 from tamis.errors import CapabilityError, ConfigError
-from tamis.judges.base import PICTURES, Asked, Judge, Verdict
+from tamis.judges.base import PICTURES, Asked, Judge, Verdict, innermost
 from tamis.judges.features import first_stage_scores
 from tamis.models.base import require
 from tamis.monitors import kendall_tau, variance
@@ -81,10 +81,7 @@ class Judged(Stage):
 
 
 def _shows(judge: Any) -> tuple[str, ...]:
-    """The features that a judge, or the one it wraps, shows."""
-    while hasattr(judge, "judge"):
-        judge = judge.judge
-    return getattr(judge, "show", ())
+    return getattr(innermost(judge), "show", ())
 
 
 def _tied(by: str, head: Sequence[Ranked], placed: Placed) -> list[Notice]:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tamis.errors import ConfigError
-from tamis.judges.base import Judge
+from tamis.judges.base import Judge, innermost
 from tamis.judges.preference import Preference
 from tamis.part import part
 from tamis.rankers.judged import Judged
@@ -36,7 +36,7 @@ class Pairwise(Judged):
 
     def __post_init__(self) -> None:
         self.check()
-        judge = getattr(self.judge, "judge", self.judge)
+        judge = innermost(self.judge)
         if self._sampled and isinstance(judge, Preference) and (judge.ties or judge.readout == "text"):
             raise ConfigError(
                 "Pairwise: sampled_pairs compares each passage a few times, so its judge must tell by how much one is "
