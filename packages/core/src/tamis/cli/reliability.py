@@ -50,7 +50,7 @@ def diagram(bins: Sequence[Bin], title: str, note: str = "") -> str:
     out.append(f'<path class="line" d="M{" L".join(f"{x(b.predicted):.1f} {y(b.observed):.1f}" for b in bins)}"/>')
     most = math.log1p(max((b.count for b in bins), default=1))
     for b in bins:
-        low, high = wilson(b.observed, b.count)
+        low, high = interval(b.observed, b.count)
         told = f"{b.count:,} predictions of {b.predicted:.3f} on average: {b.observed:.3f} relevant"
         tall = math.log1p(b.count) / most * BARS
         out.append(f"<g><title>{escape(told)}</title>")
@@ -75,13 +75,13 @@ def diagram(bins: Sequence[Bin], title: str, note: str = "") -> str:
     return "\n".join([*out, "</svg>"]) + "\n"
 
 
-def wilson(share: float, count: float, z: float = 1.96) -> tuple[float, float]:
+def interval(share: float, count: int) -> tuple[float, float]:
     """The 95 % interval of a share seen in `count` trials (Wilson, 1927).
 
-    >>> tuple(round(end, 3) for end in wilson(0.5, 100))
+    >>> tuple(round(end, 3) for end in interval(0.5, 100))
     (0.404, 0.596)
     """
-    square = z * z
-    centre = (share + square / (2 * count)) / (1 + square / count)
-    half = z / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    from scipy.stats import binomtest
+
+    found = binomtest(round(share * count), count).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import FiniteFloat
 
 from tamis.calls import Plan
 from tamis.errors import ConfigError, ScaleError
@@ -19,15 +18,13 @@ from tamis.select.confidence import Confidence, Max
 from tamis.select.selection import Selection
 from tamis.stage import Stage
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-
 
 @part
 class Abstention:
     """Fitted: a confidence and the `threshold` under which to abstain; `None`: never."""
 
     confidence: ConfidenceRef
-    threshold: Finite | None = None
+    threshold: FiniteFloat | None = None
 
 
 @part
@@ -46,7 +43,7 @@ class Abstain(Selection):
 
     artefact: ArtefactRef | None = None
     confidence: ConfidenceRef = Max()
-    threshold: Finite | None = None
+    threshold: FiniteFloat | None = None
 
     def __post_init__(self) -> None:
         if self.artefact is not None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from tamis.calls import Plan
 from tamis.errors import ConfigError
@@ -18,8 +18,6 @@ from tamis.references import ArtefactRef
 from tamis.scale import PROBABILITY, Scale, sigmoid
 from tamis.select.artefact import check_scorer
 from tamis.stage import Stage
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Calibration(ABC):
@@ -35,7 +33,7 @@ class Platt(Calibration):
     """1 / (1 + exp(-(`slope` x score + `intercept`))). Source: Platt (1999)."""
 
     slope: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    intercept: Finite
+    intercept: FiniteFloat
 
     def probabilities(self, scores: Sequence[float], scale: Scale) -> Sequence[float]:
         return [sigmoid(self.slope * score + self.intercept) for score in scores]
@@ -45,7 +43,7 @@ class Platt(Calibration):
 class Isotonic(Calibration):
     """A rising line through the points (`scores`, `values`), flat outside. Source: Zadrozny and Elkan (2002)."""
 
-    scores: tuple[Finite, ...]
+    scores: tuple[FiniteFloat, ...]
     values: tuple[Annotated[float, Field(ge=0, le=1)], ...]
 
     def __post_init__(self) -> None:
@@ -79,7 +77,7 @@ class Temperature:
 class Conformal:
     """`scores` of relevant candidates of labelled queries, in rising order."""
 
-    scores: tuple[Finite, ...]
+    scores: tuple[FiniteFloat, ...]
 
     def threshold(self, alpha: float) -> float | None:
         """The score that a relevant candidate of a new query reaches with probability at least 1 - `alpha`: the

@@ -9,15 +9,15 @@ from abc import ABC, abstractmethod
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from tamis.errors import ConfigError
 from tamis.part import part
 from tamis.scale import sigmoid
+from tamis.select.line import logits
 from tamis.select.policies import Floats
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Vector = tuple[Finite, ...]
+Vector = tuple[FiniteFloat, ...]
 
 
 class Confidence(ABC):
@@ -61,19 +61,13 @@ class Stacked(Confidence):
     how much each counts. Source: stacked generalisation (Wolpert, 1992).
     """
 
-    max: Finite
-    std: Finite
-    gap: Finite
-    intercept: Finite
+    max: FiniteFloat
+    std: FiniteFloat
+    gap: FiniteFloat
+    intercept: FiniteFloat
 
     def of(self, scores: Floats) -> float:
-        with np.errstate(over="ignore", invalid="ignore"):
-            line = np.clip(simple(scores) * np.array([self.max, self.std, self.gap]), -LARGEST, LARGEST).sum()
-        return sigmoid(float(line) + self.intercept)
-
-
-LARGEST = 1e6
-"""A term of a line beyond this says no more."""
+        return sigmoid(float(logits(simple(scores), (self.max, self.std, self.gap), self.intercept)))
 
 
 def simple(scores: Floats) -> Floats:
@@ -91,7 +85,7 @@ class Fitted(Confidence):
 
     centre: Vector
     spread: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...]
-    pad: Finite
+    pad: FiniteFloat
 
     def __post_init__(self) -> None:
         if not self.centre or len(self.centre) != len(self.spread):
@@ -122,7 +116,7 @@ class Linear(Fitted):
     """Ridge regression from the scores to the quality of the ranking (u_lin): the expected quality."""
 
     weights: Vector
-    intercept: Finite
+    intercept: FiniteFloat
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -138,7 +132,7 @@ class Logistic(Fitted):
     reference queries. Rows of `weights`: bad, middle, good."""
 
     weights: tuple[Vector, Vector, Vector]
-    intercepts: tuple[Finite, Finite, Finite]
+    intercepts: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 
     def __post_init__(self) -> None:
         super().__post_init__()

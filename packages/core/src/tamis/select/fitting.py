@@ -18,6 +18,7 @@ from tamis.select.fitting_abstention import Method as Confidences
 from tamis.select.fitting_abstention import fit_abstention
 from tamis.select.in_list import InList, features
 from tamis.select.labels import Labels
+from tamis.select.line import fitted
 from tamis.select.mass import softmax
 from tamis.select.policies import Floats
 from tamis.select.reliability import bins, brier, ece
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 FEWEST_PAIRS, FEWEST_QUERIES, FEWEST_ISOTONIC = 200, 20, 1_000
 FOLDS = 5
-INVERSE_PENALTY = 10.0
+INVERSE_PENALTY, UNPENALISED = 10.0, 1e9
 
 Fit = Callable[[Labels], Calibration]
 
@@ -122,18 +123,11 @@ def too_little(labels: Labels) -> str | None:
 
 def platt(labels: Labels) -> Platt:
     """Logistic regression on the score, to Platt's softened targets. A falling line becomes a flat one."""
-    with needed("Fitting"):
-        from sklearn.linear_model import LogisticRegression
-
     y, n = labels.relevant, len(labels.relevant)
     hits = int(y.sum())
     target = np.where(y, (hits + 1) / (hits + 2), 1 / (n - hits + 2))
-    centre, spread = labels.scores.mean(), labels.scores.std() or 1.0
-    x = np.tile((labels.scores - centre) / spread, 2)[:, None]
-    model = LogisticRegression(C=1e9, max_iter=1_000)
-    model.fit(x, np.repeat([1, 0], n), sample_weight=np.concatenate([target, 1 - target]))
-    slope = max(0.0, float(model.coef_[0, 0]) / spread)
-    return Platt(slope, float(model.intercept_[0]) - slope * centre)
+    (slope,), intercept = fitted(labels.scores[:, None], target, UNPENALISED)
+    return Platt(slope, intercept) if slope > 0 else Platt(0.0, intercept + slope * float(labels.scores.mean()))
 
 
 def isotonic(labels: Labels) -> Isotonic:
@@ -149,20 +143,12 @@ def isotonic(labels: Labels) -> Isotonic:
 
 def in_list(labels: Labels) -> InList:
     """Logistic regression on what `features` reads of each list, in the order of its scores."""
-    with needed("Fitting"):
-        from sklearn.linear_model import LogisticRegression
-
     lists = labels.lists()
     orders = [np.argsort(-scores, kind="stable") for scores, _ in lists]
     x = np.concatenate([features(scores[order]) for (scores, _), order in zip(lists, orders, strict=True)])
     y = np.concatenate([relevant[order] for (_, relevant), order in zip(lists, orders, strict=True)])
-    centre, spread = x.mean(axis=0), x.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
-    model = LogisticRegression(C=INVERSE_PENALTY, max_iter=1_000)
-    model.fit((x - centre) / spread, y)
-    slopes = model.coef_[0] / spread
-    score, rank, gap, level = map(float, slopes)
-    return InList(score, rank, gap, level, float(model.intercept_[0] - slopes @ centre))
+    (score, rank, gap, level), intercept = fitted(x, y.astype(float), INVERSE_PENALTY)
+    return InList(score, rank, gap, level, intercept)
 
 
 def _quality(labels: Labels, made: Fit) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from tamis.ranking import Ranking
 from tamis.select.abstain import Abstention, judged_head
 from tamis.select.confidence import Confidence, Gap, Linear, Logistic, Mahalanobis, Max, Stacked, Std, padded, simple
 from tamis.select.labels import judged, one_scale
+from tamis.select.line import fitted
 from tamis.select.policies import ABSOLUTE, Floats
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 Method = Literal["max", "std", "gap", "stacked", "linear", "logistic", "mahalanobis"]
 FEWEST_QUERIES, FOLDS, RATE = 20, 5, 0.05
-RIDGE, INVERSE_PENALTY, INVERSE_PENALTY_STACKED = 0.1, 10.0, 0.1
+RIDGE, INVERSE_PENALTY, MORE_PENALISED = 0.1, 10.0, 0.1
 NEVER = -1e6
 
 
@@ -147,19 +148,9 @@ def _confidence(method: str, scores: Sequence[Floats], values: Floats, k: int) -
 
 def _stacked(scores: Sequence[Floats], values: Floats) -> Stacked:
     """Logistic regression to the quality, on a scale of 0 to 1, as the chance of being good."""
-    with needed("Fitting"):
-        from sklearn.linear_model import LogisticRegression
-
-    rows = np.stack([simple(one) for one in scores])
-    centre, spread = rows.mean(axis=0), rows.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
     good = (values - values.min()) / (values.max() - values.min())
-    model = LogisticRegression(C=INVERSE_PENALTY_STACKED, max_iter=1_000)
-    x, y = np.tile((rows - centre) / spread, (2, 1)), np.repeat([1, 0], len(rows))
-    model.fit(x, y, sample_weight=np.concatenate([good, 1 - good]))
-    slopes = model.coef_[0] / spread
-    highest, deviation, gap = map(float, slopes)
-    return Stacked(highest, deviation, gap, float(model.intercept_[0] - slopes @ centre))
+    (highest, deviation, gap), intercept = fitted(np.stack([simple(one) for one in scores]), good, MORE_PENALISED)
+    return Stacked(highest, deviation, gap, intercept)
 
 
 def _features(scores: Sequence[Floats], k: int) -> tuple[dict[str, Any], Floats]:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import FiniteFloat
 
 from tamis.part import part
 from tamis.scale import Scale, sigmoid
 from tamis.select.calibration import Calibration
+from tamis.select.line import logits
 from tamis.select.policies import Floats, unit
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-LARGEST = 1e6
-"""A term of the line beyond this says no more."""
 
 
 @part
@@ -28,21 +24,19 @@ class InList(Calibration):
     stop: Arampatzis et al. (2009).
     """
 
-    score: Finite
-    rank: Finite
-    gap: Finite
-    level: Finite
-    intercept: Finite
+    score: FiniteFloat
+    rank: FiniteFloat
+    gap: FiniteFloat
+    level: FiniteFloat
+    intercept: FiniteFloat
 
     def probabilities(self, scores: Sequence[float], scale: Scale) -> Sequence[float]:
         given = np.asarray(scores, dtype=np.float64)
         if not len(given):
             return []
         order = np.argsort(-given, kind="stable")
-        slopes = np.array([self.score, self.rank, self.gap, self.level])
-        with np.errstate(over="ignore"):
-            logits = np.clip(features(given[order]) * slopes, -LARGEST, LARGEST).sum(axis=1) + self.intercept
-        falling = np.minimum.accumulate([sigmoid(logit) for logit in logits.tolist()])
+        line = logits(features(given[order]), (self.score, self.rank, self.gap, self.level), self.intercept)
+        falling = np.minimum.accumulate([sigmoid(logit) for logit in line.tolist()])
         made = np.empty(len(given))
         made[order] = falling
         return made.tolist()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from tamis.part import part
 from tamis.references import ArtefactRef
@@ -15,7 +15,6 @@ from tamis.select.calibration import Conformal
 from tamis.select.policies import ABSOLUTE, ANY, CALIBRATED, FROM_ZERO, TOLERANCE, Floats, Policy, at_least, unit
 from tamis.stage import Stage
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -35,7 +34,7 @@ class AtLeast(Policy):
     """Keep scores of at least `minimum` (inclusive), on the ranking's own scale, which must mean the same for every
     query. Moves with the scores."""
 
-    minimum: Finite
+    minimum: FiniteFloat
     accepts = ABSOLUTE
 
     def count(self, scores: Floats) -> int:
@@ -115,7 +114,7 @@ class ZScore(Policy):
     depend on shift or scale.
     """
 
-    z: Finite = 1.0
+    z: FiniteFloat = 1.0
 
     def count(self, scores: Floats) -> int:
         level = unit(scores)
