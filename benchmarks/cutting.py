@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis import DynamicK, Stage
+from tamis import DynamicK, Engine, Stage
 from tamis.errors import ScaleError
 from tamis.evaluate.dataset import Dataset
 from tamis.evaluate.metrics import values
@@ -212,17 +212,8 @@ def size(text: str) -> int:
 
 
 def cut(stage: Stage, rankings: Rankings) -> dict[str, Ranking]:
-    """The stage on rankings; none of these stages asks a model."""
-    return {query: _driven(stage, ranking) for query, ranking in rankings.items()}
-
-
-def _driven(stage: Stage, ranking: Ranking) -> Ranking:
-    try:
-        next(stage.plan(ranking))
-    except StopIteration as stop:
-        made: Ranking = stop.value
-        return made
-    raise AssertionError(f"{stage!r} asks a model")
+    """The stage on rankings."""
+    return dict(zip(rankings, Engine().rerank_many(stage, list(rankings.values())), strict=True))
 
 
 def in_domain(method: Method, parts: Sequence[tuple[Pool, Pool]], pool: Pool) -> Outcome | str:
