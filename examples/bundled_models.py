@@ -13,11 +13,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.progress import track
 
 from tamis.calls import Embed
 from tamis.models import OnnxCrossEncoder, OnnxEmbedder
 
 QUERY_PREFIX = "Represent this sentence for searching relevant passages: "
+PART = 512
+"""So many texts between two signs of progress; enough for those of similar length to share a batch."""
 
 
 def folder(name: str) -> Path:
@@ -51,6 +54,8 @@ class Embedder:
     def _load(self, texts: Sequence[str], file: Path) -> NDArray[np.float32]:
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
-            answers = self._model.embed([Embed(self._model, text) for text in texts])
+            calls = [Embed(self._model, text) for text in texts]
+            parts = [calls[start : start + PART] for start in range(0, len(calls), PART)]
+            answers = [answer for part in track(parts, "Embedding") for answer in self._model.embed(part)]
             np.save(file, np.array([answer.values for answer in answers], dtype=np.float32))
         return np.asarray(np.load(file))
