@@ -14,16 +14,16 @@ from haystack.components.retrievers.in_memory import InMemoryEmbeddingRetriever
 from haystack.document_stores.in_memory import InMemoryDocumentStore
 from haystack_integrations.components.rankers.tamis import TamisRanker
 
-import dynamic_k
+import fixed_or_dynamic
 
 
-def build(setting: dynamic_k.Setting) -> tuple[dynamic_k.Ask, dynamic_k.Ask]:
-    texts = [dynamic_k.text_of(passage) for passage in setting.passages]
+def build(setting: fixed_or_dynamic.Setting) -> tuple[fixed_or_dynamic.Ask, fixed_or_dynamic.Ask]:
+    texts = [fixed_or_dynamic.text_of(passage) for passage in setting.passages]
     store = InMemoryDocumentStore(embedding_similarity_function="cosine")
     found = zip(setting.passages, texts, setting.embedder.passages(texts), strict=True)
     store.write_documents([Document(id=p.id, content=text, embedding=vector) for p, text, vector in found])
 
-    def pipeline(ranker: TamisRanker) -> dynamic_k.Ask:
+    def pipeline(ranker: TamisRanker) -> fixed_or_dynamic.Ask:
         pipe = Pipeline()
         pipe.add_component("retriever", InMemoryEmbeddingRetriever(store, top_k=setting.depth))
         pipe.add_component("ranker", ranker)
@@ -42,4 +42,4 @@ def build(setting: dynamic_k.Setting) -> tuple[dynamic_k.Ask, dynamic_k.Ask]:
 
 
 if __name__ == "__main__":
-    dynamic_k.main("Haystack", build)
+    fixed_or_dynamic.main("Haystack", build)

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from langchain_classic.retrievers import ContextualCompressionRetriever
 
-import dynamic_k
+import fixed_or_dynamic
 from langchain_tamis import TamisCompressor
 from with_langchain import LangChainSearch
 
 
-def build(setting: dynamic_k.Setting) -> tuple[dynamic_k.Ask, dynamic_k.Ask]:
+def build(setting: fixed_or_dynamic.Setting) -> tuple[fixed_or_dynamic.Ask, fixed_or_dynamic.Ask]:
     base = LangChainSearch(setting.passages, setting.embedder, setting.depth).base
 
-    def retriever(compressor: TamisCompressor) -> dynamic_k.Ask:
+    def retriever(compressor: TamisCompressor) -> fixed_or_dynamic.Ask:
         made = ContextualCompressionRetriever(base_retriever=base, base_compressor=compressor)
         return lambda question: [document.id or "" for document in made.invoke(question)]
 
@@ -25,4 +25,4 @@ def build(setting: dynamic_k.Setting) -> tuple[dynamic_k.Ask, dynamic_k.Ask]:
 
 
 if __name__ == "__main__":
-    dynamic_k.main("LangChain", build)
+    fixed_or_dynamic.main("LangChain", build)

@@ -8,14 +8,14 @@ from __future__ import annotations
 from llama_index.core.llms import MockLLM
 from llama_index.postprocessor.tamis import TamisRerank
 
-import dynamic_k
+import fixed_or_dynamic
 from with_llamaindex import LlamaIndexSearch
 
 
-def build(setting: dynamic_k.Setting) -> tuple[dynamic_k.Ask, dynamic_k.Ask]:
+def build(setting: fixed_or_dynamic.Setting) -> tuple[fixed_or_dynamic.Ask, fixed_or_dynamic.Ask]:
     index = LlamaIndexSearch(setting.passages, setting.embedder, setting.depth).index
 
-    def engine(rerank: TamisRerank) -> dynamic_k.Ask:
+    def engine(rerank: TamisRerank) -> fixed_or_dynamic.Ask:
         made = index.as_query_engine(llm=MockLLM(), similarity_top_k=setting.depth, node_postprocessors=[rerank])
         return lambda question: [node.node_id for node in made.query(question).source_nodes]
 
@@ -25,4 +25,4 @@ def build(setting: dynamic_k.Setting) -> tuple[dynamic_k.Ask, dynamic_k.Ask]:
 
 
 if __name__ == "__main__":
-    dynamic_k.main("LlamaIndex", build)
+    fixed_or_dynamic.main("LlamaIndex", build)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,13 @@ def test_every_full_answer_is_in_this_pythons_corpus(corpus: dict[str, Passage])
 def _judged_ids() -> set[str]:
     lines = (EXAMPLES / "data" / "judgements.tsv").read_text(encoding="utf-8").splitlines()[1:]
     return {line.split("\t")[1] for line in lines}
+
+
+def test_no_script_shares_its_name_with_another_or_with_an_installed_package() -> None:
+    """They are imported by name alone, so that whichever folder comes first on the path would win."""
+    scripts = [path.stem for folder in ("examples", "benchmarks") for path in (EXAMPLES.parent / folder).glob("*.py")]
+    assert len(scripts) == len(set(scripts))
+    assert not set(scripts) & set(packages_distributions())
 
 
 def test_ndcg_by_hand() -> None:
@@ -81,19 +89,19 @@ def test_every_framework_gives_its_generator_reranked_context(
 def test_dynamic_k_is_the_same_in_every_framework(
     corpus: dict[str, Passage], tmp_path_factory: pytest.TempPathFactory, onnx_cross_encoder_folder: Path
 ) -> None:
-    import dynamic_k
     import dynamic_k_with_haystack
     import dynamic_k_with_langchain
     import dynamic_k_with_llamaindex
+    import fixed_or_dynamic
 
     questions = [q for q in load_questions(set(corpus)) if q.id in ("q02", "q04", "q08", "q27", "q64")]
     judged = {passage for question in questions for passage in question.grades}
     passages = [p for n, p in enumerate(corpus.values()) if p.id in judged or n % 300 == 0]
-    setting, told = dynamic_k.prepare(passages, questions, tmp_path_factory.mktemp("demo"), depth=10)
+    setting, told = fixed_or_dynamic.prepare(passages, questions, tmp_path_factory.mktemp("demo"), depth=10)
     assert len(told) == 3
     assert all("On the 3 judged questions" in line for line in told)
-    one, many = (question.text for question in questions if question.id in dynamic_k.NEEDS)
-    none = next(iter(dynamic_k.UNANSWERED))
+    one, many = (question.text for question in questions if question.id in fixed_or_dynamic.NEEDS)
+    none = next(iter(fixed_or_dynamic.UNANSWERED))
     modules = (dynamic_k_with_llamaindex, dynamic_k_with_langchain, dynamic_k_with_haystack)
     given = [tuple(list(ask(q)) for ask in module.build(setting) for q in (one, many, none)) for module in modules]
     assert given[0] == given[1] == given[2]
@@ -103,5 +111,5 @@ def test_dynamic_k_is_the_same_in_every_framework(
     assert len(dynamic[1]) > 1
     assert dynamic[2] == []
     asks = (lambda question: fixed[0], lambda question: [])
-    shown = dynamic_k.table("LlamaIndex", setting, questions, *asks)
+    shown = fixed_or_dynamic.table("LlamaIndex", setting, questions, *asks)
     assert list(shown.columns[-1].cells) == ["100%"] * 5
