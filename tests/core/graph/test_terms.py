@@ -27,7 +27,7 @@ def test_tokens_are_the_terms_of_each_text_numbered_as_they_come(found: list[str
     read = [[tokens.words[number] for number in tokens.ids[tokens.owners == place]] for place in range(len(found))]
     assert read == phrases(found) == [terms(text) for text in found]
     assert list(tokens.words) == list(dict.fromkeys(term for text in found for term in terms(text)))
-    assert tokens.vocabulary == {word: number for number, word in enumerate(tokens.words)}
+    assert [tokens.number(word) for word in tokens.words] == list(range(tokens.features))
     assert np.array_equal(np.diff(tokens.starts), [len(terms(text)) for text in found])
 
 

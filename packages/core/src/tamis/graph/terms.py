@@ -56,11 +56,6 @@ class Tokens:
         return [self.known.terms[number] for number in self.used.tolist()]
 
     @cached_property
-    def vocabulary(self) -> dict[str, int]:
-        """The number of each term."""
-        return dict(zip(self.words, range(len(self.words)), strict=True))
-
-    @cached_property
     def starts(self) -> Ints:
         """Where each text begins; `size + 1` numbers."""
         return np.searchsorted(self.owners, np.arange(self.size + 1))

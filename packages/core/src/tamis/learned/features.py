@@ -71,18 +71,19 @@ def _phrases(match: Match) -> Floats:
     weights = dict(zip(match.words, match.weights, strict=True))
     pairs = list(dict.fromkeys(zip(match.query_terms, match.query_terms[1:], strict=False)))
     worth = np.array([weights.get(a, 0.0) + weights.get(b, 0.0) for a, b in pairs])
-    vocabulary, ids, owners = match.tokens.vocabulary, match.tokens.ids, match.tokens.owners
-    known = [i for i, (a, b) in enumerate(pairs) if worth[i] and a in vocabulary and b in vocabulary]
-    if not known:
-        return np.zeros(match.tokens.size)
-    keys = np.array([vocabulary[a] * len(vocabulary) + vocabulary[b] for a, b in (pairs[i] for i in known)])
+    tokens, ids, owners = match.tokens, match.tokens.ids, match.tokens.owners
+    numbers = np.array([[tokens.number(a), tokens.number(b)] for a, b in pairs]).reshape(-1, 2)
+    known = (worth > 0) & (numbers >= 0).all(axis=1)
+    if not known.any():
+        return np.zeros(tokens.size)
+    keys = numbers[known, 0] * tokens.features + numbers[known, 1]
     order = np.argsort(keys)
     keys, value = keys[order], worth[known][order]
-    found = ids[:-1] * len(vocabulary) + ids[1:]
+    found = ids[:-1] * tokens.features + ids[1:]
     which = np.minimum(np.searchsorted(keys, found), len(keys) - 1)
     right = (keys[which] == found) & (owners[:-1] == owners[1:])
     each = np.unique(owners[:-1][right] * len(keys) + which[right])
-    return np.bincount(each // len(keys), value[each % len(keys)], minlength=match.tokens.size) / value.sum()
+    return np.bincount(each // len(keys), value[each % len(keys)], minlength=tokens.size) / value.sum()
 
 
 def _titles(match: Match, titles: Sequence[Sequence[str]]) -> dict[str, Floats]:

@@ -47,7 +47,7 @@ class Match:
     @cached_property
     def places(self) -> Ints:
         """The number of each query word in the pool's vocabulary, -1 for one that does not occur. Shape (m,)."""
-        return np.array([self.tokens.vocabulary.get(word, -1) for word in self.words], dtype=np.int64)
+        return np.array(list(map(self.tokens.number, self.words)), dtype=np.int64)
 
     @cached_property
     def rarity(self) -> Floats:
@@ -66,7 +66,7 @@ class Match:
     def hits(self) -> tuple[Ints, Ints]:
         """Where a query word stands, as an index into all terms of the pool, and which word it is."""
         known = self.places >= 0
-        word_of = np.full(len(self.tokens.vocabulary), -1, dtype=np.int64)
+        word_of = np.full(self.tokens.features, -1, dtype=np.int64)
         word_of[self.places[known]] = np.flatnonzero(known)
         words = word_of[self.tokens.ids]
         at = np.flatnonzero(words >= 0)
