@@ -123,6 +123,8 @@ OWN = {
     "preference": Preference(),
     "grades": Grades(),
     "likelihood": QueryLikelihood(),
+    "soft prompt alone": QueryLikelihood(template="q-peft"),  # type: ignore[arg-type]
+    "permutation with hints": Permutation(show=("hints",)),
 }
 """Judges in our own words, for models that were trained for no wording."""
 
@@ -147,9 +149,8 @@ def test_every_card_with_a_template_is_frozen() -> None:
             else:
                 assert card.form
                 assert card.runtime
-    assert set(templates()) == {card.template for name in presets() for card in cards(name) if card.template} | {
-        "q-peft"
-    }
+    carded = {card.template for name in presets() for card in cards(name) if card.template}
+    assert set(templates()) == carded | {"q-peft", "q-peft-r"}
     assert all(source for source in templates().values())
 
 

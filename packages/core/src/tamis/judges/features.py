@@ -10,17 +10,23 @@ from pydantic import Field
 
 from tamis.judges.base import PICTURES, Asked
 from tamis.judges.harmless import neutralise
+from tamis.judges.hints import hints
 from tamis.ranking import Query, Ranked
 from tamis.scale import rescale
 
 Show = tuple[str, ...]
-"""Names of metadata fields to show above each passage; `"score"` is the first stage's, 0..100 within the query, and
-`"images"` are the pictures, which follow the prompt and go by numbers in it, the query's first."""
+"""Names of metadata fields to show above each passage. `"score"` is the first stage's, 0..100 within the query;
+`"hints"` are the passage's words nearest in meaning to the query's (`judges.hints`); `"images"` are the pictures, which
+follow the prompt and go by numbers in it, the query's first."""
 
 PassageTokens = Annotated[int, Field(ge=16)]
-SCORE = "score"
+SCORE, HINTS = "score", "hints"
 SCORE_HINT = (
     "Each passage comes with the score of a first search, from 0 to 100; weigh it together with what the passage says."
+)
+HINTS_HINT = (
+    "The hints of a passage are those of its words that are nearest in meaning to the query; they do not tell whether "
+    "it answers the query."
 )
 IMAGES_HINT = (
     "The images after this text are numbered from 1 in the order they come; a passage names its own, and those that no "
@@ -52,16 +58,21 @@ def texts(asked: Asked, show: Show) -> list[str]:
 
 
 def _featured(asked: Asked, ranked: Ranked, show: Show, pictures: str) -> str:
-    lines = []
-    for name in show:
-        if name == PICTURES:
-            lines += [f"images: {pictures}"] if pictures else []
-            continue
-        value = asked.scores.get(ranked.position) if name == SCORE else ranked.candidate.metadata.get(name)
-        if value is not None:
-            told = f"{value:g}" if name == SCORE else " ".join(neutralise(str(value)).split())[:LONGEST]
-            lines.append(f"{name}: {told}")
-    return "\n".join([*lines, ranked.candidate.full_text])
+    features = {name: _feature(name, asked, ranked, pictures) for name in show}
+    return "\n".join([*(f"{name}: {told}" for name, told in features.items() if told), ranked.candidate.full_text])
+
+
+def _feature(name: str, asked: Asked, ranked: Ranked, pictures: str) -> str:
+    """What is told of a candidate under `name`, nothing where there is nothing to tell."""
+    if name == PICTURES:
+        return pictures
+    if name == HINTS:
+        return ", ".join(hints(asked.query.text, ranked.candidate.full_text))
+    if name == SCORE:
+        score = asked.scores.get(ranked.position)
+        return "" if score is None else f"{score:g}"
+    value = ranked.candidate.metadata.get(name)
+    return "" if value is None else " ".join(neutralise(str(value)).split())[:LONGEST]
 
 
 def instructed(query: Query, instruction: str | None) -> Query:
@@ -72,5 +83,6 @@ def instructed(query: Query, instruction: str | None) -> Query:
 
 
 def told(show: Show) -> list[str]:
-    """The sentence a prompt needs to make use of what is shown."""
-    return [*([SCORE_HINT] if SCORE in show else []), *([IMAGES_HINT] if PICTURES in show else [])]
+    """The sentences a prompt needs to make use of what is shown."""
+    sentences = {SCORE: SCORE_HINT, HINTS: HINTS_HINT, PICTURES: IMAGES_HINT}
+    return [sentence for name, sentence in sentences.items() if name in show]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Annotated, Any
 
@@ -14,14 +13,16 @@ from tamis.calls import Message
 from tamis.catalog import unknown
 from tamis.errors import ConfigError
 from tamis.judges.harmless import neutralise
+from tamis.judges.hints import hints
 from tamis.models.base import token_counter
 from tamis.part import part
 from tamis.ranking import Query
 from tamis.tokens import truncate
 
 PLACE = re.compile(r"(\{[a-z]+\})")
-KNOWN = ("query", "instruction", "passage", "passages", "count", "name", "title")
-OPTIONAL_LINE = re.compile(r"[^\n]*\{instruction\}[^\n]*\n?")
+KNOWN = ("query", "instruction", "passage", "passages", "count", "name", "title", "hints")
+OPTIONAL = ("instruction", "hints")
+"""Places whose line is left out where there is nothing to fill them with."""
 ALL = "{passages}"
 
 
@@ -29,12 +30,13 @@ ALL = "{passages}"
 class Template:
     """The turns of a prompt, with places to fill: `{query}`, `{instruction}` (the asker's, else `default`),
     `{passages}` (all shown, each as `passage` says, with `between` in between), `{passage}` (the only one), `{count}`
-    and, inside `passage`, `{name}` (its number or letter) and `{title}` (where the judge gives titles apart).
+    and, inside `passage`, `{name}` (its number or letter) and `{title}` (where the judge gives titles apart); beside
+    `{passage}` also `{hints}`, those of its words that are nearest in meaning to the query's (`judges.hints`).
 
-    A turn that is empty is left out; `assistant` begins the answer. A line with `{instruction}` is left out where
-    there is none. `apart`: each passage is a user turn of its own, after the part of `user` in front of `{passages}`
-    (answered by `ready`) and before the part behind it; each is answered by `received`, where that is given.
-    `one_line`: white space in passages becomes single blanks.
+    A turn that is empty is left out; `assistant` begins the answer. A line with `{instruction}` or `{hints}` is left
+    out where there are none. `apart`: each passage is a user turn of its own, after the part of `user` in front of
+    `{passages}` (answered by `ready`) and before the part behind it; each is answered by `received`, where that is
+    given. `one_line`: white space in passages becomes single blanks.
 
     What is filled in is never looked at again, so a `{query}` inside a passage stays text. Braces that are no known
     place must not be words in braces. `templates()` lists those of published checkpoints; a judge takes their names.
@@ -78,43 +80,44 @@ class Template:
     ) -> tuple[Message, ...]:
         """The turns for these passages, each cut to `max_tokens` tokens and made harmless."""
         count = token_counter(model)
-        cut = [neutralise(truncate(self._lined(text), max_tokens, count)) for text in texts]
-        instruction = query.instruction or self.default
         values = {
             "query": neutralise(query.text),
-            "instruction": neutralise(instruction),
-            "passage": cut[0] if cut else "",
+            "instruction": neutralise(query.instruction or self.default),
             "count": str(len(texts)),
+            "passage": "",
+            "hints": "",
         }
         named = [
-            {**values, "name": name, "passage": text, "title": neutralise(title)}
-            for name, text, title in zip(names, cut, titles or [""] * len(cut), strict=True)
+            {**values, "name": name, "title": neutralise(title), **self._of(query.text, text, max_tokens, count)}
+            for name, text, title in zip(names, texts, titles or [""] * len(texts), strict=True)
         ]
         shown = [_filled(self.passage, value) for value in named]
-        form = self if instruction else self._without_instruction
         user: list[tuple[str, str]]
-        if form.apart:
-            before, _, after = form.user.partition(ALL)
-            user = [("user", _filled(before, values)), ("assistant", form.ready if before else "")]
+        if self.apart:
+            before, _, after = self.user.partition(ALL)
+            user = [("user", _filled(before, values)), ("assistant", self.ready if before else "")]
             for text, value in zip(shown, named, strict=True):
-                user += [("user", text), ("assistant", _filled(form.received, value))]
+                user += [("user", text), ("assistant", _filled(self.received, value))]
             user.append(("user", _filled(after, values)))
         else:
-            user = [("user", _filled(form.user, {**values, "passages": form.between.join(shown)}))]
-        turns = [("system", _filled(form.system, values)), *user, ("assistant", _filled(form.assistant, values))]
+            only = named[0] if named else values
+            user = [("user", _filled(self.user, {**only, "passages": self.between.join(shown)}))]
+        turns = [("system", _filled(self.system, values)), *user, ("assistant", _filled(self.assistant, values))]
         return tuple(Message(role, turn) for role, turn in turns if turn)  # type: ignore[arg-type]
 
-    def _lined(self, text: str) -> str:
-        return " ".join(text.split()) if self.one_line else text
-
-    @property
-    def _without_instruction(self) -> Template:
-        return replace(self, user=OPTIONAL_LINE.sub("", self.user), system=OPTIONAL_LINE.sub("", self.system))
+    def _of(self, query: str, text: str, max_tokens: int, count: Callable[[str], int]) -> dict[str, str]:
+        """What is told of one passage."""
+        passage = neutralise(truncate(" ".join(text.split()) if self.one_line else text, max_tokens, count))
+        hinted = any("{hints}" in turn for turn in (self.user, self.passage))
+        return {"passage": passage, "hints": " ".join(hints(query, passage)) if hinted else ""}
 
 
 def _filled(turn: str, values: Mapping[str, str]) -> str:
     """`turn` with its places filled; each piece is looked at once."""
-    return "".join(values.get(piece[1:-1], piece) if PLACE.fullmatch(piece) else piece for piece in PLACE.split(turn))
+    empty = [f"{{{name}}}" for name in OPTIONAL if not values[name]]
+    kept = (line for line in turn.splitlines(keepends=True) if not any(place in line for place in empty))
+    pieces = PLACE.split("".join(kept))
+    return "".join(values.get(piece[1:-1], piece) if PLACE.fullmatch(piece) else piece for piece in pieces)
 
 
 def templates() -> dict[str, str]:
