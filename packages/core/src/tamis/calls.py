@@ -112,9 +112,10 @@ class Logprobs(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Score(Answer):
-    """One number, on the scale the model declares."""
+    """One number, on the scale the model declares. `search_units`: what a rerank service bills for it, by the search."""
 
     value: float
+    search_units: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,7 @@ MODELS = Family(
     "model",
     {
         "openai": "tamis.models.openai_chat:OpenAIChat",
+        "rerank_service": "tamis.models.rerank_service:RerankService",
         "causal_lm": "tamis.models.causal_lm:CausalLM",
         "seq2seq_lm": "tamis.models.seq2seq_lm:Seq2SeqLM",
         "transformers_cross_encoder": "tamis.models.transformers_encoders:TransformersCrossEncoder",

@@ -13,7 +13,8 @@ class Usage:
     `failed`: calls that ended without an answer; `tokens_in`, `tokens_out`: as reported by the model, else estimated;
     `seconds`: wall time of the whole rerank; `rounds`: how often a plan had to wait for answers; `flops`: operations of
     the answered calls, by the architectures of their models (see `tamis.flops`); `flops_paper`: the same in the form of
-    E2R-FLOPs; `unmetered`: answered calls that both leave out, since the architecture of their model is unknown.
+    E2R-FLOPs; `unmetered`: answered calls that both leave out, since the architecture of their model is unknown;
+    `search_units`: searches billed by rerank services that do not bill tokens.
     """
 
     calls: int = 0
@@ -27,6 +28,7 @@ class Usage:
     flops: float = 0.0
     flops_paper: float = 0.0
     unmetered: int = 0
+    search_units: int = 0
 
     @property
     def tokens(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from tamis.calls import Answer, Call, Classify, Embed, Generate, Generated, Logprobs, PromptLogprobs
+from tamis.calls import Answer, Call, Classify, Embed, Generate, Generated, Logprobs, PromptLogprobs, Score
 from tamis.flops import Architecture
 from tamis.tokens import estimate_tokens
 
@@ -49,6 +49,8 @@ def charge(counts: dict[str, int], architecture: Architecture | None, call: Call
     counts["calls"] += 1
     counts["tokens_in"] += read
     counts["tokens_out"] += wrote
+    if isinstance(answer, Score):
+        counts["search_units"] += answer.search_units
     if architecture is None:
         counts["unmetered"] += 1
     else:

@@ -111,7 +111,7 @@ class Dispatcher:
         self._cache = cache
         self._concurrency = concurrency
         self._on_failure = on_failure
-        self._queues: dict[tuple[int, str], deque[Work]] = {}
+        self._queues: dict[tuple[int, str], dict[Any, deque[Work]]] = {}
         self._in_flight: dict[tuple[int, str], int] = {}
         self._shared: dict[bytes, Work] = {}
 
@@ -130,19 +130,29 @@ class Dispatcher:
 
     def take(self) -> Iterator[Batch]:
         """Batches that may go out now, oldest calls first, no more at once than each model allows."""
-        for key, queue in self._queues.items():
-            while queue and self._in_flight.get(key, 0) < self._concurrency(queue[0].call.model):
-                works: list[Work] = []
-                size = max(1, getattr(queue[0].call.model, "max_batch", 1))
-                while queue and len(works) < size:
-                    work = queue.popleft()
-                    if any(ticket.live for ticket in work.tickets):
-                        works.append(work)
-                    else:
-                        self._forget(work)
+        for key, groups in self._queues.items():
+            while groups:
+                group, queue = next(iter(groups.items()))
+                model = queue[0].call.model
+                if self._in_flight.get(key, 0) >= self._concurrency(model):
+                    break
+                works = self._next(queue, max(1, getattr(model, "max_batch", 1)))
+                if not queue:
+                    del groups[group]
                 if works:
                     self._in_flight[key] = self._in_flight.get(key, 0) + 1
-                    yield Batch(works[0].call.model, works[0].call.capability, works)
+                    yield Batch(model, works[0].call.capability, works)
+
+    def _next(self, queue: deque[Work], size: int) -> list[Work]:
+        """The oldest calls somebody still waits for, `size` at most."""
+        works: list[Work] = []
+        while queue and len(works) < size:
+            work = queue.popleft()
+            if any(ticket.live for ticket in work.tickets):
+                works.append(work)
+            else:
+                self._forget(work)
+        return works
 
     def settle(self, batch: Batch, outcome: Outcome) -> None:
         """Hand the answers of a batch to those who wait, and advance every plan that has all it asked for."""
@@ -226,8 +236,14 @@ class Dispatcher:
         work = Work(call, key, tokens, [ticket])
         if key is not None:
             self._shared[key] = work
-        self._queues.setdefault((id(call.model), call.capability), deque()).append(work)
+        self._queue_of(call).append(work)
         return None
+
+    def _queue_of(self, call: Call) -> deque[Work]:
+        """Calls wait with those they may share a batch with."""
+        together = getattr(call.model, "together", None)
+        groups = self._queues.setdefault((id(call.model), call.capability), {})
+        return groups.setdefault(None if together is None else together(call), deque())
 
     def _deliver(self, ticket: Ticket, answer: Any, work: Work, architecture: Architecture | None, first: bool) -> None:
         job = ticket.job

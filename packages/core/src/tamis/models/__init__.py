@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tamis.models.function import Function
     from tamis.models.onnx import OnnxCrossEncoder, OnnxEmbedder
     from tamis.models.openai_chat import OpenAIChat
+    from tamis.models.rerank_service import RerankService
     from tamis.models.seq2seq_lm import Seq2SeqLM
     from tamis.models.transformers_encoders import SentenceTransformerEmbedder, TransformersCrossEncoder
 
@@ -21,6 +22,7 @@ _WHERE = {
     "OnnxCrossEncoder": "onnx",
     "OnnxEmbedder": "onnx",
     "OpenAIChat": "openai_chat",
+    "RerankService": "rerank_service",
     "Seq2SeqLM": "seq2seq_lm",
     "SentenceTransformerEmbedder": "transformers_encoders",
     "TransformersCrossEncoder": "transformers_encoders",
@@ -33,6 +35,7 @@ __all__ = [
     "OnnxCrossEncoder",
     "OnnxEmbedder",
     "OpenAIChat",
+    "RerankService",
     "SentenceTransformerEmbedder",
     "Seq2SeqLM",
     "TransformersCrossEncoder",

@@ -5,10 +5,11 @@ A method takes a batch of calls and returns one answer (or `Failure`) a call, in
 is worth it (`ModelError.retryable`, rate limits, timeouts, server errors) and turns the rest into `Failure`s.
 
 Optional attributes: `name` (for traces), `capabilities` (when having the method is not enough), `max_concurrency`
-(batches at once, default 1), `max_batch` (calls a batch, default 1), `context_window` (tokens), `count_tokens(text)`,
-`images` (whether messages may carry pictures), `max_length` (tokens after which an encoder cuts), `scale` (of the
-scores `classify` gives), `architecture` (an `Architecture` or the name of a well-known model, for counting FLOPs;
-absent: what `name` says), `cache_key` (a string that changes when answers may change; absent: never cached).
+(batches at once, default 1), `max_batch` (calls a batch, default 1), `together(call)` (calls share a batch only where
+it gives the same), `context_window` (tokens), `count_tokens(text)`, `images` (whether messages may carry pictures),
+`max_length` (tokens after which an encoder cuts), `scale` (of the scores `classify` gives), `architecture` (an
+`Architecture` or the name of a well-known model, for counting FLOPs; absent: what `name` says), `cache_key` (a string
+that changes when answers may change; absent: never cached).
 """
 
 from __future__ import annotations

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import json
+import os
 import time
 from collections.abc import Generator, Iterator, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
+
+from pydantic import AfterValidator
 
 from tamis.errors import ConfigError, ModelError
 from tamis.models.lazy import Lazy, lock_of, needed, once
@@ -18,6 +22,26 @@ from tamis.models.lazy import Lazy, lock_of, needed, once
 T = TypeVar("T")
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
 BODY_SHOWN = 200
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must start with http:// or https:// and name a host, such as http://localhost:8000/v1")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a password; use api_key or headers")
+    return value.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_url)]
+"""The address of an API, without credentials and without a slash at its end."""
+
+
+class Home(NamedTuple):
+    """The host a provider's key belongs to, and the environment variable that holds it by the provider's custom."""
+
+    host: str
+    variable: str
 
 
 def is_transient_status(status: int) -> bool:
@@ -70,12 +94,36 @@ class HttpModel(Lazy):
     """
 
     base_url: str
+    api_key: str | None
+    api_key_env: str | None
+    headers: dict[str, str] | None
     timeout: float
     max_concurrency: int
 
+    @property
+    def _home(self) -> Home | None:
+        """Where the provider's own key may be sent. `None`: the protocol has no provider."""
+        return None
+
     def _headers(self) -> dict[str, str]:
         """Headers of every request, credentials included. Their values never show in an error."""
-        return {}
+        headers = dict(self.headers or {})
+        key = self._key()
+        if key and "authorization" not in map(str.lower, headers):
+            headers["Authorization"] = f"Bearer {key}"
+        return headers
+
+    def _key(self) -> str:
+        """`api_key`, else the variable `api_key_env` names, else at the provider's host the provider's own variable."""
+        home = self._home
+        at_home = home is not None and urlsplit(self.base_url).hostname == home.host
+        variable = self.api_key_env or (home.variable if home and at_home else "")
+        key = (self.api_key or os.environ.get(variable) or "").strip()
+        if not key and at_home and not self.headers:
+            raise ConfigError(f"{self.base_url} needs an API key: set the environment variable {variable}")
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError(f"the API key (api_key or {variable}) holds characters no key has; paste it again")
+        return key
 
     @once
     def _client(self) -> Any:
@@ -132,6 +180,14 @@ class HttpModel(Lazy):
             retryable=is_transient_status(reply.status) and not hopeless,
             retry_after=reply.retry_after,
         )
+
+    def _data(self, reply: Reply) -> Any:
+        """The JSON of a reply with status 200. Raises for an error that hides in it."""
+        error = reply.data.get("error") if isinstance(reply.data, dict) else None
+        if error:
+            code = error.get("code") if isinstance(error, dict) else None
+            raise self._error(replace(reply, status=code if isinstance(code, int) else 500))
+        return reply.data
 
     def _redacted(self, text: str) -> str:
         for value in self._headers().values():

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field, fields, replace
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from tamis.architectures import ArchitectureRef
 from tamis.calls import Capability, ChoiceLogprobs, Failure, Generate, Generated, Logprobs, Message
-from tamis.errors import ConfigError, ModelError
-from tamis.models.http import Dialogue, HttpModel, Reply
+from tamis.errors import ModelError
+from tamis.models.http import Dialogue, Home, HttpModel, Reply, Url
 from tamis.models.labels import label_logprobs
 from tamis.models.lazy import lock_of, once
 
@@ -24,16 +22,7 @@ Format = Literal["json_schema", "json_object", "none"]
 LOOSER: dict[Format, Format] = {"json_schema": "json_object", "json_object": "none"}
 REJECTIONS = frozenset({400, 404, 415, 422, 500, 501})
 FORMAT_WORDS = ("response_format", "json_schema", "json_object", "schema", "grammar", "guided", "structured output")
-OPENAI_HOST = "api.openai.com"
-
-
-def _url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must start with http:// or https:// and name a host, such as http://localhost:8000/v1")
-    if "@" in parts.netloc:
-        raise ValueError("must not hold a password; use api_key or headers")
-    return value.rstrip("/")
+OPENAI = Home("api.openai.com", "OPENAI_API_KEY")
 
 
 @plain_dataclass(frozen=True, slots=True)
@@ -101,7 +90,7 @@ class OpenAIChat(HttpModel):
     """
 
     model: Annotated[str, Field(min_length=1)]
-    base_url: Annotated[str, AfterValidator(_url)] = "https://api.openai.com/v1"
+    base_url: Url = "https://api.openai.com/v1"
     api_key: str | None = field(default=None, repr=False)
     api_key_env: str | None = None
     timeout: Annotated[float, Field(gt=0)] = 60.0
@@ -207,12 +196,9 @@ class OpenAIChat(HttpModel):
         return data
 
     def _checked(self, reply: Reply) -> Any:
-        error = reply.data.get("error") if isinstance(reply.data, dict) else None
-        if error:
-            code = error.get("code") if isinstance(error, dict) else None
-            raise self._error(replace(reply, status=code if isinstance(code, int) else 500))
-        self._first_choice(reply.data)
-        return reply.data
+        data = self._data(reply)
+        self._first_choice(data)
+        return data
 
     def _first_choice(self, data: Any) -> dict[str, Any]:
         try:
@@ -239,22 +225,9 @@ class OpenAIChat(HttpModel):
             }
             self.__dict__["_dialect"] = replace(self._dialect, **news)
 
-    def _headers(self) -> dict[str, str]:
-        headers = dict(self.headers or {})
-        key = self._key()
-        if key and "authorization" not in map(str.lower, headers):
-            headers["Authorization"] = f"Bearer {key}"
-        return headers
-
-    def _key(self) -> str:
-        at_openai = urlsplit(self.base_url).hostname == OPENAI_HOST
-        variable = self.api_key_env or ("OPENAI_API_KEY" if at_openai else "")
-        key = (self.api_key or os.environ.get(variable) or "").strip()
-        if not key and at_openai and not self.headers:
-            raise ConfigError(f"{self.base_url} needs an API key: set the environment variable {variable}")
-        if not (key.isascii() and key.isprintable()):
-            raise ConfigError(f"the API key (api_key or {variable}) holds characters no key has; paste it again")
-        return key
+    @property
+    def _home(self) -> Home:
+        return OPENAI
 
 
 def _content(message: Message) -> str | list[dict[str, Any]]:
