@@ -112,7 +112,7 @@ class Logprobs(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Score(Answer):
-    """One number, on the scale the model declares. `search_units`: what a rerank service bills for it, by the search."""
+    """One number, on the scale the model declares. `search_units`: what a service that bills by the search bills."""
 
     value: float
     search_units: int = 0

@@ -241,6 +241,7 @@ def _footer(usage: Usage) -> str:
         _count(usage.retries, "retry", "retries") if usage.retries else "",
         f"{usage.failed:,} failed" if usage.failed else "",
         f"{usage.tokens_in:,} tokens in, {usage.tokens_out:,} out" if usage.tokens else "",
+        _count(usage.search_units, "search unit") if usage.search_units else "",
         f"{large(usage.flops)} FLOPs{left_out}" if usage.flops else "",
         f"{number(usage.seconds)} s" if usage.seconds else "",
     ]

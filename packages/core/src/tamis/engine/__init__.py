@@ -3,6 +3,17 @@
 from tamis.engine.cache import Cache, DiskCache, MemoryCache
 from tamis.engine.cancel import Cancellation
 from tamis.engine.engine import Engine
+from tamis.engine.passages import DiskPassages, MemoryPassages, PassageCache
 from tamis.engine.trace import Event
 
-__all__ = ["Cache", "Cancellation", "DiskCache", "Engine", "Event", "MemoryCache"]
+__all__ = [
+    "Cache",
+    "Cancellation",
+    "DiskCache",
+    "DiskPassages",
+    "Engine",
+    "Event",
+    "MemoryCache",
+    "MemoryPassages",
+    "PassageCache",
+]

@@ -13,8 +13,8 @@ from typing import Any
 
 from tamis.architectures import architecture_of
 from tamis.calls import Answer, Call, Failure, Plan
-from tamis.engine.cache import Cache, cache_key
 from tamis.engine.cost import call_tokens, charge
+from tamis.engine.memory import Memory
 from tamis.errors import DegradedError, ModelError, TamisError
 from tamis.flops import Architecture
 from tamis.ranking import Ranking
@@ -103,12 +103,12 @@ class Dispatcher:
         self,
         jobs: Sequence[Job],
         *,
-        cache: Cache | None,
+        memory: Memory,
         concurrency: Callable[[Any], int],
         on_failure: str = "keep",
     ) -> None:
         self.jobs = jobs
-        self._cache = cache
+        self._memory = memory
         self._concurrency = concurrency
         self._on_failure = on_failure
         self._queues: dict[tuple[int, str], dict[Any, deque[Work]]] = {}
@@ -159,11 +159,14 @@ class Dispatcher:
         self._in_flight[id(batch.model), batch.capability] -= 1
         answers = _answers(batch, outcome)
         architecture = architecture_of(batch.model)
+        self._memory.put(
+            (work.call, work.key, answer)
+            for work, answer in zip(batch.works, answers, strict=True)
+            if work.key is not None and isinstance(answer, Answer)
+        )
         waiting: dict[int, Job] = {}
         for work, answer in zip(batch.works, answers, strict=True):
             self._forget(work)
-            if self._cache is not None and work.key is not None and isinstance(answer, Answer):
-                self._cache.put(work.key, answer)
             for rank, ticket in enumerate(work.tickets):
                 if ticket.live:
                     self._deliver(ticket, answer, work, architecture, first=rank == 0)
@@ -219,8 +222,8 @@ class Dispatcher:
         if job.stopped:
             job.spend(failed=1)
             return job.stopped
-        key = cache_key(call) if self._cache is not None else None
-        if key is not None and self._cache is not None and (cached := self._cache.get(key)) is not None:
+        key = self._memory.key(call)
+        if key is not None and (cached := self._memory.get(call, key)) is not None:
             job.spend(cached=1)
             return cached
         ticket = Ticket(job, job.answers, index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from tamis.engine.cache import Cache, DiskCache, MemoryCache
@@ -12,6 +13,8 @@ from tamis.engine.cancel import Cancellation
 from tamis.engine.dispatch import Dispatcher, Job
 from tamis.engine.drive import Asker, adrive, drive
 from tamis.engine.limiter import Limiter
+from tamis.engine.memory import Memory
+from tamis.engine.passages import DiskPassages, MemoryPassages, PassageCache
 from tamis.engine.trace import Listener, Trace, log
 from tamis.errors import BudgetError, ConfigError
 from tamis.models.cost_only import CostOnly
@@ -35,6 +38,9 @@ class Engine:
         on_failure: `"keep"` the incoming order of what could not be judged, or `"raise"` `DegradedError`.
         cache: `"memory"`, a path ending in `.sqlite` (on disk), a `Cache`, or `None`. Only models that declare a
             `cache_key` are cached.
+        passages: where the vectors that models make of passages are kept for later queries: `"memory"` (256 MiB, off
+            without a `cache`), a folder (memory-mapped, shared by processes), a `PassageCache`, or `None`. With a
+            `cache` of your own and no folder, single vectors go there.
         on_event: called with every `Event`, from any thread.
 
     >>> from tamis import Lexical
@@ -54,6 +60,7 @@ class Engine:
         backoff: float = 0.5,
         on_failure: Literal["keep", "raise"] = "keep",
         cache: Cache | str | None = "memory",
+        passages: PassageCache | str | Path | None = "memory",
         on_event: Listener | None = None,
     ) -> None:
         _check("deadline", deadline, positive=True)
@@ -72,6 +79,7 @@ class Engine:
             "backoff": backoff,
             "on_failure": on_failure,
             "cache": cache,
+            "passages": passages,
             "on_event": on_event,
         }
         self.deadline = deadline
@@ -83,6 +91,8 @@ class Engine:
         self.backoff = backoff
         self.on_failure = on_failure
         self.cache = _cache(cache)
+        self.passages = _passages(None if cache is None and passages == "memory" else passages)
+        self._memory = Memory(self.cache, self.passages, vectors=cache in (None, "memory") or passages != "memory")
         self.on_event = on_event
         self._limiters: dict[int, tuple[Any, Limiter]] = {}
         self._lock = threading.Lock()
@@ -148,7 +158,7 @@ class Engine:
         9
         """
         job = _job(stage, Ranking.of(query, candidates))
-        dispatcher = Dispatcher([job], cache=None, concurrency=lambda model: 1)
+        dispatcher = Dispatcher([job], memory=Memory(), concurrency=lambda model: 1)
         asker = Asker(lambda model: Limiter(1), lambda batch, outcome: None, retries=0, stand_in=CostOnly())
         drive(dispatcher, asker)
         if job.error is not None:
@@ -166,7 +176,7 @@ class Engine:
             _job(stage, ranking, deadline=deadline, max_calls=self.max_calls, max_tokens=self.max_tokens)
             for ranking in rankings
         ]
-        return Dispatcher(jobs, cache=self.cache, concurrency=self._slots, on_failure=self.on_failure)
+        return Dispatcher(jobs, memory=self._memory, concurrency=self._slots, on_failure=self.on_failure)
 
     def _refuse_costly(self, stage: Stage, ranking: Ranking) -> None:
         predicted = self.dry_run(stage, ranking.query, ranking.candidates)
@@ -236,6 +246,12 @@ def _cache(cache: Cache | str | None) -> Cache | None:
             raise ConfigError(f"cache must be 'memory', None, a Cache or a path ending in '.sqlite', got {cache!r}")
         return DiskCache(cache)
     return cache
+
+
+def _passages(passages: PassageCache | str | Path | None) -> PassageCache | None:
+    if passages == "memory":
+        return MemoryPassages()
+    return DiskPassages(passages) if isinstance(passages, (str, Path)) else passages
 
 
 def _check(name: str, value: float | None, *, positive: bool = False) -> None:

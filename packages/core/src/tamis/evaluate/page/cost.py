@@ -33,6 +33,7 @@ def cost(evaluation: Evaluation) -> str:
         ("from the cache", lambda s: s.usage.cached / queries, large),
         ("tokens in", lambda s: s.usage.tokens_in / queries, large),
         ("tokens out", lambda s: s.usage.tokens_out / queries, large),
+        ("search units", lambda s: s.usage.search_units / queries, number),
         ("seconds, median", lambda s: s.speed.p50, number),
         ("95th percentile", lambda s: s.speed.p95, number),
         ("queries a second", lambda s: s.speed.throughput, large),

@@ -1,0 +1,70 @@
+"""What an engine remembers: answers by what was asked, and what models made of passages."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tamis.calls import Answer, Call, Embed, Vector
+from tamis.engine.cache import Cache, cache_key
+from tamis.engine.passages import PassageCache
+
+log = logging.getLogger("tamis")
+
+
+class Memory:
+    """A cache of answers with a cache of passages beside it; either may be missing.
+
+    `vectors`: whether single vectors of passages, which both can hold, go to the cache of passages.
+    """
+
+    def __init__(self, answers: Cache | None = None, passages: PassageCache | None = None, *, vectors: bool = True):
+        self._answers = answers
+        self._passages = passages
+        self._vectors = vectors
+
+    def key(self, call: Call) -> bytes | None:
+        """Digest of the call, `None` where its answer is not to be remembered."""
+        return None if self._answers is None and self._passages is None else cache_key(call)
+
+    def get(self, call: Call, key: bytes) -> Answer | None:
+        if self._passages is not None and self._is_passage(call):
+            array = self._passages.get(call.model.cache_key, key)
+            return None if array is None else as_answer(call, array)
+        return None if self._answers is None else self._answers.get(key)
+
+    def put(self, answered: Iterable[tuple[Call, bytes, Answer]]) -> None:
+        """Calls of one model with their keys and answers."""
+        arrays: dict[bytes, NDArray[Any]] = {}
+        model = ""
+        for call, key, answer in answered:
+            if self._passages is not None and self._is_passage(call):
+                model, arrays[key] = call.model.cache_key, as_array(answer)
+            elif self._answers is not None:
+                self._answers.put(key, answer)
+        if arrays and self._passages is not None:
+            try:
+                self._passages.put(model, arrays)
+            except (OSError, sqlite3.Error) as error:
+                log.warning("%d passages could not be kept (%s); they are computed again next time", len(arrays), error)
+
+    def _is_passage(self, call: Call) -> bool:
+        return self._vectors and isinstance(call, Embed) and call.role == "passage"
+
+
+def as_array(answer: Any) -> NDArray[Any]:
+    """The numbers of an answer: in 4 bytes each where they fit, so that what comes back is what was put."""
+    exact = np.asarray(answer.values, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        short = exact.astype(np.float32)
+    return short if np.array_equal(short, exact, equal_nan=True) else exact
+
+
+def as_answer(call: Call, array: NDArray[Any]) -> Answer:
+    """The answer whose numbers are `array`."""
+    return Vector(tuple(array.tolist()))
