@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import pickle
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from tamis.errors import MissingExtra
 from tamis.models.lazy import Lazy, needed, once
-from tamis.models.local import by_length, fingerprint, log_odds, log_sum_exp
+from tamis.models.local import by_length, cores, fingerprint, log_odds, log_sum_exp
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,21 @@ def test_what_is_missing_names_the_extra():
         needed("no_such_module_anywhere", "A model", "onnx")
 
 
-@given(st.lists(st.integers(0, 600), max_size=80), st.integers(1, 20))
-def test_groups_hold_every_position_once_and_pad_little(lengths, size):
-    groups = list(by_length(lengths, size))
+@given(st.lists(st.integers(0, 600), max_size=80), st.integers(1, 20), st.integers(1, 2000))
+def test_groups_hold_every_position_once_and_pad_little(lengths, size, tokens):
+    groups = list(by_length(lengths, size, tokens))
     assert sorted(position for group in groups for position in group) == list(range(len(lengths)))
     for group in groups:
         own = [lengths[position] for position in group]
         assert len(own) <= size
         assert max(own) <= 1.3 * min(own) + 8
+        assert len(own) == 1 or len(own) * max(own) <= tokens
+    widest = [max(lengths[position] for position in group) for group in groups]
+    assert widest == sorted(widest, reverse=True)
+
+
+def test_cores_are_those_this_process_may_use():
+    assert 1 <= cores() <= (os.cpu_count() or 1)
 
 
 def test_log_odds():

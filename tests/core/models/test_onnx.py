@@ -22,7 +22,7 @@ QUERY = "How tall is Mount Everest?"
 TEXTS = ["Mount Everest is 8,849 metres tall.", "The tallest building is the Burj Khalifa.", "A recipe for bread."]
 INSTRUCTION = "Represent this sentence for searching relevant passages: "
 QUANTISED = 0.35
-"""Scores of int8 graphs depend on the batch by about this much."""
+"""Scores of int8 graphs depend on what shares a run by about this much."""
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +67,22 @@ def test_the_answer_scores_high_and_the_rest_low(cross_encoder):
     assert bread < building
 
 
-def test_a_batch_gives_about_what_single_calls_give(cross_encoder):
+def test_a_score_does_not_depend_on_what_else_is_scored(cross_encoder, onnx_cross_encoder_folder):
+    """Also of an int8 graph, which quantises everything in a run by one scale: on a CPU each pair has its own run."""
     texts = [*TEXTS, "The mountain. " * 40, TEXTS[0] + " It is in Nepal." * 5]
     alone = [scores(cross_encoder, text)[0] for text in texts]
-    assert scores(cross_encoder, *texts) == pytest.approx(alone, abs=QUANTISED)
-    assert np.argsort(scores(cross_encoder, *texts)).tolist() == np.argsort(alone).tolist()
+    assert scores(cross_encoder, *texts) == pytest.approx(alone, abs=1e-4)
+    padded = models.OnnxCrossEncoder(onnx_cross_encoder_folder, batch_tokens=4096)
+    assert scores(padded, *texts) == pytest.approx(alone, abs=QUANTISED)
+    assert scores(padded, *texts) != pytest.approx(alone, abs=1e-4)
+    assert padded.cache_key != cross_encoder.cache_key
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_scores_are_the_same_with_any_number_of_threads(onnx_cross_encoder_folder, cross_encoder, threads):
+    model = models.OnnxCrossEncoder(onnx_cross_encoder_folder, threads=threads)
+    assert scores(model, *TEXTS) == pytest.approx(scores(cross_encoder, *TEXTS), abs=1e-4)
+    assert scores(model, TEXTS[0]) == pytest.approx(scores(cross_encoder, TEXTS[0]), abs=1e-4)
 
 
 def test_long_texts_and_long_queries_are_cut(cross_encoder):

@@ -60,6 +60,55 @@ def test_a_batch_gives_what_single_calls_give(cross_encoder):
     assert max(a.tokens_in for a in together) == 64
 
 
+def test_passes_hold_a_budget_of_tokens_and_little_padding(tiny_cross_encoder_folder, cross_encoder):
+    model = models.TransformersCrossEncoder(tiny_cross_encoder_folder, device="cpu", max_length=64, batch_tokens=100)
+    shapes = []
+    handle = model._network.register_forward_pre_hook(
+        lambda module, args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    texts = ["the tall mountain " * n for n in range(1, 20)]
+    answers = model.classify(pairs(model, texts))
+    handle.remove()
+    assert values(answers) == pytest.approx(values(cross_encoder.classify(pairs(cross_encoder, texts))), abs=1e-4)
+    assert all(rows * width <= 100 for rows, width in shapes)
+    read = sum(answer.tokens_in for answer in answers)
+    assert sum(rows * width for rows, width in shapes) <= 1.15 * read
+
+
+def test_a_python_tokenizer_and_one_without_padding(tiny_cross_encoder_folder, cross_encoder):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    network = AutoModelForSequenceClassification.from_pretrained(tiny_cross_encoder_folder)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_cross_encoder_folder)
+    expected = values(cross_encoder.classify(pairs(cross_encoder)))
+
+    class Python:
+        is_fast = False
+        pad_token_id = None
+        model_input_names = tokenizer.model_input_names
+
+        def __call__(self, *args, **kwargs):
+            return tokenizer(*args, **kwargs)
+
+    model = models.TransformersCrossEncoder.of(network, Python(), max_length=64)
+    assert values(model.classify(pairs(model))) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_decoder_with_a_head_scores_its_last_token(tmp_path, tiny_lm_folder):
+    """Llama, Qwen and Mistral rerankers with one logit read it after the last token; so must padded rows."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForSequenceClassification
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_lm_folder)
+    config = LlamaConfig.from_pretrained(tiny_lm_folder, num_labels=1, pad_token_id=tokenizer.pad_token_id)
+    torch.manual_seed(1)
+    LlamaForSequenceClassification(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    model = models.TransformersCrossEncoder(tmp_path, device="cpu", max_length=64)
+    alone = [logits(tmp_path, "tall mountain", text)[0] for text in TEXTS]
+    assert values(model.classify(pairs(model))) == pytest.approx(alone, abs=1e-4)
+
+
 def test_of_several_labels_the_score_is_the_log_odds_of_one(tmp_path):
     folder = tiny_cross_encoder(tmp_path, labels=3)
     raw = logits(folder, "tall mountain", TEXTS[0])
@@ -93,7 +142,7 @@ def test_cross_encoder_of_what_is_loaded(cross_encoder, tiny_cross_encoder_folde
 
 def test_what_a_cross_encoder_declares(cross_encoder, tiny_cross_encoder_folder):
     assert capabilities(cross_encoder) == ("classify",)
-    assert (cross_encoder.scale, cross_encoder.max_batch, cross_encoder.max_concurrency) == (LOGIT, 32, 1)
+    assert (cross_encoder.scale, cross_encoder.max_batch, cross_encoder.max_concurrency) == (LOGIT, 64, 1)
     assert models.TransformersCrossEncoder("x", scale=graded(0, 5)).scale == graded(0, 5)
     shown = {"model": str(tiny_cross_encoder_folder), "device": "cpu", "max_length": 64}
     assert dump(cross_encoder) == {"transformers_cross_encoder": shown}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
@@ -113,20 +114,33 @@ def torch_device(device: str | None) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def by_length(lengths: Sequence[int], size: int, slack: float = 1.3) -> Iterator[list[int]]:
-    """Positions in groups of at most `size` and of similar length, so that little of a padded group is padding.
+def by_length(lengths: Sequence[int], size: int, tokens: float = math.inf, slack: float = 1.3) -> Iterator[list[int]]:
+    """Positions in groups of similar length, longest first, so that little of a padded group is padding.
 
-    The longest of a group is at most `slack` times as long as its shortest, plus 8.
+    A group has at most `size` members and, padded, at most `tokens` tokens (one that is longer is a group of its own).
+    Its longest is at most `slack` times as long as its shortest, plus 8. Longest first: what runs side by side ends at
+    about the same time, and memory is at its peak at once.
     """
-    order = sorted(range(len(lengths)), key=lambda position: lengths[position])
     group: list[int] = []
-    for position in order:
-        if group and (len(group) == size or lengths[position] > slack * lengths[group[0]] + 8):
+    for position in sorted(range(len(lengths)), key=lambda position: -lengths[position]):
+        width = lengths[group[0]] if group else 0
+        full = len(group) == size or (len(group) + 1) * width > tokens
+        if group and (full or width > slack * lengths[position] + 8):
             yield group
             group = []
         group.append(position)
     if group:
         yield group
+
+
+def cores() -> int:
+    """Processor cores this process may use: those it is bound to, or what its container's quota comes to, if less."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return bound
+    return bound if quota == "max" else max(1, min(bound, math.ceil(int(quota) / int(period))))
 
 
 def log_sum_exp(values: Sequence[float]) -> float:

@@ -13,7 +13,12 @@ from tamis.calls import Capability, Classify, Embed, Score, Vector
 from tamis.errors import ConfigError
 from tamis.models.lazy import lock_of, needed, once
 from tamis.models.local import LOCAL, Local, Weights, by_length, loaded, log_odds, torch_device
+from tamis.models.pairs import Pair, PairTokenizer, batch
 from tamis.scale import LOGIT, Scale
+
+CPU_TOKENS = 512
+"""Padded tokens of a forward pass on a CPU: its activations stay in the cache."""
+ACCELERATOR_TOKENS = 16_384
 
 
 @dataclass(frozen=True, config=LOCAL)
@@ -23,24 +28,29 @@ class TransformersCrossEncoder(Local):
     Args:
         model: a folder or a hub name; for a model already loaded use `TransformersCrossEncoder.of`.
         device, dtype: as for `CausalLM`.
-        max_batch: pairs in one call; those of similar length share a forward pass.
+        max_batch: pairs in one call, which are sorted by length together. A deadline cuts between calls.
         max_length: tokens of a pair. What is longer loses the end of the text; only where the query takes more than
             half of the room is the query cut as well.
         label: of a model with several labels, the one that means relevant.
         scale: of the scores.
+        batch_tokens: padded tokens of one forward pass; default: 512 on a CPU, else 16,384.
+        trust_remote_code: let transformers run code that comes with the weights, as some models need (gte, jina v2).
 
-    The score is a logit: the model's only one, or the log-odds of `label` against all other labels.
-    Needs the extra `transformers`. Raises `ConfigError` for weights that cannot be loaded.
+    The score is a logit: the model's only one, or the log-odds of `label` against all other labels. Torch takes as many
+    threads as `torch.get_num_threads()` says. Needs the extra `transformers`. Raises `ConfigError` for weights that
+    cannot be loaded.
     """
 
     model: Weights
     device: str | None = None
     dtype: str = "auto"
-    max_batch: Annotated[int, Field(ge=1)] = 32
+    max_batch: Annotated[int, Field(ge=1)] = 64
     max_length: Annotated[int, Field(ge=8)] = 512
     label: int = -1
     scale: Scale = LOGIT
     tokenizer: Any = field(default=None, repr=False)
+    batch_tokens: Annotated[int, Field(ge=1)] | None = None
+    trust_remote_code: bool = False
 
     capabilities: ClassVar[tuple[Capability, ...]] = ("classify",)
 
@@ -59,26 +69,45 @@ class TransformersCrossEncoder(Local):
         """One logit a pair."""
         torch = needed("torch", "TransformersCrossEncoder", "transformers")
         answers: dict[int, Score] = {}
+        pairs = self._pairs.pairs(calls)
         with lock_of(self), torch.inference_mode():
-            pairs = [self._encoded(call) for call in calls]
-            for group in by_length([len(pair["input_ids"]) for pair in pairs], self.max_batch):
-                inputs = self._tokenizer.pad([pairs[index] for index in group], return_tensors="pt")
-                logits = self._network(**inputs.to(self._network.device)).logits.float().cpu().numpy()
-                for index, value in zip(group, log_odds(logits, self.label), strict=True):
-                    answers[index] = Score(value, tokens_in=len(pairs[index]["input_ids"]), tokens_out=0)
+            groups = list(by_length([len(pair.ids) for pair in pairs], self._together, self._tokens_a_pass))
+            # Fetched after the last pass: an accelerator is not made to wait between passes.
+            found = [self._logits([pairs[index] for index in group]) for group in groups]
+            for group, logits in zip(groups, found, strict=True):
+                values = log_odds(logits.float().cpu().numpy(), self.label)
+                for index, value in zip(group, values, strict=True):
+                    answers[index] = Score(value, tokens_in=len(pairs[index].ids), tokens_out=0)
         return [answers[index] for index in range(len(calls))]
 
-    def _encoded(self, call: Classify) -> dict[str, list[int]]:
-        query = self._tokenizer(call.query, add_special_tokens=False, verbose=False)["input_ids"]
-        cut = "longest_first" if len(query) > self.max_length // 2 else "only_second"
-        return dict(self._tokenizer(call.query, call.text, truncation=cut, max_length=self.max_length))
+    def _logits(self, pairs: list[Pair]) -> Any:
+        torch = needed("torch", "TransformersCrossEncoder", "transformers")
+        arrays = batch(pairs, self._tokenizer.pad_token_id or 0)
+        taken = [name for name in self._tokenizer.model_input_names if name in arrays]
+        device = self._network.device
+        return self._network(**{name: torch.from_numpy(arrays[name]).to(device) for name in taken}).logits
+
+    @property
+    def _together(self) -> int:
+        """Without a token to pad with, a model cannot tell where a shorter text ends."""
+        return self.max_batch if self._tokenizer.pad_token_id is not None else 1
+
+    @property
+    def _tokens_a_pass(self) -> int:
+        return self.batch_tokens or (CPU_TOKENS if self._network.device.type == "cpu" else ACCELERATOR_TOKENS)
+
+    @once
+    def _pairs(self) -> PairTokenizer | SlowPairs:
+        if not getattr(self._tokenizer, "is_fast", False):
+            return SlowPairs(self._tokenizer, self.max_length)
+        return PairTokenizer(self._tokenizer.backend_tokenizer, self.max_length)
 
     @once
     def _tokenizer(self) -> Any:
         if self.tokenizer is not None:
             return self.tokenizer
         load = needed("transformers", "TransformersCrossEncoder", "transformers").AutoTokenizer.from_pretrained
-        return loaded(load, self.model)
+        return loaded(load, self.model, trust_remote_code=self.trust_remote_code)
 
     @once
     def _network(self) -> Any:
@@ -86,7 +115,26 @@ class TransformersCrossEncoder(Local):
             return (self.model.to(self.device) if self.device else self.model).eval()
         transformers = needed("transformers", "TransformersCrossEncoder", "transformers")
         load = transformers.AutoModelForSequenceClassification.from_pretrained
-        return loaded(load, self.model, dtype=self.dtype).to(torch_device(self.device)).eval()
+        options = {"dtype": self.dtype, "trust_remote_code": self.trust_remote_code}
+        return loaded(load, self.model, **options).to(torch_device(self.device)).eval()
+
+
+class SlowPairs:
+    """Pairs from a tokenizer written in Python, one by one."""
+
+    def __init__(self, tokenizer: Any, max_length: int) -> None:
+        self._tokenizer = tokenizer
+        self._max_length = max_length
+
+    def pairs(self, calls: Sequence[Classify]) -> list[Pair]:
+        """One sequence a call."""
+        return [self._pair(call) for call in calls]
+
+    def _pair(self, call: Classify) -> Pair:
+        query = self._tokenizer(call.query, add_special_tokens=False, verbose=False)["input_ids"]
+        cut = "longest_first" if len(query) > self._max_length // 2 else "only_second"
+        found = self._tokenizer(call.query, call.text, truncation=cut, max_length=self._max_length)
+        return Pair(found["input_ids"], found.get("token_type_ids") or [0] * len(found["input_ids"]))
 
 
 @dataclass(frozen=True, config=LOCAL)

@@ -1,0 +1,130 @@
+"""Pairs of texts as a cross-encoder reads them: each query tokenised once, passages all together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tamis.calls import Classify
+from tamis.errors import ConfigError
+
+Ids = list[int]
+WIDEST = 16
+"""Characters a token: so much of a long text is tokenised at first, the rest only where that does not fill its room."""
+MARGIN = 16
+"""Tokens by which the beginning of a text must overfill its room before its end is left unread."""
+
+
+class Pair(NamedTuple):
+    """The tokens of a query and a passage in one sequence, and their types (which of the two they belong to)."""
+
+    ids: Ids
+    types: Ids
+
+
+class Form(NamedTuple):
+    """What a tokenizer's post-processor puts around two texts, and the types of the texts' own tokens."""
+
+    before: Pair
+    between: Pair
+    after: Pair
+    first: int
+    second: int
+
+    def joined(self, first: Ids, second: Ids) -> Pair:
+        """The sequence of two texts."""
+        before, between, after = self.before, self.between, self.after
+        return Pair(
+            before.ids + first + between.ids + second + after.ids,
+            before.types + [self.first] * len(first) + between.types + [self.second] * len(second) + after.types,
+        )
+
+    @property
+    def specials(self) -> int:
+        return len(self.before.ids) + len(self.between.ids) + len(self.after.ids)
+
+
+def form_of(tokenizer: Any) -> Form:
+    """Read off what a tokenizer makes of a pair. `ConfigError` unless it is the first text, then the second."""
+    probe = tokenizer.encode("a", "a")
+    places = [[index for index, owner in enumerate(probe.sequence_ids) if owner == text] for text in (0, 1)]
+    if not all(places) or places[0][-1] > places[1][0]:
+        raise ConfigError("the tokenizer does not put a pair as first text, then second text; a cross-encoder's must")
+    (start, *_, end), (restart, *_, stop) = ([own[0], own[-1] + 1] for own in places)
+    runs = (slice(0, start), slice(end, restart), slice(stop, None))
+    before, between, after = (Pair(probe.ids[run], probe.type_ids[run]) for run in runs)
+    return Form(before, between, after, probe.type_ids[start], probe.type_ids[restart])
+
+
+class PairTokenizer:
+    """Tokenises (query, passage) pairs with a `tokenizers.Tokenizer`, exactly as that would one by one.
+
+    The tokenizer is copied, so that nobody else's truncation or padding reaches it; threads may share the result. What
+    does not fit `max_length` loses the end of the passage; where the query takes more than half of `max_length`, the
+    longer of the two is cut first. Passages are tokenised in one call, by all cores unless `TOKENIZERS_PARALLELISM` is
+    `false`, and without Python's global lock. Of a long text only a beginning that surely fills its room is read.
+    """
+
+    def __init__(self, tokenizer: Any, max_length: int) -> None:
+        self._tokenizer = type(tokenizer).from_str(tokenizer.to_str())
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._encode = getattr(self._tokenizer, "encode_batch_fast", self._tokenizer.encode_batch)
+        self._max_length = max_length
+        self._form = form_of(self._tokenizer)
+        self._room = max_length - self._form.specials
+
+    def pairs(self, calls: Sequence[Classify]) -> list[Pair]:
+        """One sequence a call."""
+        asked = list(dict.fromkeys(call.query for call in calls))
+        queries = dict(zip(asked, self._tokens(asked), strict=True))
+        passages = self._tokens([call.text for call in calls])
+        return [self._cut(queries[call.query], passage) for call, passage in zip(calls, passages, strict=True)]
+
+    def _tokens(self, texts: list[str]) -> list[Ids]:
+        """Tokens of each text: all of them, or more than fit."""
+        heads = [_beginning(text, WIDEST * self._room) for text in texts]
+        found: list[Ids] = [encoding.ids for encoding in self._encode(heads, add_special_tokens=False)]
+        for index, (text, head) in enumerate(zip(texts, heads, strict=True)):
+            if len(head) < len(text) and len(found[index]) < self._room + MARGIN:
+                found[index] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return found
+
+    def _cut(self, query: Ids, passage: Ids) -> Pair:
+        first, second = len(query), self._room - len(query)
+        if first > min(self._max_length // 2, self._room):
+            first, second = longest_first(first, len(passage), self._room)
+        return self._form.joined(query[:first], passage[:second])
+
+
+def longest_first(first: int, second: int, room: int) -> tuple[int, int]:
+    """What is left of two lengths when tokens are taken from the longer one until both fit `room`.
+
+    >>> longest_first(9, 4, 10), longest_first(9, 8, 11), longest_first(2, 3, 10)
+    ((6, 4), (6, 5), (2, 3))
+    """
+    if first + second <= room:
+        return first, second
+    shorter = min(first, second, room // 2)
+    return (room - shorter, shorter) if first > second else (shorter, room - shorter)
+
+
+def _beginning(text: str, characters: int) -> str:
+    """`text` up to the last white space before `characters`; whole where it is short or has none there."""
+    if len(text) <= characters:
+        return text
+    words = text[:characters].rsplit(None, 1)
+    return words[0] if len(words) == 2 else text
+
+
+def batch(pairs: Sequence[Pair], pad: int) -> dict[str, NDArray[np.int64]]:
+    """Arrays (pairs, tokens of the longest) of ids, mask and types, padded on the right."""
+    shape = len(pairs), max(len(pair.ids) for pair in pairs)
+    ids, mask, types = np.full(shape, pad), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for row, pair in enumerate(pairs):
+        length = len(pair.ids)
+        ids[row, :length], mask[row, :length], types[row, :length] = pair.ids, 1, pair.types
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
