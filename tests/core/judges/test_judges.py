@@ -406,6 +406,20 @@ class TestThinking:
         assert read.messages[-1].content == "<think>\nHm. It says so.\n</think>\n\n"
         assert verdict.scores == (pytest.approx(1 / (1 + math.exp(-2.9))),)
 
+    @pytest.mark.parametrize("said", ["Yes", " no.", "**Yes**\n"])
+    def test_a_model_that_answers_at_once_is_asked_without_a_thought(self, said: str) -> None:
+        """Its answer is no thought: behind one of "Yes" it may have nothing more to say."""
+
+        def answer(call: Any) -> Any:
+            return Generated(said) if isinstance(call, Generate) else Logprobs((-0.1, -3.0))
+
+        _, (thought, read) = judged(Thinking(Labels()), asked(1), answer)
+        assert read == Labels().call(asked(1))
+        assert thought.messages == read.messages
+        raw = Template("{query}: {passage}\n", assistant="<think>")
+        _, (_, begun) = judged(Thinking(Labels(template=raw)), asked(1), answer)
+        assert begun.messages[-1].content.endswith("</think>\n\n")
+
     def test_an_empty_thought_is_put_in_front_and_costs_no_call(self) -> None:
         _, (call,) = judged(Thinking(Identifiers(opening="["), "empty"), asked(2), lambda call: Logprobs((-1.0, -2.0)))
         assert call.messages[-1].content == "<think>\n\n</think>\n\n["

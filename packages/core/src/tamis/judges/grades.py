@@ -64,8 +64,8 @@ class Grades(OneCall):
                 *told(self.show),
                 f"Grade how much each of the {count} passages helps to answer the query, with a whole number from 0 to "
                 f"{self.high}. {RUBRIC}",
-                'Answer with JSON only: the number of every passage and its grade, in the form {"1": '
-                f'{self.high // 2}, "2": 0}}.',
+                # No example: small models copy its grades.
+                f'Answer with JSON only: an object with the number of each passage, "1" to "{count}", and its grade.',
             ]
         )
         number = {"type": "integer", "minimum": 0, "maximum": self.high}

@@ -18,6 +18,8 @@ from tamis.references import JudgeRef
 from tamis.scale import Scale
 from tamis.stage import Asking, together
 
+MARKS = " \n\t.,:;!*_`'\"()[]"
+"""What may stand around a word without changing it."""
 SENTENCE_END = re.compile(r"[.!?。！？](?=\s|\Z)|\n")
 
 
@@ -33,7 +35,8 @@ class Thinking(Judge):
     budget count on; default: all of `budget`, so that the prediction is an upper bound.
 
     A judge that reads probabilities reads them after the thought, at the place of the answer; that needs a model that
-    goes on from a begun answer (a last message of the assistant). Thinking makes probabilities polar and rarely helps
+    goes on from a begun answer (a last message of the assistant). A model that says the label at once is asked without
+    a thought. Thinking makes probabilities polar and rarely helps
     judges of one passage. Sources: Rank1 (Weller et al., 2025) for the forced close; "Don't overthink passage
     reranking" (2025) for the empty thought and the mean over samples.
     """
@@ -95,8 +98,10 @@ class Thinking(Judge):
             return thought
         if isinstance(call, Generate) and self._answered(thought, self._begun(call)):
             return thought
-        text = self._thought(thought)
-        (answer,) = yield [self._after(call, text)]
+        if isinstance(call, ChoiceLogprobs) and self._skipped(thought, call):
+            (answer,) = yield [call]
+            return answer
+        (answer,) = yield [self._after(call, self._thought(thought))]
         return answer
 
     def _expected(self, call: Generate | ChoiceLogprobs) -> str:
@@ -118,6 +123,11 @@ class Thinking(Judge):
             written.text.rpartition(self.closes)[2] if self.closes in written.text else "" if opened else written.text
         )
         return written.complete and bool(said.strip())
+
+    def _skipped(self, written: Generated, call: ChoiceLogprobs) -> bool:
+        """Whether the model said one of the labels at once: no thought to put in front of the question."""
+        said = written.text.strip(MARKS).casefold()
+        return not self._begun(call) and said in {choice.strip().casefold() for choice in call.choices}
 
     def _thought(self, written: Generated) -> str:
         """The thought alone, up to its last whole sentence where it was cut short."""
