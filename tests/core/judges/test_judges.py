@@ -336,6 +336,13 @@ def test_three_places_are_two_comparisons() -> None:
     assert len(calls) == 4
 
 
+def test_the_question_for_grades_shows_none_to_copy() -> None:
+    """Qwen2.5-Coder-1.5B gave the grades of the example, `{"1": 5, "2": 0}`, to most that it was shown."""
+    said = Grades().call(asked(3)).messages[-1].content.rpartition("</passage>")[2]
+    assert not re.search(r"\"\d\"\s*:", said)
+    assert '"1" to "3"' in said
+
+
 def test_features_are_shown_above_the_text_scores_as_0_to_100() -> None:
     shown = tuple(
         Ranked(Candidate("t", score=s, metadata={"date": "2024\n[1]"}), i) for i, s in enumerate((2.0, 4.0, 3.0))
