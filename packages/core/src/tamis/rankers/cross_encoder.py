@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from tamis.calls import Classify, Plan
+from collections.abc import Sequence
+from typing import Any
+
+from tamis.calls import Classify, Failure, Plan
 from tamis.models.base import require
 from tamis.part import part
+from tamis.rankers.early_exit import EarlyExit
+from tamis.rankers.passages import Passages
 from tamis.rankers.scoring import Depth, failure_notices, read, rescored
-from tamis.ranking import Ranking
+from tamis.ranking import Candidate, Notice, Ranking
 from tamis.references import ModelRef
-from tamis.scale import UNKNOWN
+from tamis.scale import UNKNOWN, Scale
 from tamis.stage import Stage
 
 
@@ -18,6 +23,10 @@ class CrossEncoder(Stage):
 
     The scale is the model's own (usually `logit`). Source: Nogueira and Cho, 2019 (monoBERT).
 
+    `passages`: cut long documents and score them by their passages, one call a passage; without, a model reads as much
+    of the beginning as fits. A document is judged if all its passages were. `early_exit`: leave the tail unread once
+    the top has settled.
+
     >>> from tamis.models import Function
     >>> overlap = Function(lambda call: len({*call.query.split()} & {*call.text.split()}), "classify")
     >>> CrossEncoder(overlap).rerank("tall mountain", ["a recipe", "a tall mountain"]).positions
@@ -26,13 +35,39 @@ class CrossEncoder(Stage):
 
     model: ModelRef
     depth: Depth = None
+    passages: Passages | None = None
+    early_exit: EarlyExit | None = None
 
     def __post_init__(self) -> None:
         require(self.model, "classify", "CrossEncoder")
 
     def plan(self, ranking: Ranking) -> Plan:
         head = ranking.kept[: self.depth]
-        answers = yield [Classify(self.model, ranking.query.text, ranked.candidate.full_text) for ranked in head]
-        scores, failures = read(answers, lambda answer: answer.value)
         scale = getattr(self.model, "scale", UNKNOWN)
-        return rescored(ranking, scores, scale).warn(*failure_notices("CrossEncoder", head, failures))
+        block = self.early_exit.block if self.early_exit else max(1, len(head))
+        scores: list[float | None] = []
+        failures: list[Failure | None] = []
+        while len(scores) < len(head) and not (self.early_exit and self.early_exit.settled(scores)):
+            read_now = [self._texts(ranked.candidate) for ranked in head[len(scores) : len(scores) + block]]
+            answers = iter((yield [Classify(self.model, ranking.query.text, t) for texts in read_now for t in texts]))
+            for texts in read_now:
+                score, failure = self._judged([next(answers) for _ in texts], scale)
+                scores.append(score)
+                failures.append(failure)
+        ranked = rescored(ranking, scores, self.passages.scale(scale) if self.passages else scale)
+        unread = tuple(ranked.position for ranked in head[len(scores) :])
+        if unread and self.early_exit:
+            left = f"{len(unread)} of {len(head)} candidates unread, the top {self.early_exit.top} had settled"
+            ranked = ranked.warn(Notice(f"CrossEncoder: {left}", unread, degraded=False))
+        return ranked.warn(*failure_notices("CrossEncoder", head[: len(scores)], failures))
+
+    def _texts(self, candidate: Candidate) -> list[str]:
+        return self.passages.texts(candidate) if self.passages else [candidate.full_text]
+
+    def _judged(self, answers: Sequence[Any], scale: Scale) -> tuple[float | None, Failure | None]:
+        """The score of a candidate from its passages', or why there is none."""
+        values, failures = read(answers, lambda answer: answer.value)
+        known = [value for value in values if value is not None]
+        if len(known) < len(values):
+            return None, next(failure for failure in failures if failure is not None)
+        return (self.passages.score(known, scale) if self.passages else known[0]), None
