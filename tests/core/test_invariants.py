@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ from tamis import (
     Graph,
     Groupwise,
     Knapsack,
+    LateInteraction,
     Learned,
     Lexical,
     Listwise,
@@ -53,7 +55,7 @@ from tamis import (
     Tournament,
     TrainedGraph,
 )
-from tamis.calls import Call, Failure, Generated, Logprobs, Score, Vector
+from tamis.calls import Call, Failure, Generated, Logprobs, Score, TokenVectors, Vector
 from tamis.catalog import POLICIES
 from tamis.criteria import Clarity, Coverage, Criterion, Depth, Diversity, Field, Ranker, Recency
 from tamis.errors import ModelError
@@ -134,6 +136,11 @@ vectors = st.one_of(st.lists(number, min_size=2, max_size=2), st.lists(number, m
 )
 
 
+matrices = st.lists(st.lists(number, min_size=2, max_size=2), max_size=4).map(
+    lambda rows: TokenVectors(np.array(rows, np.float32).reshape(len(rows), -1 if rows else 2))
+)
+
+
 class Odd:
     """A model whose answers are anything, but depend on nothing but the call, so that every driver gets the same."""
 
@@ -155,7 +162,7 @@ class Odd:
             return {"no answer": [], "two answers": [Score(0.5)] * 2}.get(found, [found])
         return [found]
 
-    generate = classify = choice_logprobs = embed = _answer
+    generate = classify = choice_logprobs = embed = embed_tokens = _answer
 
     def __repr__(self) -> str:
         return f"Odd({self.answers})"
@@ -176,7 +183,12 @@ def some(answer: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
 
 
 models = st.builds(
-    Odd, generate=some(written), classify=some(scores), choice_logprobs=some(logprobs), embed=some(vectors)
+    Odd,
+    generate=some(written),
+    classify=some(scores),
+    choice_logprobs=some(logprobs),
+    embed=some(vectors),
+    embed_tokens=some(matrices),
 )
 depths = st.one_of(st.none(), st.integers(1, 8))
 combinations = st.sampled_from(["composite", "normalised", "weighted", "lexicographic", "pareto"])
@@ -193,6 +205,7 @@ BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
     "embedding": st.builds(
         lambda depth, given: lambda model: Embedding(model, depth=depth, given_vectors=given), depths, st.booleans()
     ),
+    "late interaction": st.builds(lambda depth: lambda model: LateInteraction(model, depth=depth), depths),
     "graph": st.builds(
         lambda depth, method, seeds: lambda model: Graph(method=method, seeds=seeds, depth=depth),
         depths,

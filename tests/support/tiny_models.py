@@ -134,3 +134,84 @@ def _word_pieces(folder: Path) -> list[str]:
     tokenizer = BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}, model_max_length=64)
     tokenizer.save_pretrained(folder)
     return vocabulary
+
+
+PUNCTUATED = [*"abcdefghijklmnopqrstuvwxyz0123456789.,?!-", "tall", "mountain", "recipe", "the", "is"]
+COLBERT_WORDS = ["[PAD]", "[unused0]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *PUNCTUATED]
+
+
+def tiny_colbert(folder: Path, *, attend: bool = False, width: int = 12) -> Path:
+    """A ColBERT as its authors save one: a BERT and `linear.weight` in one file, settings in `artifact.metadata`.
+
+    Queries are filled up to 16 tokens, passages cut at 24.
+    """
+    import json
+
+    import torch
+    from safetensors.torch import save_file
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder.mkdir(parents=True, exist_ok=True)
+    words = [*COLBERT_WORDS, *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz0123456789")]
+    tokenizer = BertTokenizerFast(vocab={word: i for i, word in enumerate(words)}, model_max_length=64)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(**_BERT, vocab_size=len(words))
+    config.architectures = ["HF_ColBERT"]
+    body = BertModel(config)
+    config.save_pretrained(folder)
+    weights = {f"bert.{name}": tensor.contiguous() for name, tensor in body.state_dict().items()}
+    save_file({**weights, "linear.weight": torch.randn(width, 32)}, folder / "model.safetensors", {"format": "pt"})
+    settings = {
+        "query_maxlen": 16,
+        "doc_maxlen": 24,
+        "dim": width,
+        "mask_punctuation": True,
+        "attend_to_mask_tokens": attend,
+        "query_token_id": "[unused0]",
+        "doc_token_id": "[unused1]",
+        "similarity": "cosine",
+    }
+    (folder / "artifact.metadata").write_text(json.dumps(settings))
+    return folder
+
+
+def tiny_pylate(folder: Path, *, expand: bool = True) -> Path:
+    """The same weights as PyLate saves them: a transformer, `1_Dense`, and settings for sentence-transformers."""
+    import json
+
+    from safetensors.torch import load_file, save_file
+
+    tiny_colbert(folder)
+    weights = load_file(folder / "model.safetensors")
+    linear = weights.pop("linear.weight")
+    save_file({name.removeprefix("bert."): tensor for name, tensor in weights.items()}, folder / "model.safetensors")
+    (folder / "artifact.metadata").unlink()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "architectures": ["BertModel"]}))
+    (folder / "1_Dense").mkdir()
+    save_file({"linear.weight": linear}, folder / "1_Dense" / "model.safetensors")
+    dense = {"in_features": 32, "out_features": len(linear), "bias": False}
+    activation = {"activation_function": "torch.nn.modules.linear.Identity"}
+    (folder / "1_Dense" / "config.json").write_text(json.dumps({**dense, **activation}))
+    modules = [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Dense", "type": "pylate.models.Dense.Dense"},
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    body = {"max_seq_length": 23, "do_lower_case": False}
+    (folder / "sentence_bert_config.json").write_text(json.dumps(body))
+    settings = {
+        "model_type": "ColBERT",
+        "prompts": {},
+        "similarity_fn_name": "MaxSim",
+        "query_prefix": "[unused0]",
+        "document_prefix": "[unused1]",
+        "query_length": 16,
+        "document_length": 24,
+        "attend_to_expansion_tokens": False,
+        "do_query_expansion": expand,
+        "skiplist_words": [".", ",", "?", "!", "-"],
+    }
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(settings))
+    return folder

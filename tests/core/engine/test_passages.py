@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tamis import Embedding, Engine, Ranking
-from tamis.calls import Embed, Vector
+from tamis import Embedding, Engine, LateInteraction, Ranking
+from tamis.calls import Embed, EmbedTokens, TokenVectors, Vector
 from tamis.engine import DiskPassages, MemoryPassages
 from tamis.engine.passages import ALIGNED
 
@@ -217,6 +217,33 @@ class Letters:
     def embed(self, calls: Sequence[Embed]) -> list[Vector]:
         self.asked += [call.text for call in calls]
         return [Vector(tuple((call.text.count(c) + 1) / 3 for c in "passge 0123456789")) for call in calls]
+
+
+class LetterTokens(Letters):
+    """A vector a word, in halves."""
+
+    def embed_tokens(self, calls: Sequence[EmbedTokens]) -> list[TokenVectors]:
+        self.asked += [call.text for call in calls]
+        return [
+            TokenVectors(
+                np.array([[word.count(c) + 0.1 for c in "page0123456789"] for word in call.text.split()], np.float16)
+            )
+            for call in calls
+        ]
+
+
+def test_token_vectors_of_passages_are_kept_as_they_are_and_those_of_queries_are_not(tmp_path: Path) -> None:
+    for options in ({}, {"passages": tmp_path}, {"cache": str(tmp_path / "a.sqlite")}):
+        engine, model = Engine(**options), LetterTokens()  # type: ignore[arg-type]
+        cold = engine.rerank(LateInteraction(model), "page 1", TEXTS)
+        warm = engine.rerank(LateInteraction(model), "page 1", TEXTS)
+        assert warm.kept == cold.kept
+        assert (warm.usage.calls, warm.usage.cached) == (1, 20)
+        assert model.asked == ["page 1", *TEXTS, "page 1"]
+    kept = DiskPassages(tmp_path)
+    with kept._lock:
+        kinds = {kind for (kind,) in kept._index.execute("SELECT type FROM arrays")}
+    assert kinds == {"<f2"}
 
 
 def test_passages_are_embedded_once_for_all_queries(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tamis.rankers.first_stage import FirstStage
     from tamis.rankers.fuse import Fuse
     from tamis.rankers.groupwise import Groupwise
+    from tamis.rankers.late_interaction import LateInteraction
     from tamis.rankers.lexical import Lexical
     from tamis.rankers.listwise import Listwise
     from tamis.rankers.pairwise import Pairwise
@@ -68,6 +69,7 @@ _WHERE = {
     "Graph": "graph.graph",
     "Groupwise": "rankers.groupwise",
     "Knapsack": "select.budget",
+    "LateInteraction": "rankers.late_interaction",
     "Learned": "learned.stage",
     "Lexical": "rankers.lexical",
     "Listwise": "rankers.listwise",
@@ -122,6 +124,7 @@ __all__ = [
     "Graph",
     "Groupwise",
     "Knapsack",
+    "LateInteraction",
     "Learned",
     "Lexical",
     "Listwise",

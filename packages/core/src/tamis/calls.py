@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from tamis.ranking import Ranking
 
-Capability = Literal["generate", "choice_logprobs", "prompt_logprobs", "classify", "embed"]
+Capability = Literal["generate", "choice_logprobs", "prompt_logprobs", "classify", "embed", "embed_tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,15 @@ class Embed(Call):
 
 
 @dataclass(frozen=True, slots=True)
+class EmbedTokens(Call):
+    """A vector for each token of `text`, embedded as a query or as a passage. Answered by `TokenVectors`."""
+
+    capability: ClassVar[Capability] = "embed_tokens"
+    text: str
+    role: Literal["query", "passage"] = "passage"
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a model gave. Token counts are `None` when the model does not report them."""
 
@@ -123,6 +132,13 @@ class Vector(Answer):
     """An embedding."""
 
     values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenVectors(Answer):
+    """One embedding a token: a numpy array of shape (tokens, width), each row of length 1, not to be written to."""
+
+    values: Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ STAGES = Family(
         "learned": "tamis.learned.stage:Learned",
         "cross_encoder": "tamis.rankers.cross_encoder:CrossEncoder",
         "embedding": "tamis.rankers.embedding:Embedding",
+        "late_interaction": "tamis.rankers.late_interaction:LateInteraction",
         "graph": "tamis.graph.graph:Graph",
         "refinement": "tamis.graph.refinement:Refinement",
         "trained_graph": "tamis.graph.trained_graph:TrainedGraph",
@@ -93,6 +94,8 @@ MODELS = Family(
         "sentence_transformer": "tamis.models.transformers_encoders:SentenceTransformerEmbedder",
         "onnx_cross_encoder": "tamis.models.onnx:OnnxCrossEncoder",
         "onnx_embedder": "tamis.models.onnx:OnnxEmbedder",
+        "onnx_token_embedder": "tamis.models.onnx_tokens:OnnxTokenEmbedder",
+        "multi_vector_embedder": "tamis.models.multi_vector:MultiVectorEmbedder",
         "cost_only": "tamis.models.cost_only:CostOnly",
     },
 )

@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from tamis.calls import Answer, Call, Classify, Embed, Generate, Generated, Logprobs, PromptLogprobs, Score
+from tamis.calls import Answer, Call, Classify, Embed, EmbedTokens, Generate, Generated, Logprobs, PromptLogprobs, Score
 from tamis.flops import Architecture
 from tamis.tokens import estimate_tokens
 
@@ -29,7 +29,7 @@ def read_tokens(call: Call) -> int:
             tokens += estimate_tokens(value)
         else:
             tokens += sum(estimate_tokens(message.content) for message in value)
-    if isinstance(call, (Classify, Embed)) and (longest := getattr(call.model, "max_length", None)):
+    if isinstance(call, (Classify, Embed, EmbedTokens)) and (longest := getattr(call.model, "max_length", None)):
         return min(tokens, longest)
     return tokens
 
@@ -66,7 +66,7 @@ def workload(call: Call, answer: Answer, read: int, wrote: int) -> tuple[int, in
     An embedding writes nothing. A score or a choice is read off one next token. Tokens whose likelihood is asked for
     cost what writing them would.
     """
-    if isinstance(call, Embed):
+    if isinstance(call, (Embed, EmbedTokens)):
         return read, 0
     if isinstance(call, Generate):
         return read, wrote

@@ -1,4 +1,7 @@
-"""What an engine remembers: answers by what was asked, and what models made of passages."""
+"""What an engine remembers: answers by what was asked, and what models made of passages.
+
+Token vectors of queries are remembered by neither: they are large, and rarely asked for twice.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis.calls import Answer, Call, Embed, Vector
+from tamis.calls import Answer, Call, Embed, EmbedTokens, TokenVectors, Vector
 from tamis.engine.cache import Cache, cache_key
 from tamis.engine.passages import PassageCache
 
@@ -36,7 +39,9 @@ class Memory:
         if self._passages is not None and self._is_passage(call):
             array = self._passages.get(call.model.cache_key, key)
             return None if array is None else as_answer(call, array)
-        return None if self._answers is None else self._answers.get(key)
+        if self._answers is None or isinstance(call, EmbedTokens):
+            return None
+        return self._answers.get(key)
 
     def put(self, answered: Iterable[tuple[Call, bytes, Answer]]) -> None:
         """Calls of one model with their keys and answers."""
@@ -45,7 +50,7 @@ class Memory:
         for call, key, answer in answered:
             if self._passages is not None and self._is_passage(call):
                 model, arrays[key] = call.model.cache_key, as_array(answer)
-            elif self._answers is not None:
+            elif self._answers is not None and not isinstance(call, EmbedTokens):
                 self._answers.put(key, answer)
         if arrays and self._passages is not None:
             try:
@@ -54,11 +59,14 @@ class Memory:
                 log.warning("%d passages could not be kept (%s); they are computed again next time", len(arrays), error)
 
     def _is_passage(self, call: Call) -> bool:
-        return self._vectors and isinstance(call, Embed) and call.role == "passage"
+        takes = (Embed, EmbedTokens) if self._vectors else EmbedTokens
+        return isinstance(call, takes) and call.role == "passage"
 
 
 def as_array(answer: Any) -> NDArray[Any]:
     """The numbers of an answer: in 4 bytes each where they fit, so that what comes back is what was put."""
+    if isinstance(answer, TokenVectors):
+        return np.asarray(answer.values)
     exact = np.asarray(answer.values, dtype=np.float64)
     with np.errstate(over="ignore"):
         short = exact.astype(np.float32)
@@ -67,4 +75,4 @@ def as_array(answer: Any) -> NDArray[Any]:
 
 def as_answer(call: Call, array: NDArray[Any]) -> Answer:
     """The answer whose numbers are `array`."""
-    return Vector(tuple(array.tolist()))
+    return TokenVectors(array) if isinstance(call, EmbedTokens) else Vector(tuple(array.tolist()))

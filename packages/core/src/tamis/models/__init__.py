@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from tamis.models.causal_lm import CausalLM
     from tamis.models.cost_only import CostOnly
     from tamis.models.function import Function
+    from tamis.models.multi_vector import MultiVectorEmbedder
     from tamis.models.onnx import OnnxCrossEncoder, OnnxEmbedder
+    from tamis.models.onnx_tokens import OnnxTokenEmbedder
     from tamis.models.openai_chat import OpenAIChat
     from tamis.models.rerank_service import RerankService
     from tamis.models.seq2seq_lm import Seq2SeqLM
@@ -19,8 +21,10 @@ _WHERE = {
     "CausalLM": "causal_lm",
     "CostOnly": "cost_only",
     "Function": "function",
+    "MultiVectorEmbedder": "multi_vector",
     "OnnxCrossEncoder": "onnx",
     "OnnxEmbedder": "onnx",
+    "OnnxTokenEmbedder": "onnx_tokens",
     "OpenAIChat": "openai_chat",
     "RerankService": "rerank_service",
     "Seq2SeqLM": "seq2seq_lm",
@@ -32,8 +36,10 @@ __all__ = [
     "CausalLM",
     "CostOnly",
     "Function",
+    "MultiVectorEmbedder",
     "OnnxCrossEncoder",
     "OnnxEmbedder",
+    "OnnxTokenEmbedder",
     "OpenAIChat",
     "RerankService",
     "SentenceTransformerEmbedder",

@@ -22,18 +22,27 @@ from tamis.calls import (
     ChoiceLogprobs,
     Classify,
     Embed,
+    EmbedTokens,
     Failure,
     Generate,
     Generated,
     Logprobs,
     PromptLogprobs,
     Score,
+    TokenVectors,
     Vector,
 )
 from tamis.errors import CapabilityError
 from tamis.tokens import estimate_tokens
 
-CAPABILITIES: tuple[Capability, ...] = ("generate", "choice_logprobs", "prompt_logprobs", "classify", "embed")
+CAPABILITIES: tuple[Capability, ...] = (
+    "generate",
+    "choice_logprobs",
+    "prompt_logprobs",
+    "classify",
+    "embed",
+    "embed_tokens",
+)
 
 
 @runtime_checkable
@@ -69,6 +78,13 @@ class Embeds(Protocol):
     """Turns texts into vectors."""
 
     def embed(self, calls: Sequence[Embed]) -> Sequence[Vector | Failure]: ...
+
+
+@runtime_checkable
+class EmbedsTokens(Protocol):
+    """Turns texts into one vector a token: late interaction."""
+
+    def embed_tokens(self, calls: Sequence[EmbedTokens]) -> Sequence[TokenVectors | Failure]: ...
 
 
 def capabilities(model: Any) -> tuple[Capability, ...]:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from tamis.calls import Answer, Call, Capability, Failure, Generated, Logprobs, Score, Vector
+from tamis.calls import Answer, Call, Capability, Failure, Generated, Logprobs, Score, TokenVectors, Vector
 from tamis.errors import ConfigError
 from tamis.models.base import CAPABILITIES
 from tamis.scale import UNKNOWN, Scale
@@ -16,9 +16,9 @@ class Function:
     """Wraps `function(call) -> value`, plain or async, as a model with one capability.
 
     `call` is the call dataclass (`Generate`, `Classify`, ...). The value may be the answer dataclass, a `Failure`, or
-    the bare value: a string for `generate`, a number for `classify`, numbers for the others. `scale` is what
-    `classify`'s numbers mean. `max_concurrency`: calls at once. A plain function runs in threads; an async one needs
-    `arerank`.
+    the bare value: a string for `generate`, a number for `classify`, rows of numbers for `embed_tokens`, numbers for
+    the others. `scale` is what `classify`'s numbers mean. `max_concurrency`: calls at once. A plain function runs in
+    threads; an async one needs `arerank`.
 
     >>> model = Function(lambda call: len(call.text), "classify")
     """
@@ -67,6 +67,18 @@ def as_answer(call: Call, value: Any) -> Answer | Failure:
                 return Logprobs(tuple(map(float, value)))
             case "embed":
                 return Vector(tuple(map(float, value)))
+            case "embed_tokens":
+                return TokenVectors(_matrix(value))
     except (TypeError, ValueError):
         pass
     return Failure("malformed", f"a {call.capability} function gave {type(value).__name__}")
+
+
+def _matrix(value: Any) -> Any:
+    """Rows of numbers as an array of shape (rows, width). `ValueError` for another shape."""
+    import numpy as np
+
+    array = np.asarray(value, dtype=np.float32)
+    if array.ndim != 2:
+        raise ValueError(f"{array.ndim} dimensions")
+    return array

@@ -64,11 +64,6 @@ class OnnxEncoder(Local):
             feed[slot.name] = known[slot.name]().astype(np.int32 if slot.type == "tensor(int32)" else np.int64)
         return np.asarray(session.run(None, feed)[0])
 
-    def _run(self, encodings: Sequence[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """First output of the graph for token sequences of about the same length, and their attention mask."""
-        arrays = batch([Pair(encoding.ids, encoding.type_ids) for encoding in encodings], self._pad)
-        return self._output(self._wide_session, arrays), arrays["attention_mask"]
-
     def _tokenizer_cutting(self, strategy: str) -> Any:
         """The folder's tokenizer, cutting at `max_length`; never changed afterwards, so that threads can share it."""
         tokenizer = self._read_tokenizer()

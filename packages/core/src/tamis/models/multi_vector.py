@@ -1,0 +1,91 @@
+"""ColBERT and its kin, with sentence-transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from tamis.calls import Capability, EmbedTokens, TokenVectors
+from tamis.errors import ConfigError, MissingExtra
+from tamis.models.lazy import lock_of, needed, once
+from tamis.models.local import LOCAL, Local, Weights, loaded, torch_device
+from tamis.models.token_vectors import Precision, stored
+
+PROJECTED = ("HF_ColBERT", "ForRetrieval")
+"""Ends of the names of architectures that hold their projection among the model's own weights."""
+
+
+@dataclass(frozen=True, config=LOCAL)
+class MultiVectorEmbedder(Local):
+    """A model trained for late interaction: ColBERT, PyLate, sentence-transformers. Can `embed_tokens`.
+
+    What the checkpoint says is done: its projection, the markers of queries and passages, how many masks a query is
+    filled up with and whether they are attended to, how long a text may be, and which passage tokens (punctuation) give
+    no vector. Source: Khattab and Zaharia, 2020; Chaffin and Sourty, 2025 (PyLate).
+
+    Args:
+        model: a folder, a hub name, or a `MultiVectorEncoder`.
+        device: as for `CausalLM`.
+        max_batch: texts in one call; sentence-transformers groups them by length.
+        precision: of the vectors: `"float16"` halves what an engine has to keep of passages.
+
+    Needs the extra `late-interaction`. Raises `ConfigError` for weights that cannot be loaded or have no projection.
+    """
+
+    model: Weights
+    device: str | None = None
+    max_batch: Annotated[int, Field(ge=1)] = 32
+    precision: Precision = "float32"
+
+    capabilities: ClassVar[tuple[Capability, ...]] = ("embed_tokens",)
+
+    def embed_tokens(self, calls: Sequence[EmbedTokens]) -> list[TokenVectors]:
+        """One vector a token the checkpoint keeps, (tokens, width), each row of length 1."""
+        answers: dict[int, TokenVectors] = {}
+        with lock_of(self):
+            for role, encode in (("query", self._network.encode_query), ("passage", self._network.encode_document)):
+                group = [index for index, call in enumerate(calls) if call.role == role]
+                if not group:
+                    continue
+                arrays = encode(
+                    [calls[index].text for index in group],
+                    batch_size=self.max_batch,
+                    convert_to_numpy=True,
+                    normalize_embeddings=True,
+                    show_progress_bar=False,
+                )
+                for index, array in zip(group, arrays, strict=True):
+                    answers[index] = TokenVectors(stored(array, self.precision))
+        return [answers[index] for index in range(len(calls))]
+
+    def _config_of(self, network: Any) -> Any:
+        return super()._config_of(getattr(network, "transformers_model", None))
+
+    @once
+    def _network(self) -> Any:
+        if not isinstance(self.model, str):
+            return self.model.to(self.device) if self.device else self.model
+        library = needed("sentence_transformers", "MultiVectorEmbedder", "late-interaction")
+        if not hasattr(library, "MultiVectorEncoder"):
+            raise MissingExtra("MultiVectorEmbedder (sentence-transformers 6)", "late-interaction")
+        network = loaded(library.MultiVectorEncoder, self.model, device=torch_device(self.device))
+        self._require_projection(network)
+        return network
+
+    def _require_projection(self, network: Any) -> None:
+        """The library gives a checkpoint without a projection a random one, whose scores mean nothing."""
+        util = needed("sentence_transformers.util", "MultiVectorEmbedder", "late-interaction")
+        if not any(type(module).__name__ == "Dense" for module in network):
+            return
+        kinds = getattr(network.transformers_model.config, "architectures", None) or ()
+        modules = util.load_file_path(self.model, "modules.json")
+        listed = modules is not None and "Dense" in Path(modules).read_text(encoding="utf-8")
+        if not (listed or any(kind.endswith(PROJECTED) for kind in kinds)):
+            raise ConfigError(
+                f"{self.model!r} has no projection for late interaction. Name a ColBERT or PyLate checkpoint, "
+                "or use the token vectors of a plain encoder with OnnxTokenEmbedder."
+            )
