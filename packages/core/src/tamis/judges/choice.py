@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -11,9 +11,10 @@ from tamis.calls import Capability, Failure, Generate, Generated, Message
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
 from tamis.judges.parsing import final_answer, read_order, uncut
-from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.judges.prompting import DATA_ONLY, STERN, chat, fitting, passage_blocks, query_block
 from tamis.judges.template import TemplateRef
 from tamis.part import part
+from tamis.ranking import Query
 
 SYSTEM = f"You pick the passages that answer a query best. {DATA_ONLY}"
 OVERHEAD = 250
@@ -42,19 +43,29 @@ class Choice(OneCall):
 
     def call(self, asked: Asked, attempt: int = 0) -> Generate:
         count, picks = len(asked), self.picks(len(asked))
-        query = instructed(asked.query, self.instruction)
-        answer_tokens = 16 + 6 * picks
+        query, answer_tokens = instructed(asked.query, self.instruction), 16 + 6 * picks
         room = fitting(asked.model, count, self.passage_tokens, OVERHEAD + answer_tokens + len(query.text) // 2)
-        expect = " > ".join(f"[{number}]" for number in range(1, picks + 1))
         if self.template:
             numbers = [str(number) for number in range(1, count + 1)]
             messages = self.template.messages(asked.model, query, texts(asked, self.show), numbers, room)
-            return self._generate(asked.model, messages, answer_tokens, expect, attempt)
+        else:
+            messages = self._own(asked, query, picks, room, attempt)
+        return Generate(
+            asked.model,
+            messages,
+            max_tokens=answer_tokens,
+            temperature=self.temperature,
+            expect=" > ".join(f"[{number}]" for number in range(1, picks + 1)),
+            attempt=attempt,
+        )
+
+    def _own(self, asked: Asked, query: Query, picks: int, room: int, attempt: int) -> tuple[Message, ...]:
+        of_all = f"of the {len(asked)} passages"
         question = (
-            f"Which one of the {count} passages answers the query best? Answer with its number only, in this form: [2]."
+            f"Which one {of_all} answers the query best? Answer with its number only, in this form: [2]."
             if picks == 1
-            else f"Which {picks} of the {count} passages answer the query best? Answer with their numbers only, the "
-            "best first, in this form: [2] > [1]."
+            else f"Which {picks} {of_all} answer the query best? Answer with their numbers only, the best first, in "
+            "this form: [2] > [1]."
         )
         user = "\n\n".join(
             [
@@ -62,22 +73,10 @@ class Choice(OneCall):
                 passage_blocks(texts(asked, self.show), asked.model, room),
                 *told(self.show),
                 question,
-                *(["Your answer must begin with [ and hold no word at all."] if attempt else ()),
+                *([STERN] if attempt else ()),
             ]
         )
-        return self._generate(asked.model, chat(SYSTEM, user), answer_tokens, expect, attempt)
-
-    def _generate(
-        self, model: Any, messages: tuple[Message, ...], max_tokens: int, expect: str, attempt: int
-    ) -> Generate:
-        return Generate(
-            model,
-            messages,
-            max_tokens=max_tokens,
-            temperature=self.temperature,
-            expect=expect,
-            attempt=attempt,
-        )
+        return chat(SYSTEM, user)
 
     def read(self, answer: Generated, count: int) -> Verdict:
         order, form = read_order(uncut(answer), count)

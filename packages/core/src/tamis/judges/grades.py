@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from tamis.calls import Capability, Generate, Generated
+from tamis.calls import Capability, Generate, Generated, Message
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
 from tamis.judges.parsing import read_scores, uncut
 from tamis.judges.prompting import DATA_ONLY, chat, filler, fitting, passage_blocks, query_block
 from tamis.judges.template import TemplateRef
 from tamis.part import part
+from tamis.ranking import Query
 from tamis.scale import Scale, graded
 
 SYSTEM = f"You grade passages for a retrieval system. {DATA_ONLY}"
@@ -43,20 +45,27 @@ class Grades(OneCall):
     reason_tokens: Annotated[int, Field(ge=0)] = 0
 
     def call(self, asked: Asked, attempt: int = 0) -> Generate:
-        count, query = len(asked), instructed(asked.query, self.instruction)
-        answer_tokens = 32 + 10 * count + self.reason_tokens
-        names = [str(place + 1) for place in range(count)]
+        query, names = instructed(asked.query, self.instruction), [str(number + 1) for number in range(len(asked))]
+        answer_tokens = 32 + 10 * len(names) + self.reason_tokens
+        reserved = OVERHEAD + answer_tokens + len(query.text) // 2
+        room = fitting(asked.model, len(names), self.passage_tokens, reserved)
         expect = "{" + ", ".join(f'"{name}": {self.high // 2}' for name in names) + "}"
-        room = fitting(asked.model, count, self.passage_tokens, OVERHEAD + answer_tokens + len(query.text) // 2)
         if self.template:
-            return Generate(
-                asked.model,
-                self.template.messages(asked.model, query, texts(asked, self.show), names, room),
-                max_tokens=answer_tokens,
-                temperature=self.temperature,
-                expect=f"{filler(self.reason_tokens)}\n{expect}" if self.reason_tokens else expect,
-                attempt=attempt,
-            )
+            messages = self.template.messages(asked.model, query, texts(asked, self.show), names, room)
+        else:
+            messages = self._own(asked, query, room)
+        return Generate(
+            asked.model,
+            messages,
+            max_tokens=answer_tokens,
+            temperature=self.temperature,
+            schema=None if self.template else self._schema(names),
+            expect=f"{filler(self.reason_tokens)}\n{expect}" if self.reason_tokens else expect,
+            attempt=attempt,
+        )
+
+    def _own(self, asked: Asked, query: Query, room: int) -> tuple[Message, ...]:
+        count = len(asked)
         user = "\n\n".join(
             [
                 query_block(query.text, query.instruction),
@@ -68,22 +77,16 @@ class Grades(OneCall):
                 f'Answer with JSON only: an object with the number of each passage, "1" to "{count}", and its grade.',
             ]
         )
+        return chat(SYSTEM, user)
+
+    def _schema(self, names: Sequence[str]) -> dict[str, Any]:
         number = {"type": "integer", "minimum": 0, "maximum": self.high}
-        schema = {
+        return {
             "type": "object",
             "properties": dict.fromkeys(names, number),
-            "required": names,
+            "required": [*names],
             "additionalProperties": False,
         }
-        return Generate(
-            asked.model,
-            chat(SYSTEM, user),
-            max_tokens=answer_tokens,
-            temperature=self.temperature,
-            schema=schema,
-            expect=expect,
-            attempt=attempt,
-        )
 
     def read(self, answer: Generated, count: int) -> Verdict:
         scores, form = read_scores(uncut(answer), count, 0, self.high)

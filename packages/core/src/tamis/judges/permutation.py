@@ -11,13 +11,12 @@ from tamis.calls import Capability, Failure, Generate, Generated
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
 from tamis.judges.parsing import read_order, uncut
-from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.judges.prompting import DATA_ONLY, STERN, chat, fitting, passage_blocks, query_block
 from tamis.judges.template import Template, TemplateRef
 from tamis.part import part
 from tamis.ranking import Query
 
 SYSTEM = f"You order passages by how well they answer a query, best first. {DATA_ONLY}"
-STERN = "Your answer must begin with [ and hold no word at all."
 TIES = "Join passages that are equally good by = instead of >. Be accurate, but do not overthink."
 OVERHEAD = 300
 TOKENS_PER_NUMBER = 6
