@@ -92,6 +92,7 @@ MODELS = Family(
         "seq2seq_lm": "tamis.models.seq2seq_lm:Seq2SeqLM",
         "transformers_cross_encoder": "tamis.models.transformers_encoders:TransformersCrossEncoder",
         "sentence_transformer": "tamis.models.transformers_encoders:SentenceTransformerEmbedder",
+        "lm_cross_encoder": "tamis.models.lm_cross_encoder:LMCrossEncoder",
         "onnx_cross_encoder": "tamis.models.onnx:OnnxCrossEncoder",
         "onnx_embedder": "tamis.models.onnx:OnnxEmbedder",
         "onnx_token_embedder": "tamis.models.onnx_tokens:OnnxTokenEmbedder",

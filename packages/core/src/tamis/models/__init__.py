@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tamis.models.causal_lm import CausalLM
     from tamis.models.cost_only import CostOnly
     from tamis.models.function import Function
+    from tamis.models.lm_cross_encoder import LMCrossEncoder
     from tamis.models.multi_vector import MultiVectorEmbedder
     from tamis.models.onnx import OnnxCrossEncoder, OnnxEmbedder
     from tamis.models.onnx_tokens import OnnxTokenEmbedder
@@ -21,6 +22,7 @@ _WHERE = {
     "CausalLM": "causal_lm",
     "CostOnly": "cost_only",
     "Function": "function",
+    "LMCrossEncoder": "lm_cross_encoder",
     "MultiVectorEmbedder": "multi_vector",
     "OnnxCrossEncoder": "onnx",
     "OnnxEmbedder": "onnx",
@@ -36,6 +38,7 @@ __all__ = [
     "CausalLM",
     "CostOnly",
     "Function",
+    "LMCrossEncoder",
     "MultiVectorEmbedder",
     "OnnxCrossEncoder",
     "OnnxEmbedder",

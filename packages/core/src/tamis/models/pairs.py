@@ -59,39 +59,51 @@ def form_of(tokenizer: Any) -> Form:
     return Form(before, between, after, probe.type_ids[start], probe.type_ids[restart])
 
 
-class PairTokenizer:
-    """Tokenises (query, passage) pairs with a `tokenizers.Tokenizer`, exactly as that would one by one.
+class TextTokenizer:
+    """Tokenises texts together with a private copy of a `tokenizers.Tokenizer`, which threads may share.
 
-    The tokenizer is copied, so that nobody else's truncation or padding reaches it; threads may share the result. What
-    does not fit `max_length` loses the end of the passage; where the query takes more than half of `max_length`, the
-    longer of the two is cut first. Passages are tokenised in one call, by all cores unless `TOKENIZERS_PARALLELISM` is
-    `false`, and without Python's global lock. Of a long text only a beginning that surely fills its room is read.
+    All cores take part unless `TOKENIZERS_PARALLELISM` is `false`, without Python's global lock. `special`: whether the
+    tokenizer's control tokens, spelled out in a text, are control tokens.
+    """
+
+    def __init__(self, tokenizer: Any, *, special: bool = True) -> None:
+        own = type(tokenizer).from_str(tokenizer.to_str())
+        own.no_truncation()
+        own.no_padding()
+        if not special:
+            own.encode_special_tokens = True
+        self.own = own
+        self._encode = getattr(own, "encode_batch_fast", own.encode_batch)
+
+    def tokens(self, texts: Sequence[str], room: int) -> list[Ids]:
+        """Tokens of each text, none around it: all of them, or of a long text the first ones, more than `room`."""
+        heads = [_beginning(text, WIDEST * room) for text in texts]
+        found: list[Ids] = [encoding.ids for encoding in self._encode(heads, add_special_tokens=False)]
+        for index, (text, head) in enumerate(zip(texts, heads, strict=True)):
+            if len(head) < len(text) and len(found[index]) < room + MARGIN:
+                found[index] = self.own.encode(text, add_special_tokens=False).ids
+        return found
+
+
+class PairTokenizer:
+    """Tokenises (query, passage) pairs exactly as a `tokenizers.Tokenizer` would one by one.
+
+    What does not fit `max_length` loses the end of the passage; where the query takes more than half of `max_length`,
+    the longer of the two is cut first.
     """
 
     def __init__(self, tokenizer: Any, max_length: int) -> None:
-        self._tokenizer = type(tokenizer).from_str(tokenizer.to_str())
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self._encode = getattr(self._tokenizer, "encode_batch_fast", self._tokenizer.encode_batch)
+        self._texts = TextTokenizer(tokenizer)
         self._max_length = max_length
-        self._form = form_of(self._tokenizer)
+        self._form = form_of(self._texts.own)
         self._room = max_length - self._form.specials
 
     def pairs(self, calls: Sequence[Classify]) -> list[Pair]:
         """One sequence a call."""
         asked = list(dict.fromkeys(call.query for call in calls))
-        queries = dict(zip(asked, self._tokens(asked), strict=True))
-        passages = self._tokens([call.text for call in calls])
+        queries = dict(zip(asked, self._texts.tokens(asked, self._room), strict=True))
+        passages = self._texts.tokens([call.text for call in calls], self._room)
         return [self._cut(queries[call.query], passage) for call, passage in zip(calls, passages, strict=True)]
-
-    def _tokens(self, texts: list[str]) -> list[Ids]:
-        """Tokens of each text: all of them, or more than fit."""
-        heads = [_beginning(text, WIDEST * self._room) for text in texts]
-        found: list[Ids] = [encoding.ids for encoding in self._encode(heads, add_special_tokens=False)]
-        for index, (text, head) in enumerate(zip(texts, heads, strict=True)):
-            if len(head) < len(text) and len(found[index]) < self._room + MARGIN:
-                found[index] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return found
 
     def _cut(self, query: Ids, passage: Ids) -> Pair:
         first, second = len(query), self._room - len(query)
