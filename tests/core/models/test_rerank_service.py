@@ -9,14 +9,17 @@ from collections import Counter
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from support.rerankers import PROTOCOLS, rerank_server, sigmoid
 from support.servers import Response, chat_server, refusal
-from tamis import CrossEncoder, Engine, Ranking, load
+from tamis import CrossEncoder, Engine, Ranking, Reranker, load
 from tamis.calls import Classify, Failure, Score
 from tamis.catalog import MODELS, build
+from tamis.cli.app import app
 from tamis.config import dump
 from tamis.errors import ConfigError, ModelError
 from tamis.models import OnnxCrossEncoder, RerankService
@@ -444,6 +447,26 @@ def test_a_pipeline_holds_it_by_name_and_in_yaml():
     assert load("cross-encoder", models={"cross_encoder": model}).stages[0].model is model
     stage = load([{"cross_encoder": {"model": {"rerank_service": "m", "provider": "cohere"}}}])
     assert stage.stages[0].model == model
+
+
+WRITTEN = "{{rerank_service: m, provider: cohere, base_url: '{url}'}}"
+
+
+def test_by_name_and_as_data_it_serves_what_adapters_hold():
+    with rerank_server("cohere", by_length) as (_, url):
+        written = yaml.safe_load(WRITTEN.format(url=url))
+        reranker = Reranker("cross-encoder", models={"cross_encoder": written}, top_n=1)
+        assert reranker.rerank("q", ["a", "aaa", "aa"]).positions == (1,)
+        assert asyncio.run(reranker.arerank("q", ["a", "aaa", "aa"])).positions == (1,)
+
+
+def test_from_the_command_line(tmp_path):
+    docs = tmp_path / "docs.txt"
+    docs.write_text("short\nrather long\n", encoding="utf-8")
+    with rerank_server("cohere", by_length) as (_, url):
+        words = ["-m", f"cross_encoder={WRITTEN.format(url=url)}", "-q", "q", "-d", str(docs), "--json"]
+        result = CliRunner().invoke(app, ["rerank", "cross-encoder", *words])
+    assert [json.loads(line)["position"] for line in result.output.splitlines()] == [1, 0]
 
 
 # The real server of the protocol

@@ -22,6 +22,7 @@ from tamis.catalog import (
     SOURCES,
     STAGES,
     Family,
+    build,
     unknown,
 )
 from tamis.errors import ConfigError
@@ -50,18 +51,23 @@ def load(source: Any, *, models: Mapping[str, Any] | None = None) -> Stage:
 
     `source`: a `Stage` (returned as is), the name of a preset (see `presets()`), a path to a YAML file, or plain data:
     a list of steps, each a name (a preset's comes before a stage's) or `{name: options}`. `models` are the models the
-    description calls by name. Raises `ConfigError` naming the step, the field, the value and the remedy.
+    description calls by name, made or as data (`{"llm": {"openai": "qwen3-8b"}}`). Raises `ConfigError` naming the
+    step, the field, the value and the remedy.
 
     >>> load(["lexical", {"top_n": 5}])
     Pipeline(stages=(Lexical(...), TopN(n=5)))
     """
     from tamis.stage import Stage
 
-    context = {"models": dict(models or {}), "used": set[str]()}
+    context = {"models": {name: _made(model) for name, model in (models or {}).items()}, "used": set[str]()}
     stage = source if isinstance(source, Stage) else _built(source, context)
     if idle := set(context["models"]) - set(context["used"]):
         warnings.warn(f"the pipeline does not use the models given as {', '.join(sorted(idle))}", stacklevel=2)
     return stage
+
+
+def _made(model: Any) -> Any:
+    return build(MODELS, model) if isinstance(model, Mapping) else model
 
 
 def _built(source: Any, context: Mapping[str, Any]) -> Stage:
