@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from tamis.cli import calibrate, compare, evaluate, presets, rerank, train
+from tamis.cli import calibrate, compare, evaluate, export, presets, rerank, train
 from tamis.errors import TamisError
 
 app = typer.Typer(
@@ -43,5 +43,8 @@ training = typer.Typer(help="Train weights of your own.", no_args_is_help=True, 
 training.command("graph")(_told(train.graph))
 training.command("default")(_told(train.default))
 app.add_typer(training, name="train")
+exporting = typer.Typer(help="Models in forms that run without torch.", no_args_is_help=True, rich_markup_mode=None)
+exporting.command("onnx")(_told(export.onnx))
+app.add_typer(exporting, name="export")
 app.command("rerank")(_told(rerank.rerank))
 app.command("presets")(_told(presets.presets))

@@ -29,8 +29,8 @@ class Passages:
     `aggregate`: the document's score is that of its best passage (`"max"`: MaxP), of its first, the only one then read
     (`"first"`: FirstP), the mean of all, the mean of the `count` best (`"best"`), or the sum of all as probabilities
     (`"sum"`: SumP; scale graded, from 0 to `at_most`). Best passage for answers that stand in one place, means for
-    relevance spread over a document. Sources: Dai and Callan, 2019 (MaxP, FirstP, SumP); the widths of PARADE (Li et al.,
-    2020).
+    relevance spread over a document. Sources: Dai and Callan, 2019 (MaxP, FirstP, SumP); the widths are
+    PARADE's (Li et al., 2020).
 
     >>> list(Passages(words=4, overlap=1).texts(Candidate("One two three. Four five six seven eight.")))
     ['One two three.', 'three. Four five six', 'six seven eight.']

@@ -1,0 +1,25 @@
+"""`tamis export`: models in forms that run without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def onnx(
+    model: Annotated[
+        str, typer.Argument(help="A folder or hub name of a sequence classifier, such as a BERT reranker.")
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to write, for OnnxCrossEncoder.")],
+    int8: Annotated[bool, typer.Option("--int8", help="Also a graph quantised to int8: model_int8.onnx.")] = False,
+    max_length: Annotated[int, typer.Option(min=8, help="Tokens of a pair.")] = 512,
+) -> None:
+    """Write a cross-encoder as an ONNX graph and check its scores against the model's own."""
+    from tamis.models.export import export_onnx
+
+    console = Console()
+    for made in export_onnx(model, out, int8=int8, max_length=max_length):
+        console.print(str(made), markup=False, highlight=False)
