@@ -368,6 +368,7 @@ PRESET_MODELS: dict[str, set[str]] = {
     "acurank": {"llm"},
     "alpha-qe": {"embedder"},
     "blitzrank": {"llm"},
+    "cikmar": {"embedder", "second_embedder"},
     "cross-encoder": {"cross_encoder"},
     "dear": {"cross_encoder", "llm"},
     "default": set(),
