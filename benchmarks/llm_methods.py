@@ -7,13 +7,17 @@ python benchmarks/llm_methods.py rankgpt listt5   # what these presets cost, on 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from math import sqrt
 from multiprocessing import get_context
+from os import getloadavg as load_average
 from statistics import mean, median, stdev
+from textwrap import fill
 from typing import Any
 
 from oracle import CANDIDATES, FIRST_STAGE, WORDS, Oracle, candidates, grades, ndcg, worths
@@ -41,9 +45,10 @@ from tamis.schedules import (
     TournamentGraph,
 )
 from tamis.stage import flattened
+from tamis.usage import Usage
 
 QUERY = "which harbour has the oldest lantern that is lit in winter?"
-DELAY, ABREAST, MOST, THOUGHT, TRIALS = 0.05, 64, 20_000, 300, 100
+DELAY, ABREAST, MOST, THOUGHT, TRIALS = 0.05, 64, 10_000, 300, 100
 """Seconds a call; queries abreast, fewer where that would be more than so many calls; tokens of a thought; queries."""
 WORDING = frozenset(
     {"template", "passage_tokens", "names", "labels", "worst_first", "reason_tokens", "then", "opening"}
@@ -126,30 +131,6 @@ COUNTED: tuple[tuple[str, tuple[Step, ...], int, str], ...] = (
 """(name, ours, our calls in one of theirs, theirs: from no order / from a decent first stage)."""
 
 
-CONCLUSION = """What to choose, from the numbers below (100 candidates, the first ten wanted):
-
-- **Know first how your judge errs.** Where it misreads a passage always alike (`steady`), every exact schedule gives
-  .779, from 1 call to 9,900: take the cheapest, and spend on a better model. Asking again helps only against errors
-  that change with the question.
-- **Few calls.** A sliding window (9 calls in 9 rounds, .815 with `anew .5`) and `tdpart` (8 in 4, .820) are equally
-  good. `blitzrank` (6 in 2) is exact without error and the most fragile of the three with it (.749).
-- **Errors that change with the question.** Ask about all again: groups of twenty six times (`grouprank` before it adds
-  the first stage; 30 calls in one round, .928), `self-consistency` (45 calls, .929) and `tourrank` (130 calls in 5
-  rounds, .954) come near to all pairs (9,900 calls, .967), at 4, 6 and 12 times the FLOPs of a pointwise pass, where
-  all pairs take 157 times.
-- **A judge that is lost among many passages** (`crowded`). Ask about one at a time: a pointwise pass (100 calls in one
-  round) gives .908, with the pairs of its best 30 after it .958, a window of twenty .566.
-- **A judge that contradicts itself** (`circular`). All pairs .948, pointwise and the pairs of 30 .938, `tourrank` .926,
-  `self-consistency` .904, a window .824. Bubble sorts suffer (.704, .727).
-- **Sorts by sets or pairs** are reached with fewer calls under every judge that errs, save once and by a hair (19
-  children, `anew .25`), and they wait longest: with 50 ms a call, 100 calls in one round took 0.1 to 0.5 s a query, 121
-  rounds 6 s, 945 rounds 50 s.
-- **Sampled pairs** need to know by how much a passage is better: with bare wins they reach .771 even without error.
-- **Thinking** before each answer, 300 tokens, costs a pointwise pass 5 times its FLOPs.
-
-Differences below about .02 lie within the intervals. How much of a real judge's error is of which kind no simulation
-tells; `tamis eval` on your own queries does."""
-
 COST = (
     f"Each model is a script that takes {DELAY * 1e3:.0f} ms a call, {Oracle.max_concurrency} calls at once, knows the "
     f"worth of each passage but errs by half of its standard deviation, and counts as {Oracle.architecture}, whatever "
@@ -202,14 +183,21 @@ def unworded(data: Any) -> Any:
 
 
 def alike() -> dict[str, list[str]]:
-    """Presets that call a model, those with the same stages under the first one's name."""
+    """Presets that call a model, those with the same stages and prompts of the same length under the first one's
+    name."""
     found: dict[str, tuple[Any, list[str]]] = {}
     for name in presets():
         if model_names(name):
             plan = unworded(dump(load(name, models={model: CostOnly(model) for model in model_names(name)})))
-            same = next((first for first, (other, _) in found.items() if other == plan), name)
-            found.setdefault(same, (plan, []))[1].append(name)
+            usage = predicted(name)
+            key = (plan, usage.calls, usage.rounds, usage.tokens_in, usage.tokens_out)
+            same = next((first for first, (other, _) in found.items() if other == key), name)
+            found.setdefault(same, (key, []))[1].append(name)
     return {first: names for first, (_, names) in found.items()}
+
+
+def predicted(name: str) -> Usage:
+    return Engine().dry_run(stage_of(name, CostOnly(architecture=Oracle.architecture)), QUERY, candidates())
 
 
 def rerun(name: str, thought: int, queries: int) -> tuple[float, list[Ranking]]:
@@ -226,34 +214,56 @@ def rerun(name: str, thought: int, queries: int) -> tuple[float, list[Ranking]]:
     return seconds, found
 
 
-def costs(wanted: Sequence[str] = ()) -> list[list[object]]:
-    """A row for each preset, or for those wanted."""
-    rows: list[tuple[float, list[object]]] = []
-    chosen = {name: [name] for name in wanted} or alike()
-    for name, names in chosen.items():
-        thought = THOUGHT if thinks(stage_of(name, CostOnly())) else 0
-        predicted = Engine().dry_run(stage_of(name, CostOnly(architecture=Oracle.architecture)), QUERY, candidates())
-        seconds, (ranking,) = rerun(name, thought, 1)
-        if seconds < 2:
-            seconds = median([seconds, *(rerun(name, thought, 1)[0] for _ in range(2))])
-        made = ranking.usage
-        queries = max(1, min(ABREAST, MOST // made.calls))
-        many, found = rerun(name, thought, queries)
-        least = max(made.rounds, sum(r.usage.calls for r in found) / Oracle.max_concurrency) * DELAY
-        row: list[object] = [
-            ", ".join(names) + ("*" if thought else ""),
-            _both(predicted.calls, made.calls),
-            _both(predicted.rounds, made.rounds),
-            f"{made.tokens_in:,}",
-            f"{made.tokens_out:,}",
-            f"{made.flops / 1e12:,.0f}",
-            f"{seconds:.2f}",
-            f"{queries / many:.3g}" + (f" ({queries})" if queries < ABREAST else ""),
-            f"{least / many:.0%}",
+@dataclass(frozen=True)
+class Spent:
+    """What a preset took: `made` by the one query that was asked alone, in `seconds`; then so many `queries` abreast,
+    `rate` a second, which is `share` of what the delay alone allows."""
+
+    names: Sequence[str]
+    thinks: bool
+    predicted: Usage
+    made: Usage
+    seconds: float
+    queries: int
+    rate: float
+    share: float
+    load: float
+
+    def row(self) -> list[object]:
+        return [
+            ", ".join(self.names) + ("*" if self.thinks else ""),
+            _both(self.predicted.calls, self.made.calls),
+            _both(self.predicted.rounds, self.made.rounds),
+            f"{self.made.tokens_in:,}",
+            f"{self.made.tokens_out:,}",
+            f"{self.made.flops / 1e12:,.0f}",
+            f"{self.seconds:.2f}",
+            f"{self.rate:.3g}" + (f" ({self.queries})" if self.queries < ABREAST else ""),
+            f"{self.share:.0%}",
         ]
-        print(*row, sep=" | ", flush=True)
-        rows.append((made.flops, row))
-    return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
+
+
+def costs(wanted: Sequence[str] = ()) -> list[Spent]:
+    """What each preset took, or each of those wanted; the cheapest first."""
+    chosen = {name: [name] for name in wanted} or alike()
+    found = []
+    for name, names in chosen.items():
+        found.append(cost(name, names))
+        print(*found[-1].row(), sep=" | ", flush=True)
+    return sorted(found, key=lambda spent: spent.made.flops)
+
+
+def cost(name: str, names: Sequence[str]) -> Spent:
+    thought = THOUGHT if thinks(stage_of(name, CostOnly())) else 0
+    seconds, (ranking,) = rerun(name, thought, 1)
+    if seconds < 2:
+        seconds = median([seconds, *(rerun(name, thought, 1)[0] for _ in range(2))])
+    made = ranking.usage
+    queries = max(1, min(ABREAST, MOST // made.calls))
+    many, found = rerun(name, thought, queries)
+    least = max(made.rounds, sum(r.usage.calls for r in found) / Oracle.max_concurrency) * DELAY
+    rates = queries / many, least / many
+    return Spent(names, bool(thought), predicted(name), made, seconds, queries, *rates, load_average()[0])
 
 
 def _both(predicted: int, made: int) -> str:
@@ -287,26 +297,33 @@ def interval(values: Sequence[float]) -> float:
     return 1.96 * stdev(values) / sqrt(len(values))
 
 
+def on_frontier(kind: str) -> set[str]:
+    return frontier({name: (trial(name, kind)[1], mean(trial(name, kind)[0])) for name in METHODS})
+
+
 def effectiveness() -> list[list[object]]:
-    best = {
-        kind: frontier({name: (trial(name, kind)[1], mean(trial(name, kind)[0])) for name in METHODS}) for kind in KINDS
-    }
+    best = {kind: on_frontier(kind) for kind in KINDS}
     rows: list[list[object]] = []
     for number, name in enumerate(METHODS, 1):
         _, calls, read, rounds = trial(name, "anew .5")
         cells = []
         for kind in KINDS:
-            values = trial(name, kind)[0]
-            told = f"{mean(values):.3f}"
-            cells.append(
-                (f"**{told}**" if name in best[kind] else told) + f" ±{interval(values):.3f}".replace("0.", ".")
-            )
+            told, values = ndcg_of(name, kind), trial(name, kind)[0]
+            cells.append((f"**{told}**" if name in best[kind] else told) + f" ±{_short(interval(values))}")
         rows.append([number, name, f"{calls:,.0f}", f"{read:,.0f}", f"{rounds:,.0f}", *cells, PRESETS.get(name, "-")])
     return rows
 
 
-def _plus_minus(values: Sequence[float]) -> str:
-    return f" ±{interval(values):.3f}".replace("0.", ".")
+def ndcg_of(name: str, kind: str) -> str:
+    return _short(mean(trial(name, kind)[0]))
+
+
+def _short(value: float) -> str:
+    """
+    >>> _short(0.7791), _short(1.0)
+    ('.779', '1.000')
+    """
+    return f"{value:.3f}".removeprefix("0")
 
 
 def incoming() -> list[float]:
@@ -345,6 +362,81 @@ def counts() -> list[list[object]]:
     return rows
 
 
+def conclusion(spent: Sequence[Spent]) -> str:
+    """What to choose. Its numbers are those of the tables; where they no longer bear out its words, it raises."""
+    named = {name: found for found in spent for name in found.names}
+
+    def n(name: str, kind: str = "anew .5") -> float:
+        return mean(trial(name, kind)[0])
+
+    def flops(name: str) -> str:
+        return f"{named[name].made.flops / named['pointwise'].made.flops:.0f}"
+
+    def calls(name: str) -> str:
+        return f"{trial(name, 'anew .5')[1]:,.0f}"
+
+    few = ["sliding 20 by 10", "top down 20", "tournament graph 20"]
+    sure = [name for name in METHODS if n(name, "exact") == 1.0]
+    many = ["groups of 20, six times", "sliding, each window 5 times", "stages, ten times", "all pairs"]
+    sorts = [name for name in METHODS if "heap" in name or "bubble" in name]
+    reached = sum(name in on_frontier(kind) for name in sorts for kind in KINDS if kind not in ("exact", "steady .5"))
+    one_round = [found.seconds for found in spent if found.made.calls == 100 and found.made.rounds == 1]
+    holds = {
+        "exact schedules are alike where the judge is steady": len({ndcg_of(m, "steady .5") for m in sure}) == 1,
+        "a window and tdpart are equally good": abs(n(few[0]) - n(few[1])) < 0.02,
+        "blitzrank is the most fragile": n(few[2]) < min(n(few[0]), n(few[1])),
+        "asking again comes near to all pairs": n("all pairs") - min(map(n, many)) < 0.05,
+        "few at a time is better where many confuse": n("pointwise", "crowded .25") > n(few[0], "crowded .25") + 0.2,
+        "sorts are hardly ever on the frontier": reached <= 2,
+        "sampled pairs err even without error": n("sampled pairs, 4 tours", "exact") < 0.9,
+    }
+    if broken := [claim for claim, true in holds.items() if not true]:
+        raise ValueError(f"the conclusion no longer holds, reword it: {'; '.join(broken)}")
+
+    def at(name: str, kind: str = "anew .5") -> str:
+        return ndcg_of(name, kind)
+
+    bubbles = " and ".join(at(name, "circular .5") for name in ("pair bubble", "set bubble of 3"))
+    return wrapped(f"""What to choose, from the numbers below ({CANDIDATES} candidates, the first ten wanted):
+
+- **Know first how your judge errs.** Where it misreads a passage always alike (`steady`), every exact schedule gives
+  {at("pointwise", "steady .5")}, from {calls("all at once")} call to {calls("all pairs")}: take the cheapest, and spend
+  on a better model. Asking again helps only against errors that change with the question.
+- **Few calls.** A sliding window ({calls(few[0])} calls in {calls(few[0])} rounds, {at(few[0])} with `anew .5`) and
+  `tdpart` ({calls(few[1])} calls, {at(few[1])}) are equally good. `blitzrank` ({calls(few[2])} calls) is exact without
+  error and the most fragile of the three with it ({at(few[2])}).
+- **Errors that change with the question.** Ask about all again: groups of twenty six times (`grouprank` before it adds
+  the first stage; {calls(many[0])} calls in one round, {at(many[0])}), `self-consistency` ({calls(many[1])} calls,
+  {at(many[1])}) and `tourrank` ({calls(many[2])} calls in 5 rounds, {at(many[2])}) come near to all pairs
+  ({calls(many[3])} calls, {at(many[3])}), at {flops("grouprank")}, {flops("self-consistency")} and {flops("tourrank")}
+  times the FLOPs of a pointwise pass, where all pairs take {flops("prp-allpair")} times.
+- **A judge that is lost among many passages** (`crowded`). Ask about one at a time: a pointwise pass (100 calls in one
+  round) gives {at("pointwise", "crowded .25")}, with the pairs of its best 30 after it
+  {at("pointwise, then pairs of 30", "crowded .25")}, a window of twenty {at(few[0], "crowded .25")}.
+- **A judge that contradicts itself** (`circular`). All pairs {at("all pairs", "circular .5")}, pointwise and the pairs
+  of 30 {at("pointwise, then pairs of 30", "circular .5")}, `tourrank` {at(many[2], "circular .5")}, `self-consistency`
+  {at(many[1], "circular .5")}, a window {at(few[0], "circular .5")}. Bubble sorts suffer ({bubbles}).
+- **Sorts by sets or pairs** are hardly ever on the frontier where the judge errs, and they wait longest: with
+  {DELAY * 1e3:.0f} ms a call, 100 calls in one round took {min(one_round):.1f} to {max(one_round):.1f} s a query,
+  {named["setwise-heap"].made.rounds} rounds {named["setwise-heap"].seconds:.0f} s, {named["prp-sliding"].made.rounds}
+  rounds {named["prp-sliding"].seconds:.0f} s.
+- **Sampled pairs** need to know by how much a passage is better: with bare wins they reach
+  {at("sampled pairs, 4 tours", "exact")} even without error.
+- **Thinking** before each answer, {THOUGHT} tokens, costs a pointwise pass {flops("rank1")} times its FLOPs (`rank1`
+  against `pointwise`).
+
+Differences below about .02 lie within the intervals. How much of a real judge's error is of which kind no simulation
+tells; `tamis eval` on your own queries does.""")
+
+
+def wrapped(text: str) -> str:
+    """Paragraphs and list items filled anew."""
+    items = re.split(r"\n\n|\n(?=- )", text)
+    gaps = re.findall(r"\n\n|\n(?=- )", text)
+    filled = [fill(" ".join(item.split()), 120, subsequent_indent="  " * item.startswith("- ")) for item in items]
+    return "".join(part for pair in zip(filled, [*gaps, ""], strict=True) for part in pair)
+
+
 def main(wanted: Sequence[str] = ()) -> None:
     """Everything, into results/; or the costs of the presets wanted, on the screen."""
     if wanted:
@@ -357,19 +449,19 @@ def main(wanted: Sequence[str] = ()) -> None:
         pending = {(name, kind): beside.submit(tried, name, kind) for name in METHODS for kind in KINDS}
         spent = costs()
         TRIED.update({key: future.result() for key, future in pending.items()})
-    effective = effectiveness()
+    effective, loads = effectiveness(), [found.load for found in spent]
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "llm_methods.svg").write_text(picture(), encoding="utf-8")
     save(
         "llm_methods",
         "LLM reranking methods: cost and effectiveness",
         ("tamis",),
-        CONCLUSION,
+        conclusion(spent),
         f"## What each preset costs, n = {CANDIDATES}, passages of {WORDS} words",
-        COST,
+        COST + f" The machine's load was {min(loads):.1f} to {max(loads):.1f} meanwhile, this script's own included.",
         table(
             ["preset", "calls", "rounds", "tokens in", "out", "TFLOPs", "s alone", "queries/s", "of the most possible"],
-            spent,
+            [found.row() for found in spent],
         ),
         "## What a schedule makes of a judge that errs",
         SIMULATED + f" Incoming order: {mean(incoming()):.3f}.",

@@ -11,7 +11,21 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from tamis.calls import ChoiceLogprobs, Classify, Embed, Generate, Generated, Logprobs, PromptLogprobs, Score, Vector
+import numpy as np
+
+from tamis.calls import (
+    ChoiceLogprobs,
+    Classify,
+    Embed,
+    EmbedTokens,
+    Generate,
+    Generated,
+    Logprobs,
+    PromptLogprobs,
+    Score,
+    TokenVectors,
+    Vector,
+)
 from tamis.ranking import Candidate
 from tamis.scale import PROBABILITY, Scale
 from tamis.tokens import estimate_tokens
@@ -95,6 +109,9 @@ class Oracle:
     def embed(self, calls: Sequence[Embed]) -> list[Any]:
         return self._each(calls, self._vector)
 
+    def embed_tokens(self, calls: Sequence[EmbedTokens]) -> list[Any]:
+        return self._each(calls, lambda call: TokenVectors(np.array([self._vector(call).values], dtype=np.float32)))
+
     def _each(self, calls: Sequence[Any], answer: Callable[[Any], Any]) -> list[Any]:
         if self.delay:
             time.sleep(self.delay * len(calls))
@@ -139,7 +156,7 @@ class Oracle:
         (seen,) = self._seen(call.prefix)
         return Logprobs((_unit(seen) - 2,) * estimate_tokens(call.continuation))
 
-    def _vector(self, call: Embed) -> Vector:
+    def _vector(self, call: Embed | EmbedTokens) -> Vector:
         cosine = _unit(self._seen(call.text)[0]) if call.role == "passage" else 1.0
         return Vector((cosine, math.sqrt(1 - cosine * cosine)))
 

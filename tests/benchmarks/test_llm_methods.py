@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import llm_methods
 from llm_methods import METHODS
 from oracle import CANDIDATES, Oracle, candidates, grades, ndcg, worths
+from report import RESULTS
 from scatter import Panel, drawn
 from simulation import KINDS, Step, frontier, played
 
@@ -117,8 +118,28 @@ def test_a_picture_is_well_formed_and_names_the_frontier() -> None:
     assert "prefers-color-scheme" in text
 
 
-def test_presets_with_the_same_stages_share_a_row() -> None:
+def test_the_result_has_a_row_for_every_preset_that_asks_a_model() -> None:
+    """A preset that is new or renamed calls for `python benchmarks/llm_methods.py`."""
+    table = (RESULTS / "llm_methods.md").read_text(encoding="utf-8").partition("| preset ")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ")]
+    named = {name.strip(" *") for cell in cells for name in cell.split(",")}
+    assert {name for name in named if name.strip("-")} == set(ASKING)
+
+
+def test_the_presets_named_beside_a_schedule_exist() -> None:
+    named = [name.partition(" (")[0] for told in llm_methods.PRESETS.values() for name in told.split(", ")]
+    assert set(named) - {"..."} <= set(presets())
+    assert set(llm_methods.PRESETS) <= set(METHODS)
+
+
+def test_presets_with_the_same_stages_and_prompts_as_long_share_a_row() -> None:
     rows = llm_methods.alike()
     assert sorted(name for names in rows.values() for name in names) == sorted(ASKING)
-    assert {"listwise", "rankgpt", "rankzephyr"} <= set(rows["listwise"])
+    assert {"listwise", "rankgpt"} <= set(rows["listwise"])
+    assert "rankzephyr" not in rows["listwise"], "it has a wording of its own"
     assert {"monot5", "mxbai-rerank-v2"}.isdisjoint(rows["fine-grained-labels"])
+
+
+def test_a_conclusion_is_filled_by_paragraph_and_item() -> None:
+    text = "One\ntwo.\n\n- a\n  b\n- c\n\nEnd."
+    assert llm_methods.wrapped(text) == "One two.\n\n- a b\n- c\n\nEnd."
