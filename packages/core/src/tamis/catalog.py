@@ -93,6 +93,7 @@ MODELS = Family(
         "transformers_cross_encoder": "tamis.models.transformers_encoders:TransformersCrossEncoder",
         "sentence_transformer": "tamis.models.transformers_encoders:SentenceTransformerEmbedder",
         "lm_cross_encoder": "tamis.models.lm_cross_encoder:LMCrossEncoder",
+        "parade": "tamis.models.parade:Parade",
         "onnx_cross_encoder": "tamis.models.onnx:OnnxCrossEncoder",
         "onnx_embedder": "tamis.models.onnx:OnnxEmbedder",
         "onnx_token_embedder": "tamis.models.onnx_tokens:OnnxTokenEmbedder",

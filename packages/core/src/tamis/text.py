@@ -8,6 +8,8 @@ from itertools import chain
 
 WORD = re.compile(r"[^\W_]+")
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+RUN = re.compile(r"\S+")
+SENTENCE_END = re.compile(r"[.!?。！？]['\")\]”’]*$")
 UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+")
 
 STOPWORDS = frozenset(
@@ -56,3 +58,26 @@ def stem(word: str) -> str:
     if len(word) > 3 and word.endswith("s") and word[-2] not in "us":
         return word[:-1]
     return word
+
+
+def passages(text: str, words: int, overlap: int, at_most: int) -> list[str]:
+    """`text` as overlapping passages of at most `words` words; one at least, the whole where there are no blanks.
+
+    One that is not the last ends with a sentence where one ends in its last `overlap` words. Of more than `at_most`, so
+    many evenly spaced ones are taken, the first and the last among them. `overlap` must be less than half of `words`.
+    """
+    spans = [match.span() for match in RUN.finditer(text)]
+    found, start = [], 0
+    while start < len(spans):
+        stop = min(start + words, len(spans))
+        if stop < len(spans):
+            ends = range(stop, stop - overlap, -1)
+            stop = next((end for end in ends if SENTENCE_END.search(text, *spans[end - 1])), stop)
+        found.append(text[spans[start][0] : spans[stop - 1][1]])
+        if stop == len(spans):
+            break
+        start = stop - overlap
+    if len(found) > at_most:
+        last = len(found) - 1
+        found = [found[round(place * last / max(1, at_most - 1))] for place in range(at_most)]
+    return found or [text]

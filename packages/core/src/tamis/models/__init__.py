@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tamis.models.onnx import OnnxCrossEncoder, OnnxEmbedder
     from tamis.models.onnx_tokens import OnnxTokenEmbedder
     from tamis.models.openai_chat import OpenAIChat
+    from tamis.models.parade import Parade
     from tamis.models.rerank_service import RerankService
     from tamis.models.seq2seq_lm import Seq2SeqLM
     from tamis.models.transformers_encoders import SentenceTransformerEmbedder, TransformersCrossEncoder
@@ -28,6 +29,7 @@ _WHERE = {
     "OnnxEmbedder": "onnx",
     "OnnxTokenEmbedder": "onnx_tokens",
     "OpenAIChat": "openai_chat",
+    "Parade": "parade",
     "RerankService": "rerank_service",
     "Seq2SeqLM": "seq2seq_lm",
     "SentenceTransformerEmbedder": "transformers_encoders",
@@ -44,6 +46,7 @@ __all__ = [
     "OnnxEmbedder",
     "OnnxTokenEmbedder",
     "OpenAIChat",
+    "Parade",
     "RerankService",
     "SentenceTransformerEmbedder",
     "Seq2SeqLM",

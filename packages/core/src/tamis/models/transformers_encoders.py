@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -53,6 +55,8 @@ class TransformersCrossEncoder(Local):
     trust_remote_code: bool = False
 
     capabilities: ClassVar[tuple[Capability, ...]] = ("classify",)
+    loader: ClassVar[str] = "AutoModelForSequenceClassification"
+    """The transformers class that loads the weights."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, str) and self.tokenizer is None:
@@ -61,31 +65,37 @@ class TransformersCrossEncoder(Local):
             )
 
     @classmethod
-    def of(cls, model: Any, tokenizer: Any, **options: Any) -> TransformersCrossEncoder:
+    def of(cls, model: Any, tokenizer: Any, **options: Any) -> Self:
         """From a transformers model and tokenizer already loaded. The model is put in evaluation mode."""
         return cls(model, tokenizer=tokenizer, **options)
 
     def classify(self, calls: Sequence[Classify]) -> list[Score]:
         """One logit a pair."""
-        torch = needed("torch", "TransformersCrossEncoder", "transformers")
-        answers: dict[int, Score] = {}
         pairs = self._pairs.pairs(calls)
+        values = log_odds(self._rows(pairs), self.label)
+        return [Score(value, tokens_in=len(p.ids), tokens_out=0) for value, p in zip(values, pairs, strict=True)]
+
+    def _rows(self, pairs: list[Pair]) -> NDArray[Any]:
+        """What the network gives of each pair: (pairs, width)."""
+        torch = needed("torch", "TransformersCrossEncoder", "transformers")
         with lock_of(self), torch.inference_mode():
             groups = list(by_length([len(pair.ids) for pair in pairs], self._together, self._tokens_a_pass))
             # Fetched after the last pass: an accelerator is not made to wait between passes.
-            found = [self._logits([pairs[index] for index in group]) for group in groups]
-            for group, logits in zip(groups, found, strict=True):
-                values = log_odds(logits.float().cpu().numpy(), self.label)
-                for index, value in zip(group, values, strict=True):
-                    answers[index] = Score(value, tokens_in=len(pairs[index].ids), tokens_out=0)
-        return [answers[index] for index in range(len(calls))]
+            found = [self._output([pairs[index] for index in group]) for group in groups]
+            rows = [row for output in found for row in output.float().cpu().numpy()]
+        order = np.argsort([index for group in groups for index in group])
+        return np.asarray([rows[place] for place in order])
 
-    def _logits(self, pairs: list[Pair]) -> Any:
+    def _output(self, pairs: list[Pair]) -> Any:
         torch = needed("torch", "TransformersCrossEncoder", "transformers")
         arrays = batch(pairs, self._tokenizer.pad_token_id or 0)
         taken = [name for name in self._tokenizer.model_input_names if name in arrays]
         device = self._network.device
-        return self._network(**{name: torch.from_numpy(arrays[name]).to(device) for name in taken}).logits
+        return self._read(self._network(**{name: torch.from_numpy(arrays[name]).to(device) for name in taken}))
+
+    def _read(self, output: Any) -> Any:
+        """(pairs, width) of what the network gave."""
+        return output.logits
 
     @property
     def _together(self) -> int:
@@ -114,7 +124,7 @@ class TransformersCrossEncoder(Local):
         if not isinstance(self.model, str):
             return (self.model.to(self.device) if self.device else self.model).eval()
         transformers = needed("transformers", "TransformersCrossEncoder", "transformers")
-        load = transformers.AutoModelForSequenceClassification.from_pretrained
+        load = getattr(transformers, self.loader).from_pretrained
         options = {"dtype": self.dtype, "trust_remote_code": self.trust_remote_code}
         return loaded(load, self.model, **options).to(torch_device(self.device)).eval()
 

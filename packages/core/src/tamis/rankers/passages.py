@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -12,10 +11,9 @@ from tamis.errors import ConfigError, ScaleError
 from tamis.part import part
 from tamis.ranking import Candidate
 from tamis.scale import PROBABILITY, Scale, graded, sigmoid
+from tamis.text import passages
 
 Aggregate = Literal["max", "first", "mean", "sum", "best"]
-WORD = re.compile(r"\S+")
-SENTENCE_END = re.compile(r"[.!?。！？]['\")\]”’]*$")
 
 
 @part
@@ -48,12 +46,7 @@ class Passages:
 
     def texts(self, candidate: Candidate) -> list[str]:
         """The passages of a candidate that are read; one at least."""
-        found = list(passages(candidate.text, self.words, self.overlap)) or [candidate.text]
-        if self.aggregate == "first":
-            found = found[:1]
-        elif len(found) > self.at_most:
-            last = len(found) - 1
-            found = [found[round(place * last / max(1, self.at_most - 1))] for place in range(self.at_most)]
+        found = passages(candidate.text, self.words, self.overlap, 1 if self.aggregate == "first" else self.at_most)
         title = candidate.title
         return [f"{title}\n{text}" if title and not text.startswith(title) else text for text in found]
 
@@ -75,18 +68,3 @@ class Passages:
         if scale.kind != "logit" and scale != PROBABILITY:
             raise ScaleError(f"aggregate 'sum' adds probabilities; the model's scores are {scale.kind}: take another")
         return graded(0, self.at_most)
-
-
-def passages(text: str, words: int, overlap: int) -> Iterator[str]:
-    """`text` cut into overlapping runs of at most `words` words; nothing for a text without any."""
-    spans = [match.span() for match in WORD.finditer(text)]
-    start = 0
-    while start < len(spans):
-        stop = min(start + words, len(spans))
-        if stop < len(spans):
-            ends = range(stop, stop - overlap, -1)
-            stop = next((end for end in ends if SENTENCE_END.search(text, *spans[end - 1])), stop)
-        yield text[spans[start][0] : spans[stop - 1][1]]
-        if stop == len(spans):
-            return
-        start = stop - overlap

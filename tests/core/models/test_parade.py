@@ -1,0 +1,61 @@
+"""PARADE's poolings against plain transformers, on a random encoder."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tamis.calls import Classify
+from tamis.catalog import MODELS, build
+from tamis.config import dump
+from tamis.errors import ConfigError
+from tamis.models import Parade
+from tamis.text import passages
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+TEXTS = ["the tall mountain. " * 9 + "a recipe is the query", "a recipe", ""]
+CUT = {"words": 6, "overlap": 2, "at_most": 5}
+
+
+def head(folder, pooling):
+    draw = np.random.default_rng(0)
+    path = folder / f"{pooling}.npz"
+    np.savez(path, pooling=pooling, weight=draw.normal(size=32), bias=0.5, attention=draw.normal(size=32))
+    return str(path)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max", "attention"])
+def test_a_document_is_pooled_from_its_passages_vectors(tmp_path, tiny_cross_encoder_folder, pooling):
+    path = head(tmp_path, pooling)
+    model = Parade(tiny_cross_encoder_folder, device="cpu", max_length=64, head=path, **CUT)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_cross_encoder_folder)
+    network = transformers.AutoModel.from_pretrained(tiny_cross_encoder_folder).eval()
+    with np.load(path) as file:
+        weight, bias, look = file["weight"], file["bias"], file["attention"]
+    answers = model.classify([Classify(model, "tall recipe", text) for text in TEXTS])
+    for text, answer in zip(TEXTS, answers, strict=True):
+        rows, read = [], 0
+        for passage in passages(text, *CUT.values()):
+            inputs = tokenizer(["tall recipe"], [passage], return_tensors="pt")
+            read += inputs["input_ids"].shape[1]
+            with torch.inference_mode():
+                rows.append(network(**inputs).last_hidden_state[0, 0].numpy())
+        rows = np.array(rows)
+        attended = np.exp(rows @ look) / np.exp(rows @ look).sum()
+        document = {"mean": rows.mean(0), "max": rows.max(0), "attention": attended @ rows}[pooling]
+        assert answer.value == pytest.approx(float(document @ weight + bias), abs=1e-3)
+        assert answer.tokens_in == read
+    assert len(passages(TEXTS[0], *CUT.values())) == 5
+    assert build(MODELS, dump(model)) == model
+
+
+def test_a_file_that_is_no_head(tmp_path, tiny_cross_encoder_folder):
+    np.savez(tmp_path / "bad.npz", pooling="sum", weight=np.ones(32), bias=0.0)
+    for path in (tmp_path / "bad.npz", tmp_path / "none.npz"):
+        model = Parade(tiny_cross_encoder_folder, device="cpu", head=str(path))
+        with pytest.raises(ConfigError, match=r"\.npz"):
+            model.classify([Classify(model, "q", "a")])
+    with pytest.raises(ValueError, match="needs the file of a trained head"):
+        Parade(tiny_cross_encoder_folder)
