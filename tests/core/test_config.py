@@ -375,6 +375,7 @@ PRESET_MODELS: dict[str, set[str]] = {
     "dynamic-k": {"cross_encoder"},
     "dynamicrag": {"llm"},
     "duot5": {"llm", "pair_llm"},
+    "e2rank": {"embedder"},
     "embedding": {"embedder"},
     "erank": {"llm"},
     "financerag": {"cross_encoder", "second_cross_encoder"},

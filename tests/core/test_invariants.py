@@ -43,6 +43,7 @@ from tamis import (
     Pipeline,
     Place,
     Pointwise,
+    PseudoQuery,
     Ranking,
     Rebel,
     Refinement,
@@ -204,6 +205,12 @@ BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
     "cut cross-encoder": st.builds(lambda low: lambda model: CrossEncoder(model) | Threshold(low), st.floats(0, 1)),
     "embedding": st.builds(
         lambda depth, given: lambda model: Embedding(model, depth=depth, given_vectors=given), depths, st.booleans()
+    ),
+    "pseudo-query": st.builds(
+        lambda depth, given, first: lambda model: PseudoQuery(model, first=first, depth=depth, given_vectors=given),
+        depths,
+        st.booleans(),
+        st.integers(1, 4),
     ),
     "late interaction": st.builds(lambda depth: lambda model: LateInteraction(model, depth=depth), depths),
     "graph": st.builds(

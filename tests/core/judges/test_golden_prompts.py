@@ -111,6 +111,14 @@ def test_the_choice_of_dynamicrag_is_frozen() -> None:
     assert written(call) == (GOLDEN / "dynamicrag.txt").read_text(encoding="utf-8")
 
 
+def test_the_pseudo_query_of_e2rank_is_frozen() -> None:
+    stage = load("e2rank", models={"embedder": CostOnly()})
+    calls: Any = next(stage.plan(Ranking.of(QUERY, PASSAGES)))
+    assert f"=== query\n{calls[0].text}\n" == (GOLDEN / "e2rank.txt").read_text(encoding="utf-8")
+    assert [call.role for call in calls] == ["query", "passage", "passage"]
+    assert [call.text for call in calls[1:]] == [passage + "<|endoftext|>" for passage in PASSAGES]
+
+
 OWN = {
     "labels": Labels(),
     "graded labels": Labels(("0", "1", "2"), (0, 1, 2), "expected"),
@@ -140,7 +148,7 @@ def test_our_own_wording_is_frozen_too(name: str) -> None:
 
 def test_every_card_with_a_template_is_frozen() -> None:
     """No checkpoint goes without: a frozen wording, or what it reads in words and what loads it."""
-    frozen = {*ASKED, "dynamicrag"}
+    frozen = {*ASKED, "dynamicrag", "e2rank"}
     for name in presets():
         for card in cards(name):
             if card.template:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tamis.rankers.listwise import Listwise
     from tamis.rankers.pairwise import Pairwise
     from tamis.rankers.pointwise import Pointwise
+    from tamis.rankers.pseudo_query import PseudoQuery
     from tamis.rankers.query_likelihood import QueryLikelihood
     from tamis.rankers.setwise import Setwise, Tournament
     from tamis.ranking import Candidate, Query, Ranking
@@ -80,6 +81,7 @@ _WHERE = {
     "Pipeline": "stage",
     "Place": "select.place",
     "Pointwise": "rankers.pointwise",
+    "PseudoQuery": "rankers.pseudo_query",
     "Query": "ranking",
     "QueryLikelihood": "rankers.query_likelihood",
     "Ranking": "ranking",
@@ -134,6 +136,7 @@ __all__ = [
     "Pipeline",
     "Place",
     "Pointwise",
+    "PseudoQuery",
     "Query",
     "QueryLikelihood",
     "Ranking",

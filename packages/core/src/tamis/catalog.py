@@ -52,6 +52,7 @@ STAGES = Family(
         "learned": "tamis.learned.stage:Learned",
         "cross_encoder": "tamis.rankers.cross_encoder:CrossEncoder",
         "embedding": "tamis.rankers.embedding:Embedding",
+        "pseudo_query": "tamis.rankers.pseudo_query:PseudoQuery",
         "late_interaction": "tamis.rankers.late_interaction:LateInteraction",
         "graph": "tamis.graph.graph:Graph",
         "refinement": "tamis.graph.refinement:Refinement",

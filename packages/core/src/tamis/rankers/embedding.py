@@ -10,10 +10,10 @@ from tamis.calls import Embed, Failure, Plan
 from tamis.models.base import require
 from tamis.part import part
 from tamis.rankers.scoring import Depth, failure_notices, rescored
-from tamis.ranking import Ranking
+from tamis.ranking import Query, Ranked, Ranking
 from tamis.references import ModelRef
 from tamis.scale import COSINE
-from tamis.stage import Stage
+from tamis.stage import Asking, Stage
 
 
 @part
@@ -40,21 +40,29 @@ class Embedding(Stage):
         head = ranking.kept[: self.depth]
         if not head:
             return ranking
-        given: list[Any] = [ranking.query.vector, *(ranked.candidate.vector for ranked in head)]
-        calls = [
-            Embed(self.model, ranking.query.text, "query"),
-            *(Embed(self.model, ranked.candidate.full_text) for ranked in head),
-        ]
-        wanted = [index for index in range(len(calls)) if not self.given_vectors or given[index] is None]
-        answers = yield [calls[index] for index in wanted]
-        vectors = list(given)
-        for index, answer in zip(wanted, answers, strict=True):
-            vectors[index] = answer if isinstance(answer, Failure) else answer.values
-        query, *passages = vectors
-        compared = [compare(query, vector) for vector in passages]
-        failures = [score if isinstance(score, Failure) else None for score in compared]
-        scores = [None if isinstance(score, Failure) else score for score in compared]
+        scores, failures = yield from cosines(self.model, ranking.query, head, self.given_vectors)
         return rescored(ranking, scores, COSINE).warn(*failure_notices("Embedding", head, failures))
+
+
+def cosines(
+    model: Any, query: Query, head: Sequence[Ranked], given_vectors: bool = False, ending: str = ""
+) -> Asking[tuple[list[float | None], list[Failure | None]]]:
+    """Of the query with each candidate, and why there is none where there is none; all texts in one round.
+
+    `given_vectors`: embed only those that bring no vector. `ending` stands behind each candidate's text.
+    """
+    vectors: list[Any] = [query.vector, *(ranked.candidate.vector for ranked in head)]
+    calls = [
+        Embed(model, query.text, "query"),
+        *(Embed(model, ranked.candidate.full_text + ending) for ranked in head),
+    ]
+    wanted = [index for index in range(len(calls)) if not given_vectors or vectors[index] is None]
+    answers = yield [calls[index] for index in wanted]
+    for index, answer in zip(wanted, answers, strict=True):
+        vectors[index] = answer if isinstance(answer, Failure) else answer.values
+    compared = [compare(vectors[0], vector) for vector in vectors[1:]]
+    failures = [score if isinstance(score, Failure) else None for score in compared]
+    return [None if isinstance(score, Failure) else score for score in compared], failures
 
 
 def compare(query: Sequence[float] | Failure, passage: Sequence[float] | Failure) -> float | Failure:

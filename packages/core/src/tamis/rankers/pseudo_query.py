@@ -1,0 +1,86 @@
+"""Let the best candidates speak in the query's vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import Field
+
+from tamis.calls import Plan
+from tamis.judges.template import Template, TemplateRef
+from tamis.models.base import require, token_counter
+from tamis.part import part
+from tamis.rankers.embedding import cosines
+from tamis.rankers.scoring import Depth, failure_notices, rescored
+from tamis.ranking import Query, Ranked, Ranking
+from tamis.references import ModelRef
+from tamis.scale import COSINE
+from tamis.stage import Stage
+
+PLAIN = Template(
+    "{instruction}\nDocuments:\n{passages}\nSearch Query: {query}",
+    default="Given a web search query and some relevant documents, rerank the documents that answer the query:",
+    one_line=True,
+)
+LEAST = 16
+"""Tokens of a passage below which it says nothing; then fewer are shown."""
+
+
+@part
+class PseudoQuery(Stage):
+    """Sort by the cosine to one vector of the query and the `first` candidates together, as they came in. One `embed`
+    call for that prompt and one a candidate, all in one round; candidates are embedded as for retrieval, so that with
+    vectors kept (`Engine(passages=...)`, `given_vectors`) a query costs one call.
+
+    Made for embedders trained on such prompts. Others are better served by `Refinement` (preset `prf`), which does the
+    same to the vectors; the preset `e2rank` words the prompt for the published checkpoints.
+
+    Args:
+        model: the embedder. The prompt goes to it as a query; it must add no words of its own to queries.
+        template: the wording, or the name of a checkpoint's; of its turns the user's is embedded.
+        first: how many candidates are shown.
+        passage_tokens: of each; less where the model's `max_length` has no room, as the query stands last.
+        ending: what the model wants to see at the end of each passage it embeds, such as an end-of-text token.
+
+    Scale: `cosine`. Source: E2Rank (Liu et al., 2025).
+
+    >>> from tamis.models import Function
+    >>> letters = Function(lambda call: [call.text.count(c) for c in "qxyz"], "embed")
+    >>> PseudoQuery(letters, first=1).rerank("q", ["qxx", "yyyy", "xxxx"]).positions
+    (0, 2, 1)
+    """
+
+    model: ModelRef
+    template: TemplateRef = None
+    first: Annotated[int, Field(ge=1)] = 20
+    passage_tokens: Annotated[int, Field(ge=LEAST)] = 1024
+    ending: str = ""
+    depth: Depth = None
+    given_vectors: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.model, "embed", "PseudoQuery")
+
+    def plan(self, ranking: Ranking) -> Plan:
+        head = ranking.kept[: self.depth]
+        if not head:
+            return ranking
+        query = replace(ranking.query, text=self.prompt(ranking.query, head), vector=None)
+        scores, failures = yield from cosines(self.model, query, head, self.given_vectors, self.ending)
+        return rescored(ranking, scores, COSINE).warn(*failure_notices("PseudoQuery", head, failures))
+
+    def prompt(self, query: Query, head: Sequence[Ranked]) -> str:
+        """What is embedded in the query's place."""
+        longest, shown, tokens = getattr(self.model, "max_length", None), self.first, self.passage_tokens
+        if longest is not None:
+            room = longest - token_counter(self.model)(self._worded(query, ["…"] * min(shown, len(head)), LEAST))
+            shown = max(1, min(shown, len(head), room // LEAST))
+            tokens = max(LEAST, min(tokens, room // shown))
+        return self._worded(query, [ranked.candidate.full_text for ranked in head[:shown]], tokens)
+
+    def _worded(self, query: Query, texts: Sequence[str], tokens: int) -> str:
+        names = [str(number) for number in range(1, len(texts) + 1)]
+        turns = (self.template or PLAIN).messages(self.model, query, texts, names, tokens)
+        return "".join(turn.content for turn in turns if turn.role == "user")
