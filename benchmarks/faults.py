@@ -1,7 +1,8 @@
 """The same faults, from a revoked key to an empty answer, through tamis and other LLM rerankers: what comes back?
 
 Every reranker talks to a real HTTP server on loopback with its own client. Each run has a process of its own, so that
-one that never returns can be ended. What became of the passages is worked out from what came back.
+one that never returns can be ended. What became of the passages is worked out from what came back. Saved only where all
+rerankers are installed (see README.md); else shown on the screen.
 """
 
 from __future__ import annotations
@@ -194,9 +195,12 @@ def main() -> None:
         counts = Counter(result.what for result in results)
         totals.append([reranker.name, len(results), *(counts[what] for what in CLASSES)])
     detail = [[fault, *(found[fault].get(reranker.name, "-") for reranker in here)] for fault in FAULTS]
-    absent = [f"{r.name} was left out: no {', '.join(r.missing)} here." for r in ALL if r.missing]
+    summary = table(["reranker", "faults", *CLASSES], totals)
+    every = table(["fault", *(reranker.name for reranker in here)], detail)
     present = {package: installed(package) for module, package in OPTIONAL.items() if importable(module)}
-    absent += [f"{package} was run from its sources." for package, found in present.items() if not found]
+    if absent := [f"- {r.name}: no {', '.join(r.missing)} here" for r in ALL if r.missing]:
+        print(summary, every, "Left out, so that the result is not saved:", *absent, sep="\n\n")
+        return
     save(
         "faults",
         "The same faults through tamis and other LLM rerankers",
@@ -210,9 +214,9 @@ def main() -> None:
         "wrong: not the model's order, or passages the model did not judge, and no sign of it. lost: neither returned "
         "nor reported as dropped. duplicated: returned more than once. hung: not back after "
         f"{LIMIT:.0f} s. `-`: cannot happen, as it asks for one word.",
-        table(["reranker", "faults", *CLASSES], totals),
-        table(["fault", *(reranker.name for reranker in here)], detail),
-        *absent,
+        summary,
+        every,
+        *(f"{package} was run from its sources." for package, found in present.items() if not found),
     )
 
 
