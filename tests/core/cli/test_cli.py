@@ -131,7 +131,8 @@ def test_calibrate_fits_an_artefact_that_the_pipeline_then_uses(kitchen_folder: 
     assert "fitted for the scorer" in fails("rerank", pipeline, "--query", "bread", "--docs", docs)
 
 
-def test_train_graph_writes_a_network_that_a_pipeline_then_uses(kitchen_folder: Path, tiny_embedder_folder: Path, tmp_path: Path) -> None:  # fmt: skip
+@pytest.mark.parametrize("kind", ["graph", "adapter"])
+def test_train_writes_a_network_that_a_pipeline_then_uses(kind: str, kitchen_folder: Path, tiny_embedder_folder: Path, tmp_path: Path) -> None:  # fmt: skip
     out, pipeline = tmp_path / "graph.npz", tmp_path / "graph.yaml"
     embed = f"{{sentence_transformer: {tiny_embedder_folder}}}"
     for number, (query, (text, grades)) in enumerate(QUERIES.items()):
@@ -139,7 +140,7 @@ def test_train_graph_writes_a_network_that_a_pipeline_then_uses(kitchen_folder: 
             file.write(json.dumps({"_id": f"{query}-again", "text": f"{text}, {number}"}) + "\n")
         with (kitchen_folder / "qrels.tsv").open("a", encoding="utf-8") as file:
             file.writelines(f"{query}-again\t{passage}\t{grade}\n" for passage, grade in grades.items())
-    told = run("train", "graph", "--data", kitchen_folder, "--embed", embed, "--steps", 2, "--out", out)
+    told = run("train", kind, "--data", kitchen_folder, "--embed", embed, "--steps", 2, "--out", out)
     assert "validation MRR" in told
     pipeline.write_text(f"- trained_graph: {{network: {out}, model: {embed}}}\n", encoding="utf-8")
     docs = tmp_path / "docs.txt"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from support.graphs import Pairs, pool_of
 from tamis.errors import ConfigError
+from tamis.graph.adapter import Adapter
 from tamis.graph.base_network import Network
 from tamis.graph.ebcar import EBCAR
 from tamis.graph.edges import Concepts, Neighbours
@@ -29,6 +30,7 @@ NETWORKS: tuple[Network, ...] = (
     GRAG(EDGES, normalise="row", layers=1),
     HybRank(anchors=40, hidden=8, heads=2),
     EBCAR(EDGES, hidden=8, heads=2),
+    Adapter(hidden=8),
 )
 every_network = pytest.mark.parametrize("network", NETWORKS, ids=lambda network: repr(network)[:40])
 
@@ -106,6 +108,21 @@ def test_untrained_a_network_scores_plain_cosines(network: Network) -> None:
     weights = network.initial(DIMS, np.random.default_rng(2))
     cosines = vectors @ QUERY / np.linalg.norm(vectors, axis=1) / np.linalg.norm(QUERY)
     np.testing.assert_allclose(scored(network, pool, QUERY, weights), cosines, atol=1e-12)
+
+
+def test_an_adapter_moves_each_vector_by_what_it_sees_of_the_query() -> None:
+    """By hand, one unit that sees q - c only: c = (0, 1), q = (1, 0), q - c = (1, -1), ReLU of 1 is 1."""
+    weights = {"in": np.zeros((6, 1)), "in.bias": np.zeros(1), "out": np.array([[3.0, 0.0]])}
+    weights["in"][0] = 1.0
+    found = scored(Adapter(hidden=1), pool_of([[0.0, 2.0], [1.0, 0.0]]), [5.0, 0.0], weights)
+    assert found == pytest.approx([3 / np.sqrt(10), 1.0])
+
+
+def test_an_adapter_judges_each_candidate_alone() -> None:
+    vectors = np.random.default_rng(4).standard_normal((5, DIMS))
+    together = scored(Adapter(), pool_of(vectors), QUERY)
+    alone = [scored(Adapter(), pool_of(vectors[place : place + 1]), QUERY)[0] for place in range(5)]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
 grags = pytest.mark.parametrize("features", ["similarity", "embedding"])

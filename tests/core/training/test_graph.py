@@ -16,14 +16,14 @@ from support.graphs import bridges, chunked, word_counter
 from tamis import Embedding, Engine
 from tamis.calls import Failure
 from tamis.errors import ConfigError, DataError, ModelError
-from tamis.evaluate import evaluate
+from tamis.evaluate import Dataset, Question, evaluate
 from tamis.graph.edges import Concepts
 from tamis.graph.hybrank import HybRank
 from tamis.graph.network import GRAG
 from tamis.graph.trained import Trained
 from tamis.graph.trained_graph import TrainedGraph
 from tamis.models import Function
-from tamis.ranking import Candidate
+from tamis.ranking import Candidate, Query
 from tamis.training import TrainingReport, train_graph
 
 pytest.importorskip("torch")
@@ -71,6 +71,31 @@ def test_ebcar_learns_that_the_opening_of_a_document_is_what_is_asked_for() -> N
     embedder = Function(lambda call: [2.0, *words.embed([call])[0].values], "embed", name="words")
     report = train_graph(chunked(), embedder, network="ebcar", hidden=16, lr=5e-3, steps=75)
     assert report.before < 0.35 < 0.45 < report.after
+
+
+def test_an_adapter_learns_what_every_relevant_passage_has_in_its_vector() -> None:
+    """Half of the passages that share the query's word also hold w0, and those are relevant."""
+
+    def marked(queries: int, seed: int) -> Dataset:
+        rng = np.random.default_rng(seed)
+        corpus: dict[str, Candidate] = {}
+        questions, qrels, run = {}, {}, {}
+        for number in range(queries):
+            word, query = f"w{rng.integers(1, 60)}", f"q{number}"
+            ids = [f"{number}-{place}" for place in range(8)]
+            for place, identity in enumerate(ids):
+                corpus[identity] = Candidate(f"{word} {'w0' if place < 4 else f'w{60 + place % 4}'}", identity)
+            questions[query] = Question(query, Query(word))
+            qrels[query] = dict.fromkeys(ids[:4], 1)
+            run[query] = tuple((ids[place], 0.0) for place in rng.permutation(8))
+        return Dataset("marked", questions, corpus, qrels, run)
+
+    report = train_graph(marked(40, 0), EMBEDDER, network="adapter", loss="cross_entropy", hidden=16, **QUICK)
+    stages = {"adapter": TrainedGraph(report.trained, EMBEDDER), "embedder": Embedding(EMBEDDER)}
+    found = evaluate(stages, marked(40, 1), names=["MRR_all"], alone=0, bounds=False).evaluations[0]
+    best = (1 + 1 / 2 + 1 / 3 + 1 / 4) / 4
+    assert found.system("adapter").means["MRR_all"].mean == pytest.approx(best)
+    assert found.system("embedder").means["MRR_all"].mean < best - 0.1
 
 
 def test_the_same_seed_gives_the_same_file_and_another_one_another(tmp_path: Path) -> None:

@@ -148,6 +148,7 @@ NETWORKS = Family(
         "grag": "tamis.graph.network:GRAG",
         "hybrank": "tamis.graph.hybrank:HybRank",
         "ebcar": "tamis.graph.ebcar:EBCAR",
+        "adapter": "tamis.graph.adapter:Adapter",
     },
 )
 

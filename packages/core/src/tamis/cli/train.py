@@ -22,18 +22,54 @@ class Loss(Enum):
     CROSS_ENTROPY = "cross_entropy"
 
 
+Data = Annotated[list[Path], typer.Option(help="A folder with corpus.jsonl, queries.jsonl and qrels. Repeatable.")]
+Embed = Annotated[str, typer.Option(help="The embedder as YAML, such as '{sentence_transformer: my-model}'.")]
+Losses = Annotated[Loss, typer.Option(help="What is made small.")]
+Steps = Annotated[int, typer.Option(min=1, help="At most so many steps.")]
+Kept = Annotated[Path | None, typer.Option(help="Keep the vectors in this .sqlite file.")]
+Out = Annotated[Path, typer.Option(help="Where the network goes, for `trained_graph`.")]
+
+
 def graph(
-    data: Annotated[list[Path], typer.Option(help="A folder with corpus.jsonl, queries.jsonl and qrels. Repeatable.")],
-    embed: Annotated[str, typer.Option(help="The embedder as YAML, such as '{sentence_transformer: my-model}'.")],
-    network: Annotated[str, typer.Option(help="grag, hybrank or ebcar.")] = "grag",
-    loss: Annotated[Loss, typer.Option(help="What is made small.")] = Loss.RANK,
-    steps: Annotated[int, typer.Option(min=1, help="At most so many steps.")] = 1000,
+    data: Data,
+    embed: Embed,
+    network: Annotated[str, typer.Option(help="grag, hybrank, ebcar or adapter.")] = "grag",
+    loss: Losses = Loss.RANK,
+    steps: Steps = 1000,
     depth: options.Depth = 100,
     seed: options.Seed = 0,
-    cache: Annotated[Path | None, typer.Option(help="Keep the vectors in this .sqlite file.")] = None,
-    out: Annotated[Path, typer.Option(help="Where the network goes, for `trained_graph`.")] = Path("graph.npz"),
+    cache: Kept = None,
+    out: Out = Path("graph.npz"),
 ) -> None:
     """Train a network over the graph of candidates (G-RAG, HybRank, EBCAR) on labelled queries."""
+    _train(data, embed, network, loss, steps, depth, seed, cache, out)
+
+
+def adapter(
+    data: Data,
+    embed: Embed,
+    loss: Losses = Loss.CROSS_ENTROPY,
+    steps: Steps = 1000,
+    depth: options.Depth = 100,
+    seed: options.Seed = 0,
+    cache: Kept = None,
+    out: Out = Path("adapter.npz"),
+) -> None:
+    """Train a small network on an embedder's vectors (RRRA) on labelled queries; without gain it keeps their order."""
+    _train(data, embed, "adapter", loss, steps, depth, seed, cache, out)
+
+
+def _train(
+    data: list[Path],
+    embed: str,
+    network: str,
+    loss: Loss,
+    steps: int,
+    depth: int,
+    seed: int,
+    cache: Path | None,
+    out: Path,
+) -> None:
     from tamis.training.graph import train_graph
 
     embedder: Any = build(MODELS, parse(embed, "--embed"))

@@ -53,7 +53,8 @@ def train_graph(
     Args:
         data: folders (see `tamis.evaluate.read`), `Dataset`s, or a list of either: queries, judgements, a first stage.
         embedder: any model that can `embed`. Its name and width are kept in the file, which no other embedder can use.
-        network: `"grag"`, `"hybrank"`, `"ebcar"`, or a network with options, such as `GRAG(features="embedding")`.
+        network: `"grag"`, `"hybrank"`, `"ebcar"`, `"adapter"`, or a network with options, such as
+            `GRAG(features="embedding")`.
         edges, hidden, layers: instead of the network's own. Edges are objects or their plain data; `()` is the same
             network without a graph.
         loss: `"rank"`, a hinge of margin 1 over all pairs of a relevant and another candidate, or `"cross_entropy"`,
