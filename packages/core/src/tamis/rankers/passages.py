@@ -30,8 +30,8 @@ class Passages:
     relevance spread over a document. Sources: Dai and Callan, 2019 (MaxP, FirstP, SumP); the widths are
     PARADE's (Li et al., 2020).
 
-    >>> list(Passages(words=4, overlap=1).texts(Candidate("One two three. Four five six seven eight.")))
-    ['One two three.', 'three. Four five six', 'six seven eight.']
+    >>> Passages(words=5, overlap=2).texts(Candidate("One two three four. Five six seven."))
+    ['One two three four.', 'three four. Five six seven.']
     """
 
     words: Annotated[int, Field(ge=1)] = 150
