@@ -63,7 +63,15 @@ def test_the_files_stay_small() -> None:
 
 def test_every_mode_has_weights_for_its_own_features_alone() -> None:
     weights = model.packaged().weights
-    assert set(weights) == {m + e for m in ("scores", "order", "texts") for e in ("", "+embedding")}
+    assert set(weights) == {"scores", "order", "texts"}
     for mode, row in weights.items():
-        assert ("prior" in row) == (not mode.startswith("texts"))
-        assert ("embedding" in row) == mode.endswith("+embedding")
+        assert ("prior" in row) == (mode != "texts")
+        assert "embedding" not in row
+
+
+def test_cosines_count_their_share_in_every_mode() -> None:
+    features = {name: np.zeros(2) for name in model.packaged().spreads} | {"embedding": np.array([0.9, 0.5])}
+    for mode in ("scores", "order", "texts"):
+        parts = model.packaged().contributions(features, mode)
+        assert parts["embedding"] == pytest.approx(np.array([1.25, -1.25]) * 0.2 / np.hypot(0.2, 0.04))
+        assert not any(values.any() for name, values in parts.items() if name != "embedding")

@@ -55,7 +55,7 @@ def default(
 ) -> Learned:
     """The ranker for what a retriever found that comes with the base install: see `Learned`.
 
-    An `embedder` makes it better: its cosines join in, with weights learned for that.
+    An `embedder` makes it better: its cosines join in.
 
     >>> default().rerank("tall mountain", ["a recipe", "a tall mountain"]).candidates[0].text
     'a tall mountain'

@@ -28,7 +28,7 @@ class Learned(Stage):
     """Sort by a learned sum of what the pool itself tells: the first stage's score, the query's words and phrases, what
     they mean (static word vectors that come with the package), titles, feedback and neighbours. Needs no model.
 
-    `embedder`: a model whose cosines are added, with weights of their own; one `embed` call a text, all in one round.
+    `embedder`: a model whose cosines are added; one `embed` call a text, all in one round.
     `unscored`: where no candidate has a score, or all the same, `"order"` takes the incoming order as the retriever's
     word and `"unknown"` as none. A candidate without a score among scored ones counts as one in the middle.
     `explain`: what each feature added to the score, in each candidate's `criteria`.
@@ -62,7 +62,7 @@ class Learned(Stage):
         mode, prior = self._prior(head)
         candidates = [ranked.candidate for ranked in head]
         found = features(ranking.query.text, candidates, words.packaged(), prior, cosines)
-        parts = model.packaged().contributions(found, model.mode_of(mode, cosines is not None))
+        parts = model.packaged().contributions(found, mode)
         scores = np.sum(list(parts.values()), axis=0).round(DIGITS) + 0.0
         done = rescored(ranking, scores.tolist(), FUSION)
         return (_explained(done, ranking, parts) if self.explain else done).warn(*notices)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tamis.learned.model import Combination
+from tamis.learned.model import SHARE, Combination
 
 TEXT = """# The learned default
 
@@ -23,6 +23,7 @@ What `tamis.rerank`, the presets `default` and `texts` and `tamis.Learned` use. 
 - `weights.json`: a weighted sum of standardised features for each mode. Fitted on the judgements of the training sets,
   with a listwise softmax loss and an L2 penalty; none below zero but that of length; then
   the first stage counts 1.5 times as much, for safety.{taught}
+- An embedder's cosines, where one is given, count {share} standard deviations of the pool in every mode: not learned.
 - English. Other languages and code get exact matches, phrases, titles and neighbours; meaning is weak there.
 - Scores are comparable within one query only; they are no probabilities.
 
@@ -43,7 +44,7 @@ How it does on sets that had no part in it: `benchmarks/results/default.md`.
 
 
 TAUGHT = """
-  Without an embedder, a fifth of the loss is instead how ms-marco-MiniLM-L-12-v2 (Apache-2.0) divides a vote among the
+  A fifth of the loss is instead how ms-marco-MiniLM-L-12-v2 (Apache-2.0) divides a vote among the
   best passages of {lists:,} queries of the training sets, judged or not."""
 
 
@@ -70,6 +71,7 @@ def write(out: Path, combination: Combination, told: Mapping[str, Any]) -> None:
         taught=TAUGHT.format(lists=told["taught"]) if told["taught"] else "",
         pieces=pieces,
         width=width,
+        share=SHARE,
         tables="\n\n".join(
             f"The best {depth} of the first stage:\n\n{_held_out(rows)}" for depth, rows in told["held_out"].items()
         ),

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from tamis.evaluate import Dataset, read
 from tamis.learned.features import Read, spanned
-from tamis.learned.model import Combination, Mode, mode_of, standard
+from tamis.learned.model import EMBEDDING, Combination, Mode, standard
 from tamis.learned.stage import DIGITS
 from tamis.learned.words import WordVectors
 from tamis.training import card
@@ -38,6 +38,7 @@ FOLDS = (("cacm", "lihua_world", "musique_train100"), ("npl", "medquad_gov", "ho
 SETS = tuple(name for fold in FOLDS for name in fold)
 RUNS = {"medquad_gov": "run.bm25_pool.tsv.gz"}
 MODES: tuple[Mode, ...] = ("scores", "order", "texts")
+EMBEDDED = f"+{EMBEDDING}"
 MOST_QUERIES = 200
 """Of one set."""
 DEPTHS = (100, 6)
@@ -126,7 +127,7 @@ def examples_of(dataset: Dataset, vectors: WordVectors, encoder: Encoder, seed: 
 
 
 def taught_by(teacher: Teacher, dataset: Dataset, vectors: WordVectors) -> list[Example]:
-    """Every query of the set with the teacher's shares as grades, in the modes without an embedder."""
+    """Every query of the set with the teacher's shares as grades."""
     return [
         Example(len(lesson.pool), by_mode(Read(lesson.query, lesson.pool, vectors), lesson.pool), lesson.shares, ())
         for lesson in teacher.lessons(dataset)
@@ -138,8 +139,8 @@ def without(name: str, examples: Mapping[str, list[Example]]) -> dict[str, list[
 
 
 def by_mode(found: Read, pool: Sequence[Any], cosines: Floats | None = None) -> dict[str, dict[str, Floats]]:
-    """The features in every mode; with cosines also those with an embedder, and `"dense"`, the mode `"scores"` with
-    cosines as the first stage's scores."""
+    """The features in every mode; with cosines also `"scores+embedding"` and its like, those with an embedder, and
+    `"dense"`, the mode `"scores"` with cosines as the first stage's scores."""
     priors: dict[str, Floats | None] = {
         "scores": spanned(np.array([c.score for c in pool])),
         "order": 1.0 / np.log2(2.0 + np.arange(len(pool))),
@@ -148,10 +149,7 @@ def by_mode(found: Read, pool: Sequence[Any], cosines: Floats | None = None) -> 
     made = {name: {**found.plain, **found.guided(prior, None)} for name, prior in priors.items()}
     if cosines is None:
         return made
-    made |= {
-        mode_of(name, True): {**found.plain, **found.guided(prior, cosines)}  # type: ignore[arg-type]
-        for name, prior in priors.items()
-    }
+    made |= {name + EMBEDDED: {**found.plain, **found.guided(prior, cosines)} for name, prior in priors.items()}
     made["dense"] = {**found.plain, **found.guided(spanned(cosines), None)}
     return made
 
@@ -161,10 +159,10 @@ def fit(
 ) -> Combination:
     """Weights of every mode. Every set counts the same, whatever its number of queries."""
     spreads = usual_spreads(examples)
-    weights = {}
-    for mode in (mode_of(first, embedded) for embedded in (False, True) for first in MODES):
+    weights: dict[Mode, dict[str, float]] = {}
+    lessons = taught or {}
+    for mode in MODES:
         names = [name for name in spreads if name in next(iter(examples.values()))[0].features[mode]]
-        lessons = taught if taught and mode in MODES else {}
         judged = 1.0 - TAUGHT_SHARE if lessons else 1.0
         weighted = [
             (share / len(found), matrix(example.features[view], names, spreads), example.target)
@@ -186,7 +184,7 @@ def usual_spreads(examples: Mapping[str, Sequence[Example]]) -> dict[str, float]
     """The median standard deviation of each feature within a pool, where it varies at all."""
     found: dict[str, list[float]] = {}
     for example in (example for each in examples.values() for example in each):
-        for name, values in {**example.features["scores"], **example.features["scores+embedding"]}.items():
+        for name, values in example.features["scores"].items():
             found.setdefault(name, []).append(float(values.std()))
     return {name: round(float(np.median([v for v in values if v > 0])), 6) for name, values in found.items()}
 
@@ -216,12 +214,12 @@ def minimised(weighted: Sequence[tuple[float, Floats, Floats]], sets: int, posit
 
 
 def tested(combination: Combination, examples: Sequence[Example]) -> dict[str, float]:
-    """Mean nDCG@10 of the first stage and of every mode."""
+    """Mean nDCG@10 of the first stage and of every mode, without an embedder and with."""
     means = {"first stage": float(np.mean([ndcg(np.arange(len(e.grades)), e) for e in examples]))}
-    for mode in combination.weights:
-        scores = [sum(combination.contributions(example.features[mode], mode).values()) for example in examples]
-        orders = [np.argsort(-np.asarray(score).round(DIGITS), kind="stable") for score in scores]
-        means[mode] = float(np.mean([ndcg(order, e) for order, e in zip(orders, examples, strict=True)]))
+    for embedded, mode in product(("", EMBEDDED), MODES):
+        parts = [combination.contributions(example.features[mode + embedded], mode) for example in examples]
+        orders = [np.argsort(-np.sum(list(p.values()), axis=0).round(DIGITS), kind="stable") for p in parts]
+        means[mode + embedded] = float(np.mean([ndcg(order, e) for order, e in zip(orders, examples, strict=True)]))
     return {name: round(mean, 4) for name, mean in means.items()}
 
 
