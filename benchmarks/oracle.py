@@ -112,6 +112,11 @@ class Oracle:
     def embed_tokens(self, calls: Sequence[EmbedTokens]) -> list[Any]:
         return self._each(calls, lambda call: TokenVectors(np.array([self._vector(call).values], dtype=np.float32)))
 
+    def score_list(self, calls: Sequence[Any]) -> list[Any]:
+        from tamis.calls import Scores
+
+        return self._each(calls, lambda call: Scores(tuple(_unit(self._seen(text)[0]) for text in call.texts)))
+
     def _each(self, calls: Sequence[Any], answer: Callable[[Any], Any]) -> list[Any]:
         if self.delay:
             time.sleep(self.delay * len(calls))
