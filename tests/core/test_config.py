@@ -386,6 +386,7 @@ PRESET_MODELS: dict[str, set[str]] = {
     "grouprank": {"llm"},
     "insertrank": {"llm"},
     "instupr": {"llm"},
+    "jina-reranker-v3": {"list_reranker"},
     "late-interaction": {"token_embedder"},
     "leser": {"embedder"},
     "lexical": set(),

@@ -56,7 +56,7 @@ from tamis import (
     Tournament,
     TrainedGraph,
 )
-from tamis.calls import Call, Failure, Generated, Logprobs, Score, TokenVectors, Vector
+from tamis.calls import Call, Failure, Generated, Logprobs, Score, Scores, TokenVectors, Vector
 from tamis.catalog import POLICIES
 from tamis.criteria import Clarity, Coverage, Criterion, Depth, Diversity, Field, Ranker, Recency
 from tamis.errors import ModelError
@@ -64,7 +64,7 @@ from tamis.graph import Neighbours
 from tamis.graph.ebcar import EBCAR
 from tamis.graph.hybrank import HybRank
 from tamis.graph.network import GRAG
-from tamis.judges import Choice, Grades, Head, Identifiers, Labels, Preference, Repeated, Thinking
+from tamis.judges import Choice, Grades, Head, Identifiers, Joint, Labels, Preference, Repeated, Thinking
 from tamis.models import Function
 from tamis.scale import PROBABILITY
 from tamis.schedules import AllPairs, Bubble, Champion, Heap, SampledPairs, Staged, TournamentGraph
@@ -130,6 +130,7 @@ written = st.one_of(
 ).map(Generated)
 faults = st.sampled_from([Failure("error", "scripted"), RuntimeError("scripted"), ModelError("scripted"), "no answer", "two answers", "no answer's type"])  # fmt: skip
 scores = st.floats().map(Score)
+lists = st.lists(st.floats(), max_size=6).map(lambda values: Scores(tuple(values)))
 logprobs = st.lists(st.floats(), max_size=3).map(lambda values: Logprobs(tuple(values)))
 number = st.one_of(st.floats(-1, 1), st.floats(-1, 1), st.sampled_from([math.nan, math.inf, 1e300, 0.0]))
 vectors = st.one_of(st.lists(number, min_size=2, max_size=2), st.lists(number, max_size=3)).map(
@@ -154,7 +155,7 @@ class Odd:
 
     def _answer(self, calls: Sequence[Call]) -> list[Any]:
         (call,) = calls
-        seen = repr([getattr(call, name, "") for name in ("messages", "text", "attempt")])
+        seen = repr([getattr(call, name, "") for name in ("messages", "text", "texts", "attempt")])
         answers = self.answers[call.capability]
         found = answers[sum(map(ord, seen)) % len(answers)]
         if isinstance(found, Exception):
@@ -163,7 +164,7 @@ class Odd:
             return {"no answer": [], "two answers": [Score(0.5)] * 2}.get(found, [found])
         return [found]
 
-    generate = classify = choice_logprobs = embed = embed_tokens = _answer
+    generate = classify = choice_logprobs = embed = embed_tokens = score_list = _answer
 
     def __repr__(self) -> str:
         return f"Odd({self.answers})"
@@ -190,6 +191,7 @@ models = st.builds(
     choice_logprobs=some(logprobs),
     embed=some(vectors),
     embed_tokens=some(matrices),
+    score_list=some(lists),
 )
 depths = st.one_of(st.none(), st.integers(1, 8))
 combinations = st.sampled_from(["composite", "normalised", "weighted", "lexicographic", "pareto"])
@@ -283,6 +285,17 @@ BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
         depths,
         st.integers(1, 6),
         st.integers(1, 3),
+    ),
+    "joint groups": st.builds(
+        lambda depth, size, epochs: lambda model: Groupwise(model, depth, size, epochs, judge=Joint()),
+        depths,
+        st.integers(1, 6),
+        st.integers(1, 3),
+    ),
+    "joint windows": st.builds(
+        lambda depth, size: lambda model: Listwise(model, depth, size, 1 + size // 2, judge=Joint()),
+        depths,
+        st.integers(2, 6),
     ),
     "thinking pointwise": st.builds(
         lambda depth, judge: lambda model: Pointwise(model, depth, judge=judge),

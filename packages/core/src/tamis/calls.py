@@ -11,7 +11,9 @@ from typing import Any, ClassVar, Literal
 
 from tamis.ranking import Ranking
 
-Capability = Literal["generate", "choice_logprobs", "prompt_logprobs", "classify", "embed", "embed_tokens"]
+Capability = Literal[
+    "generate", "choice_logprobs", "prompt_logprobs", "classify", "score_list", "embed", "embed_tokens"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,15 @@ class Classify(Call):
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreList(Call):
+    """The scores of `texts` for `query`, each given in view of the others. Answered by `Scores`."""
+
+    capability: ClassVar[Capability] = "score_list"
+    query: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Embed(Call):
     """The vector of `text`, embedded as a query or as a passage. Answered by `Vector`."""
 
@@ -125,6 +136,13 @@ class Score(Answer):
 
     value: float
     search_units: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scores(Answer):
+    """One number a text, in the order of the texts, on the scale the model declares; NaN where there is none."""
+
+    values: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)

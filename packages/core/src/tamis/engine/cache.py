@@ -79,7 +79,8 @@ class DiskCache:
         self._connection.close()
 
 
-ANSWERS: dict[str, Any] = {cls.__name__: cls for cls in (calls.Generated, calls.Logprobs, calls.Score, calls.Vector)}
+KEPT = (calls.Generated, calls.Logprobs, calls.Score, calls.Scores, calls.Vector)
+ANSWERS: dict[str, Any] = {cls.__name__: cls for cls in KEPT}
 
 
 def _encode(answer: Answer) -> str:

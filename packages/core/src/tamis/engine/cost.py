@@ -10,7 +10,7 @@ from tamis.calls import Answer, Call, Classify, Embed, EmbedTokens, Generate, Ge
 from tamis.flops import Architecture
 from tamis.tokens import estimate_tokens
 
-TEXTS = frozenset({"messages", "prefix", "continuation", "query", "text"})
+TEXTS = frozenset({"messages", "prefix", "continuation", "query", "text", "texts"})
 """Fields of calls that a model reads."""
 
 
@@ -28,7 +28,7 @@ def read_tokens(call: Call) -> int:
         if isinstance(value, str):
             tokens += estimate_tokens(value)
         else:
-            tokens += sum(estimate_tokens(message.content) for message in value)
+            tokens += sum(estimate_tokens(getattr(part, "content", part)) for part in value)
     if isinstance(call, (Classify, Embed, EmbedTokens)) and (longest := getattr(call.model, "max_length", None)):
         return min(tokens, longest)
     return tokens

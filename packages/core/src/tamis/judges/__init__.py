@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tamis.judges.grades import Grades
     from tamis.judges.head import Head
     from tamis.judges.identifiers import Identifiers
+    from tamis.judges.joint import Joint
     from tamis.judges.labels import Labels
     from tamis.judges.likelihood import QueryLikelihood
     from tamis.judges.permutation import Permutation
@@ -28,6 +29,7 @@ _WHERE = {
     "Grades": "grades",
     "Head": "head",
     "Identifiers": "identifiers",
+    "Joint": "joint",
     "Judge": "base",
     "Labels": "labels",
     "Permutation": "permutation",
@@ -44,6 +46,7 @@ __all__ = [
     "Grades",
     "Head",
     "Identifiers",
+    "Joint",
     "Judge",
     "Labels",
     "Permutation",

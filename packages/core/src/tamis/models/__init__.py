@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tamis.models.causal_lm import CausalLM
     from tamis.models.cost_only import CostOnly
     from tamis.models.function import Function
+    from tamis.models.list_reranker import ListReranker
     from tamis.models.lm_cross_encoder import LMCrossEncoder
     from tamis.models.multi_vector import MultiVectorEmbedder
     from tamis.models.onnx import OnnxCrossEncoder, OnnxEmbedder
@@ -23,6 +24,7 @@ _WHERE = {
     "CausalLM": "causal_lm",
     "CostOnly": "cost_only",
     "Function": "function",
+    "ListReranker": "list_reranker",
     "LMCrossEncoder": "lm_cross_encoder",
     "MultiVectorEmbedder": "multi_vector",
     "OnnxCrossEncoder": "onnx",
@@ -41,6 +43,7 @@ __all__ = [
     "CostOnly",
     "Function",
     "LMCrossEncoder",
+    "ListReranker",
     "MultiVectorEmbedder",
     "OnnxCrossEncoder",
     "OnnxEmbedder",

@@ -7,9 +7,9 @@ is worth it (`ModelError.retryable`, rate limits, timeouts, server errors) and t
 Optional attributes: `name` (for traces), `capabilities` (when having the method is not enough), `max_concurrency`
 (batches at once, default 1), `max_batch` (calls a batch, default 1), `together(call)` (calls share a batch only where
 it gives the same), `context_window` (tokens), `count_tokens(text)`, `images` (whether messages may carry pictures),
-`max_length` (tokens after which an encoder cuts), `scale` (of the scores `classify` gives), `architecture` (an
-`Architecture` or the name of a well-known model, for counting FLOPs; absent: what `name` says), `cache_key` (a string
-that changes when answers may change; absent: never cached).
+`max_length` (tokens after which an encoder cuts), `scale` (of the scores `classify` and `score_list` give),
+`architecture` (an `Architecture` or the name of a well-known model, for counting FLOPs; absent: what `name` says),
+`cache_key` (a string that changes when answers may change; absent: never cached).
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from tamis.calls import (
     Logprobs,
     PromptLogprobs,
     Score,
+    ScoreList,
+    Scores,
     TokenVectors,
     Vector,
 )
@@ -40,6 +42,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     "choice_logprobs",
     "prompt_logprobs",
     "classify",
+    "score_list",
     "embed",
     "embed_tokens",
 )
@@ -71,6 +74,13 @@ class Classifies(Protocol):
     """Scores (query, text) pairs: cross-encoders."""
 
     def classify(self, calls: Sequence[Classify]) -> Sequence[Score | Failure]: ...
+
+
+@runtime_checkable
+class ScoresLists(Protocol):
+    """Scores texts in view of one another: ListConRanker, MVP, PE-Rank, jina-reranker-v3."""
+
+    def score_list(self, calls: Sequence[ScoreList]) -> Sequence[Scores | Failure]: ...
 
 
 @runtime_checkable

@@ -19,6 +19,8 @@ from tamis.calls import (
     Logprobs,
     PromptLogprobs,
     Score,
+    ScoreList,
+    Scores,
     TokenVectors,
     Vector,
 )
@@ -57,6 +59,9 @@ class CostOnly:
 
     def classify(self, calls: Sequence[Classify]) -> list[Score]:
         return [Score(0.5) for _ in calls]
+
+    def score_list(self, calls: Sequence[ScoreList]) -> list[Scores]:
+        return [Scores((0.5,) * len(call.texts)) for call in calls]
 
     def embed(self, calls: Sequence[Embed]) -> list[Vector]:
         return [Vector((1.0,)) for _ in calls]

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from tamis.calls import Answer, Call, Capability, Failure, Generated, Logprobs, Score, TokenVectors, Vector
+from tamis.calls import Answer, Call, Capability, Failure, Generated, Logprobs, Score, Scores, TokenVectors, Vector
 from tamis.errors import ConfigError
 from tamis.models.base import CAPABILITIES
 from tamis.scale import UNKNOWN, Scale
@@ -17,8 +17,8 @@ class Function:
 
     `call` is the call dataclass (`Generate`, `Classify`, ...). The value may be the answer dataclass, a `Failure`, or
     the bare value: a string for `generate`, a number for `classify`, rows of numbers for `embed_tokens`, numbers for
-    the others. `scale` is what `classify`'s numbers mean. `max_concurrency`: calls at once. A plain function runs in
-    threads; an async one needs `arerank`.
+    the others. `scale` is what the numbers of `classify` and `score_list` mean. `max_concurrency`: calls at once. A
+    plain function runs in threads; an async one needs `arerank`.
 
     >>> model = Function(lambda call: len(call.text), "classify")
     """
@@ -63,6 +63,8 @@ def as_answer(call: Call, value: Any) -> Answer | Failure:
                 return Generated(value)
             case "classify":
                 return Score(float(value))
+            case "score_list":
+                return Scores(tuple(map(float, value)))
             case "choice_logprobs" | "prompt_logprobs":
                 return Logprobs(tuple(map(float, value)))
             case "embed":
