@@ -112,7 +112,7 @@ def test_untrained_a_network_scores_plain_cosines(network: Network) -> None:
 
 def test_an_adapter_moves_each_vector_by_what_it_sees_of_the_query() -> None:
     """By hand, one unit that sees q - c only: c = (0, 1), q = (1, 0), q - c = (1, -1), ReLU of 1 is 1."""
-    weights = {"in": np.zeros((6, 1)), "in.bias": np.zeros(1), "out": np.array([[3.0, 0.0]])}
+    weights = {"in": np.zeros((6, 1)), "in.bias": np.zeros(1), "out": np.array([[3.0 * np.sqrt(2), 0.0]])}
     weights["in"][0] = 1.0
     found = scored(Adapter(hidden=1), pool_of([[0.0, 2.0], [1.0, 0.0]]), [5.0, 0.0], weights)
     assert found == pytest.approx([3 / np.sqrt(10), 1.0])

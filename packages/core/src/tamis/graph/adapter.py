@@ -57,8 +57,10 @@ class Adapter(Network):
         self, weights: Weights, inputs: VectorInputs, xp: Any = np, drop: Callable[[Any], Any] = unchanged
     ) -> Any:
         query, vectors = inputs.query, inputs.vectors
-        # Numbers of a product are smaller than those of its factors by the root of their count.
-        both = query * vectors * query.shape[0] ** 0.5
+        # The numbers of a vector of length 1 are about 1 / root: products are smaller by that, and steps of training
+        # have to be, or the first ones drown the embedding.
+        root = query.shape[0] ** 0.5
+        both = query * vectors * root
         seen = xp.concatenate([query - vectors, both, query + vectors], 1)
-        moved = vectors + drop((seen @ weights["in"] + weights["in.bias"]).clip(min=0)) @ weights["out"]
+        moved = vectors + drop((seen @ weights["in"] + weights["in.bias"]).clip(min=0)) @ weights["out"] / root
         return (moved @ query) / xp.sqrt((moved * moved).sum(-1) + 1e-12)
