@@ -35,8 +35,8 @@ class PseudoQuery(Stage):
     vectors kept (`Engine(passages=...)`, `given_vectors`) a query costs one call.
 
     Made for embedders trained on such prompts; the preset `e2rank` words it for the published checkpoints. For others
-    take `Refinement` (preset `prf`), which does the same to vectors: with bge-small, not trained so, the prompt lost .08
-    to .09 nDCG@10 on dl19 against the plain cosine, and gained nothing with the cosine's own best in it.
+    take `Refinement` (preset `prf`), which does the same to vectors: with bge-small, not trained so, the prompt lost
+    .08 to .09 nDCG@10 on dl19 against the plain cosine, and gained nothing with the cosine's own best in it.
 
     Args:
         model: the embedder. The prompt goes to it as a query; it must add no words of its own to queries.
