@@ -48,8 +48,8 @@ class PseudoQuery(Stage):
     Scale: `cosine`. Source: E2Rank (Liu et al., 2025).
 
     >>> from tamis.models import Function
-    >>> letters = Function(lambda call: [call.text.count(c) for c in "qxyz"], "embed")
-    >>> PseudoQuery(letters, first=1).rerank("q", ["qxx", "yyyy", "xxxx"]).positions
+    >>> letters = Function(lambda call: [call.text.count(c) for c in "αβγ"], "embed")
+    >>> PseudoQuery(letters, first=1).rerank("α", ["αββ", "γγγγ", "ββββ"]).positions
     (0, 2, 1)
     """
 
