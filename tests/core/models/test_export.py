@@ -31,7 +31,9 @@ def test_one_command_makes_graphs_that_score_like_the_model(tmp_path, tiny_cross
     assert scores(full) == pytest.approx(expected, abs=1e-4)
     assert scores(OnnxCrossEncoder(tmp_path, max_length=64, batch_tokens=1000)) == pytest.approx(expected, abs=1e-4)
     assert full.architecture == TransformersCrossEncoder(tiny_cross_encoder_folder).architecture
-    assert scores(OnnxCrossEncoder(tmp_path, max_length=64, file="model_int8.onnx")) != pytest.approx(expected, abs=1e-4)
+    assert scores(OnnxCrossEncoder(tmp_path, max_length=64, file="model_int8.onnx")) != pytest.approx(
+        expected, abs=1e-4
+    )
     told = [float(line.rsplit(" ", 1)[1]) for line in done.output.splitlines() if "rank correlation" in line]
     assert told[0] == 1.0
     assert 0.3 < told[1] < 1.0
