@@ -194,7 +194,7 @@ def dl19() -> tuple[dict[str, str], dict[str, tuple[str, list[str]]], dict[str, 
 
     def lines(name: str) -> list[str]:
         with gzip.open(folder / name, "rt", encoding="utf-8") as file:
-            return file.read().splitlines()
+            return [line.rstrip("\n") for line in file]
 
     texts = {record["id"]: record["text"] for record in map(json.loads, lines("corpus.jsonl.gz"))}
     asked = {record["id"]: record["text"] for record in map(json.loads, lines("queries.jsonl.gz"))}
@@ -290,7 +290,7 @@ def installed(*packages: str) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a trial of everything; writes no result")
+    parser.add_argument("--quick", action="store_true", help="a trial of everything, on few pairs; writes no result")
     quick = parser.parse_args().quick
     if quick:
         global PAIRS

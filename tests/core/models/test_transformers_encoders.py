@@ -75,6 +75,35 @@ def test_passes_hold_a_budget_of_tokens_and_little_padding(tiny_cross_encoder_fo
     assert sum(rows * width for rows, width in shapes) <= 1.15 * read
 
 
+def test_passes_run_side_by_side_and_leave_torchs_threads_alone(tiny_cross_encoder_folder, cross_encoder):
+    import threading
+
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        model = models.TransformersCrossEncoder(tiny_cross_encoder_folder, device="cpu", max_length=64, batch_tokens=64)
+        seen = set()
+        handle = model._network.register_forward_pre_hook(
+            lambda module, args: seen.add((threading.current_thread().name[:11], torch.get_num_threads()))
+        )
+        texts = TEXTS * 5
+        expected = values(cross_encoder.classify(pairs(cross_encoder, texts)))
+        assert values(model.classify(pairs(model, texts))) == pytest.approx(expected, abs=1e-4)
+        assert seen == {("tamis-torch", 1)}
+        model.classify(pairs(model, TEXTS[:1]))
+        handle.remove()
+        assert (threading.current_thread().name[:11], 3) in seen
+        elsewhere = []
+        thread = threading.Thread(target=lambda: elsewhere.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        assert [torch.get_num_threads(), *elsewhere] == [3, 3]
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_python_tokenizer_and_one_without_padding(tiny_cross_encoder_folder, cross_encoder):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import field
 from typing import Annotated, Any, ClassVar, Self
 
@@ -16,6 +17,7 @@ from tamis.errors import ConfigError
 from tamis.models.lazy import lock_of, needed, once
 from tamis.models.local import LOCAL, Local, Weights, by_length, loaded, log_odds, torch_device
 from tamis.models.pairs import Pair, PairTokenizer, batch
+from tamis.models.torch_threads import side_by_side
 from tamis.scale import LOGIT, Scale
 
 CPU_TOKENS = 512
@@ -38,9 +40,9 @@ class TransformersCrossEncoder(Local):
         batch_tokens: padded tokens of one forward pass; default: 512 on a CPU, else 16,384.
         trust_remote_code: let transformers run code that comes with the weights, as some models need (gte, jina v2).
 
-    The score is a logit: the model's only one, or the log-odds of `label` against all other labels. Torch takes as many
-    threads as `torch.get_num_threads()` says. Needs the extra `transformers`. Raises `ConfigError` for weights that
-    cannot be loaded.
+    The score is a logit: the model's only one, or the log-odds of `label` against all other labels. On a CPU as many
+    passes run side by side as `torch.get_num_threads()` says, one thread each. Needs the extra `transformers`. Raises
+    `ConfigError` for weights that cannot be loaded.
     """
 
     model: Weights
@@ -77,11 +79,12 @@ class TransformersCrossEncoder(Local):
 
     def _rows(self, pairs: list[Pair]) -> NDArray[Any]:
         """What the network gives of each pair: (pairs, width)."""
-        torch = needed("torch", "TransformersCrossEncoder", "transformers")
-        with lock_of(self), torch.inference_mode():
+        with lock_of(self):
             groups = list(by_length([len(pair.ids) for pair in pairs], self._together, self._tokens_a_pass))
+            parts = [[pairs[index] for index in group] for group in groups]
+            few = self._threads == 1 or len(groups) <= self._threads // 2
+            found = list(map(self._output, parts) if few else self._workers.map(self._output, parts))
             # Fetched after the last pass: an accelerator is not made to wait between passes.
-            found = [self._output([pairs[index] for index in group]) for group in groups]
             rows = [row for output in found for row in output.float().cpu().numpy()]
         order = np.argsort([index for group in groups for index in group])
         return np.asarray([rows[place] for place in order])
@@ -91,11 +94,22 @@ class TransformersCrossEncoder(Local):
         arrays = batch(pairs, self._tokenizer.pad_token_id or 0)
         taken = [name for name in self._tokenizer.model_input_names if name in arrays]
         device = self._network.device
-        return self._read(self._network(**{name: torch.from_numpy(arrays[name]).to(device) for name in taken}))
+        with torch.inference_mode():
+            return self._read(self._network(**{name: torch.from_numpy(arrays[name]).to(device) for name in taken}))
 
     def _read(self, output: Any) -> Any:
         """(pairs, width) of what the network gave."""
         return output.logits
+
+    @once
+    def _threads(self) -> int:
+        """Passes side by side: on a CPU one a thread of torch, on an accelerator one after the other."""
+        torch = needed("torch", "TransformersCrossEncoder", "transformers")
+        return int(torch.get_num_threads()) if self._network.device.type == "cpu" else 1
+
+    @once
+    def _workers(self) -> Executor:
+        return side_by_side(self._threads)
 
     @property
     def _together(self) -> int:
