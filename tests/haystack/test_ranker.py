@@ -136,6 +136,9 @@ PRESET_MODELS = {
     "second_cross_encoder": Function(lambda call: 1.0, "classify"),
     "lm": Function(lambda call: [-1.0], "prompt_logprobs"),
     "pair_llm": Function(lambda call: [-1.0] * len(call.choices), "choice_logprobs"),
+    "second_embedder": Function(lambda call: [1.0, len(call.text)], "embed"),
+    "token_embedder": Function(lambda call: [[1.0, 0.0]], "embed_tokens"),
+    "list_reranker": Function(lambda call: [1.0] * len(call.texts), "score_list"),
 }
 
 

@@ -22,6 +22,7 @@ from tamis.judges import (
     Grades,
     Head,
     Identifiers,
+    Joint,
     Judge,
     Labels,
     Permutation,
@@ -95,7 +96,7 @@ def asked(ask: Build, hostile: str) -> tuple[str, str]:
 
 
 def test_no_judge_of_the_catalog_is_forgotten() -> None:
-    no_words = {JUDGES.name_of(Head), JUDGES.name_of(QueryLikelihood)}
+    no_words = {JUDGES.name_of(judge) for judge in (Head, Joint, QueryLikelihood)}
     assert {JUDGES.name_of(type(judge)) for judge in JUDGES_HERE.values()} | no_words == set(JUDGES.members)
 
 

@@ -13,7 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tamis import Engine, Listwise, Pointwise
-from tamis.calls import Call, ChoiceLogprobs, Classify, Failure, Generate, Generated, Logprobs, PromptLogprobs, Score
+from tamis.calls import (
+    Call,
+    ChoiceLogprobs,
+    Classify,
+    Failure,
+    Generate,
+    Generated,
+    Logprobs,
+    PromptLogprobs,
+    Score,
+    ScoreList,
+    Scores,
+)
 from tamis.catalog import JUDGES
 from tamis.errors import BudgetError, CapabilityError, ConfigError
 from tamis.judges import (
@@ -22,6 +34,7 @@ from tamis.judges import (
     Grades,
     Head,
     Identifiers,
+    Joint,
     Judge,
     Labels,
     Permutation,
@@ -67,6 +80,7 @@ JUDGES_MADE: tuple[Judge, ...] = (
     Repeated(Identifiers("digits"), 3),
     Repeated(Labels(), 2),
     Thinking(Repeated(Choice(), 2)),
+    Joint(),
 )
 every = pytest.mark.parametrize("judge", JUDGES_MADE, ids=repr)
 
@@ -173,6 +187,8 @@ def test_whatever_a_model_answers_a_verdict_is_sound(judge: Judge, data: st.Data
             return Generated(texts[n % len(texts)], complete=bool(n % 3))
         if isinstance(call, Classify):
             return Score(values[0] if values else 0.5)
+        if isinstance(call, ScoreList):
+            return Scores(tuple(values))
         short = n % 4 == 0
         wanted = len(call.choices) if isinstance(call, ChoiceLogprobs) else 3
         return Logprobs(tuple((values or [-1.0])[i % max(1, len(values))] for i in range(wanted - short)))
