@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import resource
 import shutil
 import sys
 import time
@@ -17,6 +18,8 @@ from pathlib import Path
 
 Scorer = Callable[[str, Sequence[str]], Sequence[float]]
 LENGTH = 512
+MEMORY = 6 << 30
+"""Bytes a process may hold."""
 FLASHRANK = "ms-marco-MiniLM-L-12-v2"
 """FlashRank loads a folder only under the name of a model it knows."""
 
@@ -139,10 +142,15 @@ def serve(name: str, folder: Path) -> None:
         print(json.dumps({"missing": str(error)}), file=answers, flush=True)
         return
     print(json.dumps({"ready": True}), file=answers, flush=True)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     for line in sys.stdin:
         query, passages = json.loads(line)
         start, used = time.perf_counter(), time.process_time()
-        scores = [float(score) for score in score(query, passages)]
+        try:
+            scores = [float(score) for score in score(query, passages)]
+        except Exception as error:
+            print(json.dumps({"failed": f"{type(error).__name__}: {str(error)[:200]}"}), file=answers, flush=True)
+            return
         seconds, processor = time.perf_counter() - start, time.process_time() - used
         print(json.dumps([seconds, processor, scores, peak()]), file=answers, flush=True)
 
