@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tamis.text import STOPWORDS, WORD, terms
 
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 MOST = 15
 """Hints of a passage; the authors took 10 to 20."""
-UNLIKE = 0.35
-"""Cosines of words up to here say nothing."""
 
 
 def hints(query: str, passage: str, vectors: WordVectors | None = None) -> list[str]:
@@ -31,11 +29,10 @@ def hints(query: str, passage: str, vectors: WordVectors | None = None) -> list[
     found = [word for word in _content(passage) if own.isdisjoint(terms(word))]
     if not asked or not found:
         return []
-    if vectors is None:
-        from tamis.learned.words import packaged
+    from tamis.learned.words import UNLIKE, packaged
 
-        vectors = packaged()
-    nearness = (_unit(vectors, found) @ _unit(vectors, asked).T).max(axis=1)
+    vectors = vectors or packaged()
+    nearness = (vectors.units(found) @ vectors.units(asked).T).max(axis=1)
     ranked = sorted(range(len(found)), key=lambda place: -nearness[place])
     return [found[place] for place in ranked[:MOST] if nearness[place] > UNLIKE]
 
@@ -44,11 +41,3 @@ def _content(text: str) -> list[str]:
     """Lower-case words of letters, each once, without stop words and single letters."""
     words = dict.fromkeys(word.lower() for word in WORD.findall(text))
     return [word for word in words if len(word) > 1 and word.isalpha() and word not in STOPWORDS]
-
-
-def _unit(vectors: WordVectors, words: list[str]) -> Any:
-    """Rows of length 1, or of zeros for words that cannot be spelled. Shape (words, width)."""
-    import numpy as np
-
-    rows = vectors.of(words)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)

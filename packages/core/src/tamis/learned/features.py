@@ -9,8 +9,8 @@ import numpy as np
 
 from tamis.graph.edges.mentions import BRACKET, occurrences
 from tamis.graph.terms import COMMON, Tokens
-from tamis.learned.match import Floats, Ints, Match, per_text, unit
-from tamis.learned.words import WordVectors
+from tamis.learned.match import Floats, Ints, Match, per_text
+from tamis.learned.words import WordVectors, unit
 from tamis.ranking import Candidate
 from tamis.text import terms
 

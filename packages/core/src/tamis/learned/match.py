@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamis.graph.terms import COMMON, Tokens
-from tamis.learned.words import Vectors, WordVectors
+from tamis.learned.words import UNLIKE, Vectors, WordVectors, lengths, unit
 from tamis.text import terms
 
 Floats = NDArray[np.float64]
@@ -22,8 +22,6 @@ HALF = 10
 """A window is two neighbouring halves of so many terms."""
 BLOCK = 20
 """So many texts at once where an array of texts and their words is needed: few enough for a processor's cache."""
-UNLIKE = 0.35
-"""Cosines of words up to here say nothing."""
 
 
 class Match:
@@ -130,7 +128,7 @@ class Match:
     def likeness(self) -> Vectors:
         """How much each word of the pool means what each query word means: their cosine, brought from `UNLIKE`..1 to
         0..1; 0 for the commonest words, 1 for the word itself. Shape (vocabulary, m)."""
-        products = self.word_vectors @ unit(self.vectors.of(self.words)).T
+        products = self.word_vectors @ self.vectors.units(self.words).T
         cosines = products / lengths(self.word_vectors)[:, None]
         alike: Vectors = np.clip((cosines - UNLIKE) / (1 - UNLIKE), 0.0, 1.0)
         alike[self.tokens.marked(tuple(COMMON))] = 0.0
@@ -174,22 +172,6 @@ class Match:
     def query_vector(self) -> Vectors:
         total: Vectors = unit(self.vectors.of(self.words).sum(axis=0))
         return total
-
-
-def unit(rows: Vectors) -> Vectors:
-    """Rows of length 1; zeros stay zeros.
-
-    >>> unit(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
-    [[0.6, 0.8], [0.0, 0.0]]
-    """
-    made: Vectors = rows / lengths(rows)[..., None]
-    return made
-
-
-def lengths(rows: Vectors) -> Vectors:
-    """Of the vectors along the last axis; never 0, to be divided by."""
-    made: Vectors = np.maximum(np.sqrt(np.einsum("...i,...i->...", rows, rows)), 1e-9)
-    return made
 
 
 def per_text(owners: Ints, values: NDArray[np.float32] | Floats, size: int) -> Floats:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from tamis.calls import Embed, Failure, Plan
+from tamis.calls import Plan
 from tamis.models.base import require
 from tamis.part import part
 from tamis.rankers.scoring import Depth, failure_notices, rescored
@@ -85,21 +85,15 @@ class Learned(Stage):
         """Of the embedder; those missing are taken as in the middle, and none is used where too little came back."""
         import numpy as np
 
-        from tamis.rankers.embedding import compare
+        from tamis.rankers.embedding import cosines
 
-        answers = yield [
-            Embed(self.embedder, ranking.query.text, "query"),
-            *(Embed(self.embedder, ranked.candidate.full_text) for ranked in head),
-        ]
-        query, *passages = [answer if isinstance(answer, Failure) else answer.values for answer in answers]
-        compared = [compare(query, passage) for passage in passages]
-        failures = [value if isinstance(value, Failure) else None for value in compared]
-        known = [value for value in compared if not isinstance(value, Failure)]
+        found, failures = yield from cosines(self.embedder, ranking.query, head)
+        known = [value for value in found if value is not None]
         notices = [_unembedded(notice) for notice in failure_notices("Learned", head, failures)]
         if len(known) * 2 <= len(head):
             return None, notices
         middle = float(np.median(known))
-        return np.array([middle if isinstance(value, Failure) else value for value in compared]), notices
+        return np.array([middle if value is None else value for value in found]), notices
 
 
 def _unembedded(notice: Notice) -> Notice:

@@ -17,6 +17,8 @@ Vectors = NDArray[np.float32]
 FILE = "words.npz"
 KNOWN = 32_768
 """How many words are kept split and summed."""
+UNLIKE = 0.35
+"""Cosines of words up to here say nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,10 @@ class WordVectors:
         """One row a word, zeros for what the vocabulary cannot spell. Shape (words, width)."""
         return np.frombuffer(bytearray().join(map(self._vector, words)), dtype=np.float32).reshape(-1, self.width)
 
+    def units(self, words: Sequence[str]) -> Vectors:
+        """As `of`, each row of length 1; zeros stay zeros."""
+        return unit(self.of(words))
+
     def rarity(self, words: Sequence[str]) -> NDArray[np.float64]:
         """How rare each word is in English at large, 0..1: the logarithm of its place in the vocabulary, which is
         sorted by frequency; 1 for a word of several pieces."""
@@ -92,6 +98,22 @@ class WordVectors:
     def _ranked(self, word: str) -> float:
         chosen = self.split(word)
         return float(np.log1p(chosen[0]) / np.log1p(len(self.pieces))) if len(chosen) == 1 else 1.0
+
+
+def unit(rows: Vectors) -> Vectors:
+    """Rows of length 1; zeros stay zeros.
+
+    >>> unit(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    made: Vectors = rows / lengths(rows)[..., None]
+    return made
+
+
+def lengths(rows: Vectors) -> Vectors:
+    """Of the vectors along the last axis; never 0, to be divided by."""
+    made: Vectors = np.maximum(np.sqrt(np.einsum("...i,...i->...", rows, rows)), 1e-9)
+    return made
 
 
 @lru_cache(maxsize=1)

@@ -13,13 +13,10 @@ from pydantic.dataclasses import dataclass
 from tamis.calls import Capability, Classify, Failure, Score
 from tamis.errors import ConfigError
 from tamis.models.lazy import lock_of, needed, once
-from tamis.models.local import LOCAL, Local, Weights, by_length, loaded, torch_device
+from tamis.models.local import LOCAL, Local, Weights, by_length, loaded, pass_tokens, torch_device
 from tamis.models.pairs import Ids, Pair, TextTokenizer, batch
 from tamis.models.wordings import Wording, WordingRef, wording_for
 from tamis.scale import LOGIT, Scale
-
-CPU_TOKENS = 512
-ACCELERATOR_TOKENS = 16_384
 
 
 @dataclass(frozen=True, config=LOCAL)
@@ -142,7 +139,7 @@ class LMCrossEncoder(Local):
         torch = needed("torch", "LMCrossEncoder", "transformers")
         shared = self._read(front) if len(rests) > 1 else None
         rows = rests if shared is not None else [front + rest for rest in rests]
-        limit = self.batch_tokens or (CPU_TOKENS if self._network.device.type == "cpu" else ACCELERATOR_TOKENS)
+        limit = self.batch_tokens or pass_tokens(self._network)
         groups = list(by_length([len(row) for row in rows], self.max_batch, limit))
         found = [self._logits([rows[index] for index in group], shared, len(front)) for group in groups]
         scores: dict[int, float] = {}

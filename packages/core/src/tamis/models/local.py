@@ -23,6 +23,10 @@ from tamis.models.lazy import Lazy, needed, once
 T = TypeVar("T")
 LOCAL = ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True)
 SPEED_ONLY = frozenset({"max_batch", "device", "threads", "providers"})
+CPU_TOKENS = 512
+"""Padded tokens of a forward pass of torch on a CPU: its activations stay in the cache."""
+ACCELERATOR_TOKENS = 16_384
+"""Padded tokens of a pass on an accelerator."""
 
 
 def _path_as_text(value: Any) -> Any:
@@ -112,6 +116,11 @@ def torch_device(device: str | None) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def pass_tokens(network: Any) -> int:
+    """Padded tokens of one forward pass where `network`, of torch, lives."""
+    return CPU_TOKENS if network.device.type == "cpu" else ACCELERATOR_TOKENS
 
 
 def by_length(lengths: Sequence[int], size: int, tokens: float = math.inf, slack: float = 1.3) -> Iterator[list[int]]:

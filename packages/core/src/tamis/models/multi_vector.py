@@ -11,16 +11,17 @@ from pydantic.dataclasses import dataclass
 
 from tamis.calls import Capability, EmbedTokens, TokenVectors
 from tamis.errors import ConfigError, MissingExtra
-from tamis.models.lazy import lock_of, needed, once
-from tamis.models.local import LOCAL, Local, Weights, loaded, torch_device
-from tamis.models.token_vectors import Precision, stored
+from tamis.models.lazy import needed, once
+from tamis.models.local import LOCAL, Weights, loaded, torch_device
+from tamis.models.transformers_encoders import SentenceTransformersModel
+from tamis.models.vectors import Precision, stored
 
 PROJECTED = ("HF_ColBERT", "ForRetrieval")
 """Ends of the names of architectures that hold their projection among the model's own weights."""
 
 
 @dataclass(frozen=True, config=LOCAL)
-class MultiVectorEmbedder(Local):
+class MultiVectorEmbedder(SentenceTransformersModel):
     """A model trained for late interaction: ColBERT, PyLate, sentence-transformers. Can `embed_tokens`.
 
     What the checkpoint says is done: its projection, the markers of queries and passages, how many masks a query is
@@ -45,25 +46,8 @@ class MultiVectorEmbedder(Local):
 
     def embed_tokens(self, calls: Sequence[EmbedTokens]) -> list[TokenVectors]:
         """One vector a token the checkpoint keeps, (tokens, width), each row of length 1."""
-        answers: dict[int, TokenVectors] = {}
-        with lock_of(self):
-            for role, encode in (("query", self._network.encode_query), ("passage", self._network.encode_document)):
-                group = [index for index, call in enumerate(calls) if call.role == role]
-                if not group:
-                    continue
-                arrays = encode(
-                    [calls[index].text for index in group],
-                    batch_size=self.max_batch,
-                    convert_to_numpy=True,
-                    normalize_embeddings=True,
-                    show_progress_bar=False,
-                )
-                for index, array in zip(group, arrays, strict=True):
-                    answers[index] = TokenVectors(stored(array, self.precision))
-        return [answers[index] for index in range(len(calls))]
-
-    def _config_of(self, network: Any) -> Any:
-        return super()._config_of(getattr(network, "transformers_model", None))
+        arrays = self._encoded(calls, query={"convert_to_numpy": True}, passage={"convert_to_numpy": True})
+        return [TokenVectors(stored(array, self.precision)) for array in arrays]
 
     @once
     def _network(self) -> Any:

@@ -16,13 +16,13 @@ from pydantic.dataclasses import dataclass
 from tamis.calls import Capability, Classify, Embed, Score, Vector
 from tamis.errors import ConfigError
 from tamis.models.lazy import needed, once
-from tamis.models.local import LOCAL, Local, Weights, by_length, cores, log_odds
+from tamis.models.local import ACCELERATOR_TOKENS, LOCAL, Local, Weights, by_length, cores, log_odds
 from tamis.models.pairs import Pair, PairTokenizer, batch
+from tamis.models.vectors import unit
 from tamis.scale import LOGIT, Scale
 
 PADS = ("[PAD]", "<pad>", "<|endoftext|>")
 CPU = ("CPUExecutionProvider",)
-ACCELERATOR_TOKENS = 16_384
 T = TypeVar("T")
 
 
@@ -235,8 +235,7 @@ class OnnxEmbedder(OnnxEncoder):
             output = output[:, 0]
         elif output.ndim == 3:
             output = (output * mask[..., None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
-        norms = np.linalg.norm(output, axis=1, keepdims=True)
-        return np.asarray(output / np.where(norms > 0, norms, 1.0))
+        return unit(output)
 
     @once
     def _cutting(self) -> Any:

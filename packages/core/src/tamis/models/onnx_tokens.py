@@ -15,7 +15,7 @@ from tamis.models.lazy import once
 from tamis.models.local import LOCAL, Weights
 from tamis.models.onnx import CPU, OnnxEncoder
 from tamis.models.pairs import Pair, batch
-from tamis.models.token_vectors import Precision, stored, unit
+from tamis.models.vectors import Precision, stored, unit
 
 
 @dataclass(frozen=True, config=LOCAL)

@@ -12,17 +12,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from tamis.calls import Capability, Classify, Embed, Score, Vector
+from tamis.calls import Capability, Classify, Embed, EmbedTokens, Score, Vector
 from tamis.errors import ConfigError
 from tamis.models.lazy import lock_of, needed, once
-from tamis.models.local import LOCAL, Local, Weights, by_length, loaded, log_odds, torch_device
+from tamis.models.local import LOCAL, Local, Weights, by_length, loaded, log_odds, pass_tokens, torch_device
 from tamis.models.pairs import Pair, PairTokenizer, batch
 from tamis.models.torch_threads import side_by_side
 from tamis.scale import LOGIT, Scale
-
-CPU_TOKENS = 512
-"""Padded tokens of a forward pass on a CPU: its activations stay in the cache."""
-ACCELERATOR_TOKENS = 16_384
 
 
 @dataclass(frozen=True, config=LOCAL)
@@ -118,7 +114,7 @@ class TransformersCrossEncoder(Local):
 
     @property
     def _tokens_a_pass(self) -> int:
-        return self.batch_tokens or (CPU_TOKENS if self._network.device.type == "cpu" else ACCELERATOR_TOKENS)
+        return self.batch_tokens or pass_tokens(self._network)
 
     @once
     def _pairs(self) -> PairTokenizer | SlowPairs:
@@ -161,8 +157,36 @@ class SlowPairs:
         return Pair(found["input_ids"], found.get("token_type_ids") or [0] * len(found["input_ids"]))
 
 
+class SentenceTransformersModel(Local):
+    """Base of dataclasses that hold an encoder of sentence-transformers, which has a method for queries and one for
+    documents."""
+
+    max_batch: int
+    _network: Any
+
+    def _encoded(self, calls: Sequence[Embed | EmbedTokens], **options: dict[str, Any]) -> list[Any]:
+        """What the library gives of each text. `options`: of its method, by role."""
+        answers: dict[int, Any] = {}
+        methods = {"query": "encode_query", "passage": "encode_document"}
+        with lock_of(self):
+            for role in dict.fromkeys(call.role for call in calls):
+                group = [index for index, call in enumerate(calls) if call.role == role]
+                encoded = getattr(self._network, methods[role])(
+                    [calls[index].text for index in group],
+                    batch_size=self.max_batch,
+                    normalize_embeddings=True,
+                    show_progress_bar=False,
+                    **options[role],
+                )
+                answers.update(zip(group, encoded, strict=True))
+        return [answers[index] for index in range(len(calls))]
+
+    def _config_of(self, network: Any) -> Any:
+        return super()._config_of(getattr(network, "transformers_model", None))
+
+
 @dataclass(frozen=True, config=LOCAL)
-class SentenceTransformerEmbedder(Local):
+class SentenceTransformerEmbedder(SentenceTransformersModel):
     """A sentence-transformers model. Can `embed`; vectors have length 1.
 
     Args:
@@ -184,34 +208,14 @@ class SentenceTransformerEmbedder(Local):
 
     def embed(self, calls: Sequence[Embed]) -> list[Vector]:
         """One vector a text."""
-        answers: dict[int, Vector] = {}
-        with lock_of(self):
-            for role, encode, prompt in (
-                ("query", self._network.encode_query, self.query_prompt),
-                ("passage", self._network.encode_document, self.passage_prompt),
-            ):
-                group = [index for index, call in enumerate(calls) if call.role == role]
-                if not group:
-                    continue
-                vectors = encode(
-                    [calls[index].text for index in group],
-                    prompt=prompt,
-                    batch_size=self.max_batch,
-                    normalize_embeddings=True,
-                    show_progress_bar=False,
-                )
-                for index, vector in zip(group, vectors, strict=True):
-                    answers[index] = Vector(tuple(vector.tolist()))
-        return [answers[index] for index in range(len(calls))]
+        vectors = self._encoded(calls, query={"prompt": self.query_prompt}, passage={"prompt": self.passage_prompt})
+        return [Vector(tuple(vector.tolist())) for vector in vectors]
 
     @property
     def max_length(self) -> int | None:
         """Tokens of a text; what is longer is cut. Known once the model is loaded."""
         network = self.__dict__.get("_network") if isinstance(self.model, str) else self.model
         return getattr(network, "max_seq_length", None)
-
-    def _config_of(self, network: Any) -> Any:
-        return super()._config_of(getattr(network, "transformers_model", None))
 
     @once
     def _network(self) -> Any:
