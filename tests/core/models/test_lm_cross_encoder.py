@@ -247,3 +247,24 @@ def test_a_copy_carries_no_weights(decoder):
     for twin in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
         assert "_network" not in twin.__dict__
         assert scores(twin) == pytest.approx(expected, abs=1e-5)
+
+
+FRAMES = {
+    "qwen3-reranker": "<|im_start|>{role}\n{text}<|im_end|>\n",
+    "mxbai-rerank-v2": "<|im_start|>{role}\n{text}<|im_end|>\n",
+    "monot5": "{text}",
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("instruction", [None, "Prefer metres."])
+def test_a_wording_says_what_the_template_of_the_same_checkpoint_says(name: str, instruction: str | None) -> None:
+    query, passage = "how tall is Everest?", "Everest is 8849 m tall."
+    wording, frame = WORDINGS[name], FRAMES[name]
+    turns = template(name).messages(None, Query(query, instruction=instruction), [passage], ["1"], 100)
+    opening = [frame.format(role=turn.role, text=turn.content) for turn in turns if turn.role != "assistant"]
+    begun = "".join(turn.content for turn in turns if turn.role == "assistant")
+    if "im_start" in frame:
+        opening.append(f"<|im_start|>assistant\n{begun}")
+    front = "".join(text for piece in wording.front(query, instruction) for text, _ in piece)
+    assert front + wording.middle(passage) + "".join(wording.after) == "".join(opening)
