@@ -155,7 +155,7 @@ class Odd:
 
     def _answer(self, calls: Sequence[Call]) -> list[Any]:
         (call,) = calls
-        seen = repr([getattr(call, name, "") for name in ("messages", "text", "texts", "attempt")])
+        seen = repr([getattr(call, name, "") for name in ("messages", "text", "texts", "vectors", "attempt")])
         answers = self.answers[call.capability]
         found = answers[sum(map(ord, seen)) % len(answers)]
         if isinstance(found, Exception):
@@ -164,7 +164,7 @@ class Odd:
             return {"no answer": [], "two answers": [Score(0.5)] * 2}.get(found, [found])
         return [found]
 
-    generate = classify = choice_logprobs = embed = embed_tokens = score_list = _answer
+    generate = classify = classify_vectors = choice_logprobs = embed = embed_tokens = score_list = _answer
 
     def __repr__(self) -> str:
         return f"Odd({self.answers})"
@@ -188,6 +188,7 @@ models = st.builds(
     Odd,
     generate=some(written),
     classify=some(scores),
+    classify_vectors=some(scores),
     choice_logprobs=some(logprobs),
     embed=some(vectors),
     embed_tokens=some(matrices),
@@ -205,6 +206,7 @@ BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
     "first stage": st.just(lambda model: FirstStage()),
     "cross-encoder": st.builds(lambda depth: lambda model: CrossEncoder(model, depth=depth), depths),
     "cut cross-encoder": st.builds(lambda low: lambda model: CrossEncoder(model) | Threshold(low), st.floats(0, 1)),
+    "compressed": st.builds(lambda depth: lambda model: CrossEncoder(model, depth=depth, compressor=model), depths),
     "embedding": st.builds(
         lambda depth, given: lambda model: Embedding(model, depth=depth, given_vectors=given), depths, st.booleans()
     ),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tamis import models
+from tamis import CrossEncoder, models
 from tamis.calls import Classify, Failure, Score
 from tamis.catalog import MODELS, build
 from tamis.config import dump
@@ -148,6 +148,18 @@ def test_a_long_passage_loses_its_end_and_never_the_question(decoder):
         model._passages.tokens([" " + long], 1000)[0][: ROOM - len(model._front(QUERY)) - len(model._back)]
     )
     assert answers[0].value == pytest.approx(whole(decoder, "qwen3-reranker", QUERY, cut.strip())[0], abs=1e-4)
+
+
+def test_the_query_says_what_relevant_means(decoder):
+    model = models.LMCrossEncoder(decoder, "qwen3-reranker", device="cpu", instruction="Prefer feet.")
+    asked = Query(QUERY, instruction="Prefer metres.")
+    by_query, by_model = ([r.score for r in CrossEncoder(model).rerank(q, TEXTS).kept] for q in (asked, QUERY))
+    told = models.LMCrossEncoder(decoder, "qwen3-reranker", device="cpu", instruction="Prefer metres.")
+    assert by_query == pytest.approx(sorted(scores(told), reverse=True), abs=1e-5)
+    assert by_model == pytest.approx(sorted(scores(model), reverse=True), abs=1e-5)
+    assert by_query != by_model
+    both = model.classify([Classify(model, QUERY, "a"), Classify(model, QUERY, "a", "Prefer metres.")])
+    assert both[0].value != both[1].value, "one batch, two instructions"
 
 
 def test_a_query_that_leaves_no_room_fails_alone(decoder):

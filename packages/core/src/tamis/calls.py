@@ -12,7 +12,14 @@ from typing import Any, ClassVar, Literal
 from tamis.ranking import Ranking
 
 Capability = Literal[
-    "generate", "choice_logprobs", "prompt_logprobs", "classify", "score_list", "embed", "embed_tokens"
+    "generate",
+    "choice_logprobs",
+    "prompt_logprobs",
+    "classify",
+    "classify_vectors",
+    "score_list",
+    "embed",
+    "embed_tokens",
 ]
 
 
@@ -73,11 +80,26 @@ class PromptLogprobs(Call):
 
 @dataclass(frozen=True, slots=True)
 class Classify(Call):
-    """The score a cross-encoder gives the pair (`query`, `text`). Answered by `Score`."""
+    """The score a cross-encoder gives the pair (`query`, `text`). Answered by `Score`.
+
+    `instruction`: what the asker means by relevant; models that take none ignore it.
+    """
 
     capability: ClassVar[Capability] = "classify"
     query: str
     text: str
+    instruction: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassifyVectors(Call):
+    """As `Classify`, for a passage given as the vectors another model compressed it to: a numpy array of shape
+    (vectors, width), not to be written to. Answered by `Score`."""
+
+    capability: ClassVar[Capability] = "classify_vectors"
+    query: str
+    vectors: Any = field(repr=False)
+    instruction: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +122,8 @@ class Embed(Call):
 
 @dataclass(frozen=True, slots=True)
 class EmbedTokens(Call):
-    """A vector for each token of `text`, embedded as a query or as a passage. Answered by `TokenVectors`."""
+    """A vector for each token of `text`, embedded as a query or as a passage, or fewer that stand for all of them.
+    Answered by `TokenVectors`."""
 
     capability: ClassVar[Capability] = "embed_tokens"
     text: str
@@ -132,10 +155,15 @@ class Logprobs(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Score(Answer):
-    """One number, on the scale the model declares. `search_units`: what a service that bills by the search bills."""
+    """One number, on the scale the model declares.
+
+    `search_units`: what a service that bills by the search bills. `artefact`: what the model made of the passage on the
+    way, for a generator to read in its place (OSCAR's compressed tokens); answers with one are not cached.
+    """
 
     value: float
     search_units: int = 0
+    artefact: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +182,8 @@ class Vector(Answer):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenVectors(Answer):
-    """One embedding a token: a numpy array of shape (tokens, width), each row of length 1, not to be written to."""
+    """One embedding a token: a numpy array of shape (tokens, width), not to be written to. Each row of length 1 where
+    tokens are compared (`LateInteraction`)."""
 
     values: Any
 

@@ -94,7 +94,8 @@ class Neighbour:
 class Ranked:
     """A candidate in a ranking. `position` is its index in the input and its identity; texts and ids may repeat.
 
-    `lifted_by`: the candidates that a graph stage let speak for this one, strongest first.
+    `lifted_by`: the candidates that a graph stage let speak for this one, strongest first. `artefact`: what the model
+    that scored it made of the passage for a generator, where it makes something (`Score.artefact`).
     """
 
     candidate: Candidate
@@ -103,6 +104,7 @@ class Ranked:
     criteria: Mapping[str, float | None] = field(default_factory=dict, hash=False)
     reason: str | None = None
     lifted_by: tuple[Neighbour, ...] = ()
+    artefact: Any = field(default=None, repr=False, compare=False)
 
     @property
     def text(self) -> str:

@@ -30,8 +30,15 @@ def cache_key(call: Call) -> bytes | None:
     model = getattr(call.model, "cache_key", None)
     if not model:
         return None
-    asked = tuple(getattr(call, f.name) for f in fields(call) if f.name not in ("model", "expect"))
+    asked = tuple(_whole(getattr(call, f.name)) for f in fields(call) if f.name not in ("model", "expect"))
     return hashlib.blake2b(repr((model, call.capability, asked)).encode(), digest_size=16).digest()
+
+
+def _whole(value: Any) -> Any:
+    """`value`, or of an array its type, shape and a digest of its numbers, which its `repr` leaves out."""
+    if not hasattr(value, "tobytes"):
+        return value
+    return str(value.dtype), value.shape, hashlib.blake2b(value.tobytes(), digest_size=16).digest()
 
 
 class MemoryCache:

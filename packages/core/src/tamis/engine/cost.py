@@ -6,7 +6,19 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from tamis.calls import Answer, Call, Classify, Embed, EmbedTokens, Generate, Generated, Logprobs, PromptLogprobs, Score
+from tamis.calls import (
+    Answer,
+    Call,
+    Classify,
+    ClassifyVectors,
+    Embed,
+    EmbedTokens,
+    Generate,
+    Generated,
+    Logprobs,
+    PromptLogprobs,
+    Score,
+)
 from tamis.flops import Architecture
 from tamis.tokens import estimate_tokens
 
@@ -29,6 +41,8 @@ def read_tokens(call: Call) -> int:
             tokens += estimate_tokens(value)
         else:
             tokens += sum(estimate_tokens(getattr(part, "content", part)) for part in value)
+    if isinstance(call, ClassifyVectors):
+        return tokens + len(call.vectors)
     if isinstance(call, (Classify, Embed, EmbedTokens)) and (longest := getattr(call.model, "max_length", None)):
         return min(tokens, longest)
     return tokens

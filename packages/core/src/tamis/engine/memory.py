@@ -1,6 +1,7 @@
 """What an engine remembers: answers by what was asked, and what models made of passages.
 
-Token vectors of queries are remembered by neither: they are large, and rarely asked for twice.
+Token vectors of queries and scores with an artefact are remembered by neither: they are large, and rarely asked for
+twice.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis.calls import Answer, Call, Embed, EmbedTokens, TokenVectors, Vector
+from tamis.calls import Answer, Call, Embed, EmbedTokens, Score, TokenVectors, Vector
 from tamis.engine.cache import Cache, cache_key
 from tamis.engine.passages import PassageCache
 
@@ -50,7 +51,7 @@ class Memory:
         for call, key, answer in answered:
             if self._passages is not None and self._is_passage(call):
                 model, arrays[key] = call.model.cache_key, as_array(answer)
-            elif self._answers is not None and not isinstance(call, EmbedTokens):
+            elif self._answers is not None and not isinstance(call, EmbedTokens) and not _has_artefact(answer):
                 self._answers.put(key, answer)
         if arrays and self._passages is not None:
             try:
@@ -61,6 +62,10 @@ class Memory:
     def _is_passage(self, call: Call) -> bool:
         takes = (Embed, EmbedTokens) if self._vectors else EmbedTokens
         return isinstance(call, takes) and call.role == "passage"
+
+
+def _has_artefact(answer: Answer) -> bool:
+    return isinstance(answer, Score) and answer.artefact is not None
 
 
 def as_array(answer: Any) -> NDArray[Any]:

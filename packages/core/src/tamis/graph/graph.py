@@ -80,7 +80,7 @@ class Graph(Stage):
         found = spread(scores, graph, self.method, self.alpha, self.seeds)
         by = lifted_by(graph, found.shares, head)
         new = {
-            old.position: Ranked(old.candidate, old.position, score, old.criteria, old.reason, lifts)
+            old.position: replace(old, score=score, lifted_by=lifts)
             for old, score, lifts in zip(head, found.scores.tolist(), by, strict=True)
         }
         judged = [new.get(ranked.position) or replace(ranked, score=None) for ranked in ranking.kept]

@@ -7,8 +7,9 @@ is worth it (`ModelError.retryable`, rate limits, timeouts, server errors) and t
 Optional attributes: `name` (for traces), `capabilities` (when having the method is not enough), `max_concurrency`
 (batches at once, default 1), `max_batch` (calls a batch, default 1), `together(call)` (calls share a batch only where
 it gives the same), `context_window` (tokens), `count_tokens(text)`, `images` (whether messages may carry pictures),
-`max_length` (tokens after which an encoder cuts), `scale` (of the scores `classify` and `score_list` give),
-`architecture` (an `Architecture` or the name of a well-known model, for counting FLOPs; absent: what `name` says),
+`max_length` (tokens after which an encoder cuts), `scale` (of the scores `classify`, `classify_vectors` and
+`score_list` give), `architecture` (an `Architecture` or the name of a well-known model, for counting FLOPs; absent:
+what `name` says),
 `cache_key` (a string that changes when answers may change; absent: never cached).
 """
 
@@ -21,6 +22,7 @@ from tamis.calls import (
     Capability,
     ChoiceLogprobs,
     Classify,
+    ClassifyVectors,
     Embed,
     EmbedTokens,
     Failure,
@@ -42,6 +44,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     "choice_logprobs",
     "prompt_logprobs",
     "classify",
+    "classify_vectors",
     "score_list",
     "embed",
     "embed_tokens",
@@ -74,6 +77,13 @@ class Classifies(Protocol):
     """Scores (query, text) pairs: cross-encoders."""
 
     def classify(self, calls: Sequence[Classify]) -> Sequence[Score | Failure]: ...
+
+
+@runtime_checkable
+class ClassifiesVectors(Protocol):
+    """Scores queries against passages compressed beforehand: RRK, EDJE, GLIMMER."""
+
+    def classify_vectors(self, calls: Sequence[ClassifyVectors]) -> Sequence[Score | Failure]: ...
 
 
 @runtime_checkable

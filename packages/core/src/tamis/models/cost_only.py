@@ -12,6 +12,7 @@ from tamis.architectures import ArchitectureRef
 from tamis.calls import (
     ChoiceLogprobs,
     Classify,
+    ClassifyVectors,
     Embed,
     EmbedTokens,
     Generate,
@@ -58,6 +59,9 @@ class CostOnly:
         return [Logprobs((-1.0,) * max(1, estimate_tokens(call.continuation))) for call in calls]
 
     def classify(self, calls: Sequence[Classify]) -> list[Score]:
+        return [Score(0.5) for _ in calls]
+
+    def classify_vectors(self, calls: Sequence[ClassifyVectors]) -> list[Score]:
         return [Score(0.5) for _ in calls]
 
     def score_list(self, calls: Sequence[ScoreList]) -> list[Scores]:

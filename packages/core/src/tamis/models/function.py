@@ -16,9 +16,9 @@ class Function:
     """Wraps `function(call) -> value`, plain or async, as a model with one capability.
 
     `call` is the call dataclass (`Generate`, `Classify`, ...). The value may be the answer dataclass, a `Failure`, or
-    the bare value: a string for `generate`, a number for `classify`, rows of numbers for `embed_tokens`, numbers for
-    the others. `scale` is what the numbers of `classify` and `score_list` mean. `max_concurrency`: calls at once. A
-    plain function runs in threads; an async one needs `arerank`.
+    the bare value: a string for `generate`, a number for `classify` and `classify_vectors`, rows of numbers for
+    `embed_tokens`, numbers for the others. `scale` is what the scores among them mean. `max_concurrency`: calls at
+    once. A plain function runs in threads; an async one needs `arerank`.
 
     >>> model = Function(lambda call: len(call.text), "classify")
     """
@@ -61,7 +61,7 @@ def as_answer(call: Call, value: Any) -> Answer | Failure:
         match call.capability:
             case "generate" if isinstance(value, str):
                 return Generated(value)
-            case "classify":
+            case "classify" | "classify_vectors":
                 return Score(float(value))
             case "score_list":
                 return Scores(tuple(map(float, value)))

@@ -27,7 +27,7 @@ class LMCrossEncoder(Local):
         model: a folder or a hub name; for a model already loaded use `LMCrossEncoder.of`.
         wording: what it reads: the name of a published one (`qwen3-reranker`, `mxbai-rerank-v2`, `zerank`,
             `bge-reranker-gemma`, `monot5`) or a `Wording`; default: what the model's name says.
-        instruction: for wordings that take one.
+        instruction: for wordings that take one, where the query brings none.
         device, dtype: as for `CausalLM`.
         max_batch: pairs in one call.
         max_length: tokens of a sequence. What is longer loses the end of the passage, never what stands behind it.
@@ -72,18 +72,19 @@ class LMCrossEncoder(Local):
         """One logit a pair."""
         torch = needed("torch", "LMCrossEncoder", "transformers")
         answers: dict[int, Score | Failure] = {}
-        fronts = {query: self._front(query) for query in dict.fromkeys(call.query for call in calls)}
+        asked = [(call.query, call.instruction or self.instruction) for call in calls]
+        fronts = {query: self._front(*query) for query in dict.fromkeys(asked)}
         passages = self._passages.tokens([self._wording.middle(call.text) for call in calls], self.max_length)
-        rests: dict[str, dict[int, Ids]] = {query: {} for query in fronts}
-        for index, (call, passage) in enumerate(zip(calls, passages, strict=True)):
-            room = self.max_length - len(fronts[call.query]) - len(self._back)
+        rests: dict[tuple[str, str | None], dict[int, Ids]] = {query: {} for query in fronts}
+        for index, (query, passage) in enumerate(zip(asked, passages, strict=True)):
+            room = self.max_length - len(fronts[query]) - len(self._back)
             if room < 1:
                 told = (
                     f"the query and the wording take {self.max_length - room} tokens; max_length is {self.max_length}"
                 )
                 answers[index] = Failure("error", told)
             else:
-                rests[call.query][index] = passage[:room] + self._back
+                rests[query][index] = passage[:room] + self._back
         with lock_of(self), torch.inference_mode():
             for query, rest in rests.items():
                 front = fronts[query]
@@ -93,10 +94,10 @@ class LMCrossEncoder(Local):
 
     # Text to tokens
 
-    def _front(self, query: str) -> Ids:
+    def _front(self, query: str, instruction: str | None = None) -> Ids:
         """Tokens before the passage."""
         ids: Ids = [self._tokenizer.bos_token_id] if self._wording.opens else []
-        for piece in self._wording.front(query, self.instruction):
+        for piece in self._wording.front(query, instruction):
             ids += self._mixed(piece)
         return ids
 

@@ -12,12 +12,14 @@ from pydantic.dataclasses import dataclass
 
 from tamis.calls import Classify, Score
 from tamis.errors import ConfigError
-from tamis.models.lazy import once
+from tamis.models.lazy import needed, once
 from tamis.models.local import LOCAL
 from tamis.models.transformers_encoders import TransformersCrossEncoder
 from tamis.text import passages
 
-POOLINGS = ("mean", "max", "attention")
+POOLINGS = ("mean", "max", "attention", "transformer")
+NEEDED = {"attention": ("attention",), "transformer": ("first", "heads")}
+"""What a head of each pooling holds beside `weight` and `bias`."""
 
 
 @dataclass(frozen=True, config=LOCAL)
@@ -27,13 +29,16 @@ class Parade(TransformersCrossEncoder):
     Args:
         model: the encoder, as for `TransformersCrossEncoder`, of which (query, passage) pairs get the first token's
             last state.
-        head: an `.npz` file with `pooling` (`"mean"`, `"max"`: elementwise, `"attention"`: weighted by the softmax of
-            each vector's product with the vector `attention` (width,)), `weight` (width,) and `bias` ().
+        head: an `.npz` file with `pooling`, `weight` (width,) and `bias` (). Poolings: `"mean"`; `"max"`, elementwise;
+            `"attention"`: weighted by the softmax of each vector's product with the vector `attention` (width,);
+            `"transformer"`: what layers over the passages make of a vector `first` (width,) in front of them, with
+            `heads` () and the layers as `torch.nn.TransformerEncoder` names them (`layers.0.linear1.weight`, ...;
+            post-norm, GELU).
         words, overlap, at_most: how a document is cut, as for the stage's `Passages`.
 
     Give it whole documents: `CrossEncoder(Parade(...))`. `tokens_in` counts all passages. Source: Li et al., 2020
-    (PARADE-Avg, -Max and -Attn); their transformer over passages is not here. Where relevance stands in one passage,
-    the best passage's score (`Passages`) does as well and needs no head. Raises `ConfigError` for a file that is no
+    (PARADE-Avg, -Max, -Attn and -Transformer). Where relevance stands in one passage, the best passage's score
+    (`Passages`) does as well and needs no head. Raises `ConfigError` for a file that is no
     such head.
     """
 
@@ -74,11 +79,38 @@ class Parade(TransformersCrossEncoder):
             document = vectors.max(axis=0)
         elif head["pooling"] == "mean":
             document = vectors.mean(axis=0)
+        elif head["pooling"] == "transformer":
+            document = self._over_passages(vectors)
         else:
             looks = vectors @ head["attention"]
             weights = np.exp(looks - looks.max())
             document = weights @ vectors / weights.sum()
         return float(document @ head["weight"] + head["bias"])
+
+    def _over_passages(self, vectors: NDArray[Any]) -> NDArray[Any]:
+        """What the layers make of the vector in front of the passages'."""
+        torch = needed("torch", "Parade", "transformers")
+        rows = np.vstack([self._head["first"], vectors]).astype(np.float32)
+        with torch.inference_mode():
+            return np.asarray(self._layers(torch.from_numpy(rows)[None])[0, 0].numpy())
+
+    @once
+    def _layers(self) -> Any:
+        torch = needed("torch", "Parade", "transformers")
+        head = self._head
+        state = {name: torch.from_numpy(array).float() for name, array in head.items() if name.startswith("layers.")}
+        count = 1 + max((int(name.split(".")[1]) for name in state), default=0)
+        try:
+            inner = len(state["layers.0.linear1.bias"])
+            layer = torch.nn.TransformerEncoderLayer(
+                len(head["first"]), int(head["heads"]), inner, activation="gelu", batch_first=True
+            )
+            layers = torch.nn.TransformerEncoder(layer, count, enable_nested_tensor=False)
+            layers.load_state_dict(state)
+        except (KeyError, ValueError, RuntimeError, AssertionError) as error:
+            told = f"{self.head!r} holds no layers that torch.nn.TransformerEncoder takes: {error}"
+            raise ConfigError(told) from error
+        return layers.eval()
 
     @once
     def _head(self) -> dict[str, Any]:
@@ -88,9 +120,7 @@ class Parade(TransformersCrossEncoder):
         except (OSError, ValueError) as error:
             raise ConfigError(f"cannot read a head from {self.head!r}: {error}") from error
         head["pooling"] = str(head.get("pooling", ""))
-        needed = ["weight", "bias"] + ["attention"] * (head["pooling"] == "attention")
-        if head["pooling"] not in POOLINGS or not all(name in head for name in needed):
-            raise ConfigError(
-                f"{self.head!r} is no head: it must hold pooling ({', '.join(POOLINGS)}), weight and bias"
-            )
+        holds = ("weight", "bias", *NEEDED.get(head["pooling"], ()))
+        if head["pooling"] not in POOLINGS or not all(name in head for name in holds):
+            raise ConfigError(f"{self.head!r} is no head: it must hold pooling ({', '.join(POOLINGS)}) and {holds}")
         return head

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from tamis.calls import Classify, Failure, Plan
+from tamis.calls import Classify, ClassifyVectors, EmbedTokens, Failure, Plan, Score
 from tamis.models.base import require
 from tamis.part import part
 from tamis.rankers.early_exit import EarlyExit
 from tamis.rankers.passages import Passages
 from tamis.rankers.scoring import Depth, failure_notices, read, rescored
-from tamis.ranking import Candidate, Notice, Ranking
+from tamis.ranking import Candidate, Notice, Query, Ranked, Ranking
 from tamis.references import ModelRef
 from tamis.scale import UNKNOWN, Scale
-from tamis.stage import Stage
+from tamis.stage import Asking, Stage
 
 
 @part
@@ -25,7 +26,10 @@ class CrossEncoder(Stage):
 
     `passages`: cut long documents and score them by their passages, one call a passage; without, a model reads as much
     of the beginning as fits. A document is judged if all its passages were. `early_exit`: leave the tail unread once
-    the top has settled.
+    the top has settled. `compressor`: a model that makes a few vectors of a passage (`embed_tokens`), which an engine
+    keeps (`Engine(passages=...)`), so that `model` reads those instead of the text (`classify_vectors`). Source: Déjean
+    and Clinchant, 2025 (RRK). What a model makes of a passage for a generator beside its score (OSCAR: Louis et al.,
+    2025) comes back as `Ranked.artefact`, of documents that are one passage.
 
     >>> from tamis.models import Function
     >>> overlap = Function(lambda call: len({*call.query.split()} & {*call.text.split()}), "classify")
@@ -37,9 +41,12 @@ class CrossEncoder(Stage):
     depth: Depth = None
     passages: Passages | None = None
     early_exit: EarlyExit | None = None
+    compressor: ModelRef = None
 
     def __post_init__(self) -> None:
-        require(self.model, "classify", "CrossEncoder")
+        require(self.model, "classify" if self.compressor is None else "classify_vectors", "CrossEncoder")
+        if self.compressor is not None:
+            require(self.compressor, "embed_tokens", "The compressor of CrossEncoder")
 
     def plan(self, ranking: Ranking) -> Plan:
         head = ranking.kept[: self.depth]
@@ -47,19 +54,40 @@ class CrossEncoder(Stage):
         block = self.early_exit.block if self.early_exit else max(1, len(head))
         scores: list[float | None] = []
         failures: list[Failure | None] = []
+        artefacts: dict[int, Any] = {}
         while len(scores) < len(head) and not (self.early_exit and self.early_exit.settled(scores)):
             read_now = [self._texts(ranked.candidate) for ranked in head[len(scores) : len(scores) + block]]
-            answers = iter((yield [Classify(self.model, ranking.query.text, t) for texts in read_now for t in texts]))
+            answers = iter((yield from self._answers(ranking.query, [t for texts in read_now for t in texts])))
             for texts in read_now:
-                score, failure = self._judged([next(answers) for _ in texts], scale)
+                own = [next(answers) for _ in texts]
+                artefacts |= _artefact(head[len(scores)].position, own)
+                score, failure = self._judged(own, scale)
                 scores.append(score)
                 failures.append(failure)
         ranked = rescored(ranking, scores, self.passages.scale(scale) if self.passages else scale)
+        if artefacts:
+            ranked = replace(ranked, kept=tuple(_with(artefacts, each) for each in ranked.kept))
         unread = tuple(ranked.position for ranked in head[len(scores) :])
         if unread and self.early_exit:
             left = f"{len(unread)} of {len(head)} candidates unread, the top {self.early_exit.top} had settled"
             ranked = ranked.warn(Notice(f"CrossEncoder: {left}", unread, degraded=False))
         return ranked.warn(*failure_notices("CrossEncoder", head[: len(scores)], failures))
+
+    def _answers(self, query: Query, texts: Sequence[str]) -> Asking[Sequence[Any]]:
+        """One answer a text; where a compressor failed, its failure."""
+        if self.compressor is None:
+            return (yield [Classify(self.model, query.text, text, query.instruction) for text in texts])
+        made = yield [EmbedTokens(self.compressor, text) for text in texts]
+        scored = iter(
+            (
+                yield [
+                    ClassifyVectors(self.model, query.text, answer.values, query.instruction)
+                    for answer in made
+                    if not isinstance(answer, Failure)
+                ]
+            )
+        )
+        return [answer if isinstance(answer, Failure) else next(scored) for answer in made]
 
     def _texts(self, candidate: Candidate) -> list[str]:
         return self.passages.texts(candidate) if self.passages else [candidate.full_text]
@@ -71,3 +99,13 @@ class CrossEncoder(Stage):
         if len(known) < len(values):
             return None, next(failure for failure in failures if failure is not None)
         return (self.passages.score(known, scale) if self.passages else known[0]), None
+
+
+def _artefact(position: int, answers: Sequence[Any]) -> dict[int, Any]:
+    """What was made of a document that is one passage, by its position."""
+    made = [answer.artefact for answer in answers if isinstance(answer, Score) and answer.artefact is not None]
+    return {position: made[0]} if len(answers) == len(made) == 1 else {}
+
+
+def _with(artefacts: Mapping[int, Any], ranked: Ranked) -> Ranked:
+    return replace(ranked, artefact=artefacts[ranked.position]) if ranked.position in artefacts else ranked

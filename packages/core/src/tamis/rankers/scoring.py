@@ -19,8 +19,8 @@ Depth = Annotated[int, Field(ge=1)] | None
 def rescored(ranking: Ranking, scores: Sequence[float | None], scale: Scale) -> Ranking:
     """Sort by `scores` of the first `len(scores)` kept candidates; the others follow, without a score."""
     judged = [
-        Ranked(ranked.candidate, ranked.position, finite(score), ranked.criteria, ranked.reason, ranked.lifted_by)
-        for ranked, score in zip_longest(ranking.kept, scores)
+        Ranked(r.candidate, r.position, finite(score), r.criteria, r.reason, r.lifted_by, r.artefact)
+        for r, score in zip_longest(ranking.kept, scores)
     ]
     return ranking.scored(judged, scale)
 
