@@ -21,9 +21,9 @@ from rich.console import Console
 
 from recorded import MAX_LENGTH, Recorded, weights
 from report import interleaved, save, table
-from tamis import CrossEncoder, Embedding, FirstStage, Fuse, Graph, Stage, default, load
+from tamis import CrossEncoder, Embedding, FirstStage, Fuse, Graph, LateInteraction, Stage, default, load
 from tamis.evaluate import Evaluation, System, evaluate, read
-from tamis.models import OnnxCrossEncoder, OnnxEmbedder
+from tamis.models import OnnxCrossEncoder, OnnxEmbedder, OnnxTokenEmbedder
 from tamis.show import large, number
 
 ROOT = Path(__file__).parent.parent
@@ -84,9 +84,10 @@ MARKS = (
 )
 MODELS = (
     "`embedder`: cosine of bge-small-en-v1.5 (int8 ONNX). `half and half`: its cosine and the first stage's score, "
-    "each min-max scaled, averaged. `cross-encoder`: ms-marco-MiniLM-L-12-v2 (int8 ONNX); `on 30`: of "
-    "the 30 best by `default`. Rankers that need a language model are not run here: the one at hand has 135M "
-    "parameters and cannot rank."
+    "each min-max scaled, averaged. `late interaction`: MaxSim of its token vectors. `cross-encoder`: "
+    "ms-marco-MiniLM-L-12-v2 (int8 ONNX); `on 30`: of the 30 best by `default`, with `embedder` by `default + "
+    "embedder`; `graph`: `Graph()` behind it. Rankers that need a language model are not run here: the one at hand has "
+    "135M parameters and cannot rank."
 )
 
 
@@ -100,15 +101,19 @@ def embedding_model() -> OnnxEmbedder:
 def with_models() -> dict[str, Stage]:
     embedder = embedding_model()
     cosine = Embedding(embedder)
+    tokens = OnnxTokenEmbedder(embedder.path, query_prefix=embedder.query_prefix, max_length=256)
     model = Recorded.open()
     return {
         "default": load("default"),
         "default + embedder": default(embedder),
         "embedder": cosine,
         "half and half": Fuse((FirstStage(), cosine), method="weighted"),
+        "late interaction": LateInteraction(tokens),
         "cross-encoder": CrossEncoder(model),
         "cross-encoder on 30": load("default") | CrossEncoder(model, depth=30),
         "cross-encoder + graph": CrossEncoder(model) | Graph(),
+        "cross-encoder on 30, embedder": default(embedder) | CrossEncoder(model, depth=30),
+        "cross-encoder on 30, embedder, graph": default(embedder) | CrossEncoder(model, depth=30) | Graph(),
     }
 
 
