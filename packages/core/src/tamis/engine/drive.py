@@ -16,8 +16,10 @@ import tenacity
 
 from tamis.calls import Failure
 from tamis.engine.cancel import Cancellation
+from tamis.engine.cost import call_tokens
 from tamis.engine.dispatch import Batch, Dispatcher, Outcome
 from tamis.engine.limiter import Limiter
+from tamis.engine.pace import Pace
 from tamis.engine.retry import policy
 from tamis.errors import CapabilityError
 
@@ -46,13 +48,14 @@ def spawn(work: Callable[[], T]) -> Future[T]:
 
 @dataclass(frozen=True)
 class Asker:
-    """Puts one batch to its model, with the model's concurrency limit and the retry policy around it."""
+    """Puts one batch to its model, with the model's concurrency limit, its pace and the retry policy around it."""
 
     limiter: Callable[[Any], Limiter]
     observe: Callable[[Batch, Outcome], None]
     retries: int = 2
     backoff: float = 0.5
     stand_in: Any = None
+    pace: Callable[[Any], Pace | None] = lambda model: None
 
     def ask(self, batch: Batch, abandoned: threading.Event | None = None) -> Outcome:
         """In this thread. Once `abandoned` is set nobody waits any more and no retry is made."""
@@ -68,6 +71,8 @@ class Asker:
             for attempt in tenacity.Retrying(sleep=tenacity.sleep_using_event(given_up), **settings):
                 with attempt:
                     attempts += 1
+                    if given_up.wait(self._wait(batch)):
+                        raise TimeoutError("nobody waits for the answer any more")
                     answers = self._method(batch, "")(batch.calls)
             outcome = Outcome(answers, None, attempts - 1, time.monotonic() - started)
         except Exception as error:
@@ -93,6 +98,7 @@ class Asker:
             async for attempt in tenacity.AsyncRetrying(**policy(self.retries, self.backoff)):
                 with attempt:
                     attempts += 1
+                    await asyncio.sleep(self._wait(batch))
                     answers = await self._method(batch, "a")(batch.calls)
             outcome = Outcome(answers, None, attempts - 1, time.monotonic() - started)
         except Exception as error:
@@ -101,6 +107,11 @@ class Asker:
             limiter.release()
         self.observe(batch, outcome)
         return outcome
+
+    def _wait(self, batch: Batch) -> float:
+        """Seconds until the model's pace lets one more request out."""
+        pace = self.pace(batch.model)
+        return pace.book(sum(map(call_tokens, batch.calls))) if pace else 0.0
 
     def _method(self, batch: Batch, prefix: str) -> Callable[..., Any]:
         target = self.stand_in or batch.model

@@ -14,6 +14,7 @@ from tamis.engine.dispatch import Dispatcher, Job
 from tamis.engine.drive import Asker, adrive, drive
 from tamis.engine.limiter import Limiter
 from tamis.engine.memory import Memory
+from tamis.engine.pace import Pace
 from tamis.engine.passages import DiskPassages, MemoryPassages, PassageCache
 from tamis.engine.trace import Listener, Trace, log
 from tamis.errors import BudgetError, ConfigError
@@ -94,7 +95,7 @@ class Engine:
         self.passages = _passages(None if cache is None and passages == "memory" else passages)
         self._memory = Memory(self.cache, self.passages, vectors=cache in (None, "memory") or passages != "memory")
         self.on_event = on_event
-        self._limiters: dict[int, tuple[Any, Limiter]] = {}
+        self._limiters: dict[int, tuple[Any, Limiter, Pace | None]] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -191,16 +192,22 @@ class Engine:
                 )
 
     def _asker(self, trace: Trace) -> Asker:
-        return Asker(self._limiter, trace.batch, self.retries, self.backoff)
+        return Asker(self._limiter, trace.batch, self.retries, self.backoff, pace=self._pace)
 
     def _slots(self, model: Any) -> int:
         return max(1, self.concurrency or getattr(model, "max_concurrency", 1))
 
     def _limiter(self, model: Any) -> Limiter:
+        return self._limits(model)[1]
+
+    def _pace(self, model: Any) -> Pace | None:
+        return self._limits(model)[2]
+
+    def _limits(self, model: Any) -> tuple[Any, Limiter, Pace | None]:
         with self._lock:
             if id(model) not in self._limiters:
-                self._limiters[id(model)] = (model, Limiter(self._slots(model)))
-            return self._limiters[id(model)][1]
+                self._limiters[id(model)] = (model, Limiter(self._slots(model)), _pace_of(model))
+            return self._limiters[id(model)]
 
     def _trace(self, stage: Stage, rankings: Sequence[Ranking]) -> Trace:
         return Trace(self.on_event, type(stage).__name__, len(rankings), sum(map(len, rankings)))
@@ -213,6 +220,11 @@ class Engine:
             log.warning("%d of %d rerankings are degraded: %s", degraded, len(results), _why(results))
         trace.end(sum((ranking.usage for ranking in results), Usage()), bool(degraded))
         return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _pace_of(model: Any) -> Pace | None:
+    requests, tokens = (getattr(model, f"{what}_per_minute", None) for what in ("requests", "tokens"))
+    return Pace(requests, tokens) if requests or tokens else None
 
 
 def _engine(options: dict[str, Any]) -> Engine:

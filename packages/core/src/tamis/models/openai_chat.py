@@ -68,6 +68,7 @@ class OpenAIChat(HttpModel):
             variable `api_key_env`, if named; for OpenAI's own server `OPENAI_API_KEY`, which is sent nowhere else.
         timeout: seconds to wait for the server, for each of connecting, sending and reading.
         max_concurrency: requests in flight.
+        requests_per_minute, tokens_per_minute: limits of the account; what would exceed them waits in the engine.
         context_window: tokens the model reads and writes in one call, where known.
         images: whether the model sees pictures; they are sent as content parts.
         structured: how a call's JSON schema is sent: as `"json_schema"`, as `"json_object"` (JSON, of any shape), not
@@ -95,6 +96,8 @@ class OpenAIChat(HttpModel):
     api_key_env: str | None = None
     timeout: Annotated[float, Field(gt=0)] = 60.0
     max_concurrency: Annotated[int, Field(ge=1)] = 16
+    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
+    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
     context_window: Annotated[int, Field(ge=1)] | None = None
     images: bool = False
     structured: Literal["auto", "json_schema", "json_object", "none"] = "auto"

@@ -54,6 +54,7 @@ class RerankService(HttpModel):
             `JINA_API_KEY`, `VOYAGE_API_KEY`), which is sent nowhere else.
         timeout: seconds to wait for the server, for each of connecting, sending and reading.
         max_concurrency: requests in flight.
+        requests_per_minute, tokens_per_minute: limits of the account; what would exceed them waits in the engine.
         max_documents: documents in one request; default 100, or what the provider takes if that is less.
         scale: of the scores, where the server is set up to give another than the provider's usual one.
         architecture: for counting FLOPs, as for `OpenAIChat`.
@@ -82,6 +83,8 @@ class RerankService(HttpModel):
     api_key_env: str | None = None
     timeout: Annotated[float, Field(gt=0)] = 60.0
     max_concurrency: Annotated[int, Field(ge=1)] = 8
+    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
+    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
     max_documents: Annotated[int, Field(ge=1)] | None = None
     scale: Scale | None = None
     extra_body: dict[str, Any] | None = field(default=None, hash=False)
