@@ -25,7 +25,18 @@ from typing import Any
 import pytest
 
 from support.fixtures import served
-from tamis import Engine, Groupwise, Listwise, Pairwise, Pointwise, QueryLikelihood, Ranking, Setwise, Stage
+from tamis import (
+    Engine,
+    Groupwise,
+    Listwise,
+    Pairwise,
+    Pointwise,
+    QueryLikelihood,
+    Ranking,
+    Rebel,
+    Setwise,
+    Stage,
+)
 from tamis.calls import ChoiceLogprobs, Logprobs
 from tamis.judges import Asked, Choice, Identifiers, Labels, Permutation, Preference, Repeated, Thinking
 from tamis.judges.template import Template
@@ -65,6 +76,7 @@ STAGES: dict[str, Callable[[Any], Stage]] = {
     "choice": lambda m: Setwise(m, schedule=Heap(4), top=1),
     "choice of half": lambda m: Setwise(m, schedule=SingleShot(), judge=Choice(share=0.5), top=1),
     "grades": lambda m: Groupwise(m),
+    "rubric": lambda m: Rebel(m, criteria=("depth",), reasons=False),
     "thinking before a choice": lambda m: Setwise(m, schedule=Heap(4), judge=Thinking(Choice(), budget=96), top=1),
     "thinking before labels": lambda m: Pointwise(m, judge=Thinking(Labels(), budget=48)),
     "empty thought before labels": lambda m: Pointwise(m, judge=Thinking(Labels(), "empty")),

@@ -71,8 +71,9 @@ Grade each of the 2 passages above for the query on each criterion, independentl
 - relevance (0 to 10): {RELEVANCE.description}
 - depth (0 to 5): {STANDARD["depth"].description}
 
-Answer with JSON only, in the form {{"passages": [{{"passage": 1, "relevance": 5, "depth": 2, "reason": \
-"a dozen words that say what the passage has and lacks for this query"}}]}}, one entry for each passage from 1 to 2."""
+Answer with JSON only, in the form {{"passages": [{{"passage": <number>, "relevance": <0 to 10>, "depth": <0 to 5>, \
+"reason": "<a dozen words that say what the passage has and lacks for this query>"}}]}}, one entry for each passage \
+from 1 to 2."""
     assert turns(rubric(TEXTS)) == [("system", f"You grade passages for a retrieval system. {DATA}"), ("user", user)]
 
 

@@ -73,13 +73,20 @@ def rubric_call(
             passage_blocks(texts, model, fitting(model, count, max_tokens, reserved)),
             f"Grade each of the {count} passages above for the query on each criterion, "
             f"independently of the others:\n{rubric}",
-            f'Answer with JSON only, in the form {{"passages": [{json.dumps(entry, ensure_ascii=False)}]}}, '
+            f'Answer with JSON only, in the form {{"passages": [{_form(names, criteria, reasons)}]}}, '
             f"one entry for each passage from 1 to {count}.",
         ]
     )
     expect = json.dumps({"passages": [{**entry, "passage": n} for n in range(1, count + 1)]})
     schema = _schema(names, criteria, count, reasons)
     return Generate(model, chat(SYSTEM, user), max_tokens=answer_tokens, schema=schema, expect=expect, attempt=attempt)
+
+
+def _form(names: Sequence[str], criteria: Sequence[Graded], reasons: bool) -> str:
+    """An entry with ranges where grades belong: small models copy an example's grades to every passage."""
+    parts = ['"passage": <number>']
+    parts += [f'"{name}": <0 to {criterion.max:g}>' for name, criterion in zip(names, criteria, strict=True)]
+    return "{" + ", ".join([*parts, f'"reason": "<{REASON}>"'] if reasons else parts) + "}"
 
 
 def _schema(names: Sequence[str], criteria: Sequence[Graded], count: int, reasons: bool) -> dict[str, Any]:
