@@ -76,7 +76,7 @@ STAGES: dict[str, Callable[[Any], Stage]] = {
     "choice": lambda m: Setwise(m, schedule=Heap(4), top=1),
     "choice of half": lambda m: Setwise(m, schedule=SingleShot(), judge=Choice(share=0.5), top=1),
     "grades": lambda m: Groupwise(m),
-    "rubric": lambda m: Rebel(m, criteria=("depth",), reasons=False),
+    "rubric": lambda m: Rebel(m, criteria=("depth",), gate=None, reasons=False),
     "thinking before a choice": lambda m: Setwise(m, schedule=Heap(4), judge=Thinking(Choice(), budget=96), top=1),
     "thinking before labels": lambda m: Pointwise(m, judge=Thinking(Labels(), budget=48)),
     "empty thought before labels": lambda m: Pointwise(m, judge=Thinking(Labels(), "empty")),
@@ -90,6 +90,8 @@ UNABLE = {
     "permutation with hints": "whole lists in the right form, the answer first in three of five",
 }
 """What the model does instead."""
+UNMONITORED = ("rubric",)
+"""Where the stage says no more of answers than whether it is degraded."""
 LOCAL = ("labels", "graded labels", "pairs by probability", "letters", "permutation", "choice")
 
 
@@ -162,7 +164,8 @@ def test_every_answer_can_be_read(name: str, asked: Callable[[str], list[Ranking
         assert ranking.usage.failed == 0
         assert ranking.usage.tokens_in > 0
         assert not ranking.degraded, ranking.warnings
-        assert [value for key, value in ranking.monitors.items() if key.endswith(".clean")] == [1.0]
+        clean = [value for key, value in ranking.monitors.items() if key.endswith(".clean")]
+        assert clean == ([] if name in UNMONITORED else [1.0])
         assert all(value > 0.01 for key, value in ranking.monitors.items() if key.endswith(".label_mass"))
 
 
