@@ -113,8 +113,8 @@ this query needs, for example: technical accuracy, fit to the domain, several vi
 specificity, trustworthiness, neutrality, reasoning, authority. For each give a short name, one sentence that tells a \
 judge what deserves a low and a high grade, and a weight from 0 to 1 (0.5 is usual).
 
-Answer with JSON only, in the form {{"criteria": [{{"name": "depth", "description": "explains in detail rather than \
-in passing", "weight": 0.5}}]}}."""
+Answer with JSON only, in the form {{"criteria": [{{"name": <short name>, "description": <one sentence>, "weight": \
+<0 to 1>}}, ...]}}."""
     assert turns(infer_call(None, QUERY, 0)) == [("system", system), ("user", user)]
 
 

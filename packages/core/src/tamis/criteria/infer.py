@@ -46,7 +46,9 @@ SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 NAME_PART = re.compile(r"\w+(?:['’&/.+-]\w+)*")
-EXAMPLE = {"criteria": [{"name": "depth", "description": "explains in detail rather than in passing", "weight": 0.5}]}
+FORM = '{"criteria": [{"name": <short name>, "description": <one sentence>, "weight": <0 to 1>}, ...]}'
+"""No example: small models name its criterion for every query."""
+EXPECTED = {"description": "explains in detail rather than in passing", "weight": 0.5}
 
 
 def infer_criteria(model: Any, query: Query) -> Asking[tuple[tuple[Criterion, ...], list[Notice]]]:
@@ -69,9 +71,8 @@ def infer_criteria(model: Any, query: Query) -> Asking[tuple[tuple[Criterion, ..
 
 def infer_call(model: Any, query: Query, attempt: int) -> Generate:
     words = " ".join(query.text.split())
-    form = f"Answer with JSON only, in the form {json.dumps(EXAMPLE)}."
-    three = [{**EXAMPLE["criteria"][0], "name": name} for name in ("depth", "clarity", "recency")]
-    expect = json.dumps({"criteria": three})
+    form = f"Answer with JSON only, in the form {FORM}."
+    expect = json.dumps({"criteria": [{"name": name, **EXPECTED} for name in ("depth", "clarity", "recency")]})
     user = "\n\n".join([query_block(words, query.instruction), ASK, form])
     return Generate(model, chat(SYSTEM, user), max_tokens=600, schema=SCHEMA, expect=expect, attempt=attempt)
 
