@@ -13,6 +13,8 @@ from tamis.ranking import Query
 
 SYSTEM = f"You read answers to a query out of passages. {DATA_ONLY}"
 OVERHEAD, TOKENS_PER_PASSAGE = 260, 60
+FORM = '{"passages": [{"passage": <number>, "answers": [<a few words>, ...]}]}'
+"""No example: small models copy its answer to every passage."""
 
 
 def answers_call(model: Any, query: Query, texts: Sequence[str], max_tokens: int) -> Generate:
@@ -20,14 +22,13 @@ def answers_call(model: Any, query: Query, texts: Sequence[str], max_tokens: int
     count = len(texts)
     answer_tokens = 32 + TOKENS_PER_PASSAGE * count
     reserved = OVERHEAD + answer_tokens + len(query.text) // 2
-    form = json.dumps({"passages": [{"passage": 1, "answers": ["a short phrase"]}]})
     user = "\n\n".join(
         [
             query_block(query.text, query.instruction),
             passage_blocks(texts, model, fitting(model, count, max_tokens, reserved)),
             "For each passage write down the answers to the query that it supports, each as a phrase of a few words. "
             "Use the same words where passages give the same answer. A passage that supports none gets an empty list. "
-            f"Answer with JSON only, in the form {form}, one entry for each passage from 1 to {count}.",
+            f"Answer with JSON only, in the form {FORM}, one entry for each passage from 1 to {count}.",
         ]
     )
     expect = json.dumps({"passages": [{"passage": number, "answers": ["an answer"]} for number in range(1, count + 1)]})
