@@ -29,7 +29,7 @@ dynamic-k: $(VENV)/.demo
 	for name in llamaindex langchain haystack; do $(BIN)/python examples/dynamic_k_with_$$name.py || exit 1; done
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -122,5 +122,6 @@ class Parade(TransformersCrossEncoder):
         head["pooling"] = str(head.get("pooling", ""))
         holds = ("weight", "bias", *NEEDED.get(head["pooling"], ()))
         if head["pooling"] not in POOLINGS or not all(name in head for name in holds):
-            raise ConfigError(f"{self.head!r} is no head: it must hold pooling ({', '.join(POOLINGS)}) and {holds}")
+            told = f"pooling ({', '.join(POOLINGS)}), {', '.join(holds)}"
+            raise ConfigError(f"{self.head!r} is no head: it must hold {told}; it holds {', '.join(head)}")
         return head
