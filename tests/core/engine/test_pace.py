@@ -35,23 +35,27 @@ def test_every_window_holds_and_nothing_waits_longer(gaps, requests, tokens):
     starts: list[tuple[float, int]] = []
     for gap, size in gaps:
         now += gap
-        start = now + limit.book(size)
-        earliest = max([now, *(begun for begun, _ in starts)])
-        assert start >= earliest, "first come, first served"
-        starts.append((start, size))
+        arrived = now
+        while wait := limit.book(size):
+            now += wait
+        starts.append((now, size))
         assert allowed(starts, requests, tokens)
-        if start > earliest:
-            assert not allowed([*starts[:-1], (start - 0.5, size)], requests, tokens)
+        if now > arrived:
+            assert not allowed([*starts[:-1], (now - 0.5, size)], requests, tokens)
 
 
 def test_by_hand():
     now = 0.0
     limit = Pace(requests=2, now=lambda: now)
-    assert [limit.book() for _ in range(5)] == [0, 0, 60, 60, 120]
-    now = 200.0
-    assert limit.book() == 0
+    assert [limit.book() for _ in range(4)] == [0, 0, 60, 60], "what has to wait is not booked"
+    now = 50.0
+    assert limit.book() == 10
+    now = 60.0
+    assert [limit.book() for _ in range(3)] == [0, 0, 60]
     limit = Pace(tokens=100, now=lambda: now)
-    assert [limit.book(size) for size in (60, 40, 1, 500, 1)] == [0, 0, 60, 120, 180]
+    assert [limit.book(size) for size in (60, 40, 1)] == [0, 0, 60]
+    now = 120.0
+    assert [limit.book(size) for size in (500, 1)] == [0, 60], "larger than the limit: alone"
 
 
 @pytest.fixture
@@ -117,6 +121,18 @@ def test_a_deadline_does_not_wait_for_the_pace() -> None:
     assert len(model.asked) == 2
     assert sum(ranked.score is None for ranked in ranking.kept) == 3
     assert "deadline" in str(ranking.warnings[0])
+
+
+def test_what_a_deadline_gave_up_does_not_delay_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "MINUTE", 1.0)
+    model = Counted()
+    engine = Engine(cache=None, deadline=3.0)
+    hasty = Engine(cache=None, deadline=0.1)
+    hasty._limiters = engine._limiters
+    hasty.rerank(CrossEncoder(model), "q", TEXTS * 4)
+    ranking = engine.rerank(CrossEncoder(model), "q", ["a", "bb"])
+    assert not ranking.degraded
+    assert len(model.asked) == 4
 
 
 def test_tokens_are_those_the_calls_will_cost(short_minutes: None) -> None:

@@ -71,8 +71,9 @@ class Asker:
             for attempt in tenacity.Retrying(sleep=tenacity.sleep_using_event(given_up), **settings):
                 with attempt:
                     attempts += 1
-                    if given_up.wait(self._wait(batch)):
-                        raise TimeoutError("nobody waits for the answer any more")
+                    while wait := self._wait(batch):
+                        if given_up.wait(wait):
+                            raise TimeoutError("nobody waits for the answer any more")
                     answers = self._method(batch, "")(batch.calls)
             outcome = Outcome(answers, None, attempts - 1, time.monotonic() - started)
         except Exception as error:
@@ -98,7 +99,8 @@ class Asker:
             async for attempt in tenacity.AsyncRetrying(**policy(self.retries, self.backoff)):
                 with attempt:
                     attempts += 1
-                    await asyncio.sleep(self._wait(batch))
+                    while wait := self._wait(batch):
+                        await asyncio.sleep(wait)
                     answers = await self._method(batch, "a")(batch.calls)
             outcome = Outcome(answers, None, attempts - 1, time.monotonic() - started)
         except Exception as error:
@@ -109,7 +111,7 @@ class Asker:
         return outcome
 
     def _wait(self, batch: Batch) -> float:
-        """Seconds until the model's pace lets one more request out."""
+        """Seconds to wait before asking again for leave by the model's pace; 0: the batch may go out, and counts."""
         pace = self.pace(batch.model)
         return pace.book(sum(map(call_tokens, batch.calls))) if pace else 0.0
 

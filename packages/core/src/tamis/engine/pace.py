@@ -8,14 +8,16 @@ from collections import deque
 from collections.abc import Callable
 
 MINUTE = 60.0
+SOON = 1e-3
+"""Seconds after which to ask again where rounding leaves none."""
 
 
 class Pace:
     """At most `requests` requests and `tokens` tokens in any 60 seconds, over all threads and event loops.
 
-    First come, first served. Not a bucket that lets a minute's worth through at once and more right after it: servers
-    count in windows of their own, and whatever window they take, no more fall into it. A request larger than `tokens`
-    goes out when nothing else has for a minute.
+    Not a bucket that lets a minute's worth through at once and more right after it: servers count in windows of their
+    own, and whatever window they take, no more fall into it. A request larger than `tokens` goes out when nothing else
+    has for a minute.
     """
 
     def __init__(
@@ -28,14 +30,16 @@ class Pace:
         self._lock = threading.Lock()
 
     def book(self, tokens: int = 0) -> float:
-        """Book the next request, of `tokens` tokens: the seconds to wait until it may go out."""
+        """0: a request of `tokens` tokens may go out now, and is booked. Else nothing is, and these seconds later it is
+        worth asking again: who gives up while waiting takes nobody's place."""
         with self._lock:
             now = self._now()
-            start = max(now, self._booked[-1][0]) if self._booked else now
-            while self._booked and (self._booked[0][0] <= start - MINUTE or not self._fits(tokens)):
-                start = max(start, self._booked.popleft()[0] + MINUTE)
-            self._booked.append((start, tokens))
-            return start - now
+            while self._booked and self._booked[0][0] <= now - MINUTE:
+                self._booked.popleft()
+            if self._booked and not self._fits(tokens):
+                return max(self._booked[0][0] + MINUTE - now, SOON)
+            self._booked.append((now, tokens))
+            return 0.0
 
     def _fits(self, tokens: int) -> bool:
         """Whether a request of `tokens` more may join what is booked."""
