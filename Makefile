@@ -1,7 +1,7 @@
 # make demo    a real corpus searched and reranked in three frameworks, with numbers
 # make dynamic-k  fixed against dynamic k in three frameworks: passages and tokens the generator is given
 # make test    all tests
-# make check   lint, format and types
+# make check   lint, format, types and the import contract
 # Everything is installed and cached inside this folder; Python 3.11 or later is all it needs.
 
 PYTHON ?= python3
@@ -35,6 +35,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy packages/core/src/tamis packages/llamaindex/src packages/langchain/src packages/haystack/src
+	$(BIN)/lint-imports
 
 wheels: $(VENV)/.dev
 	$(BIN)/python scripts/check_wheels.py

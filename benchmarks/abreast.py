@@ -10,7 +10,7 @@ from statistics import median
 
 from report import save, table
 from tamis import Engine, Listwise, Ranking
-from tamis.calls import Generate, Generated
+from tamis.values.calls import Generate, Generated
 
 QUERIES, CANDIDATES, DELAY, REPEATS = 64, 100, 0.05, 3
 LIMITS = (16, 64)

@@ -24,8 +24,9 @@ from tamis.evaluate import Dataset
 from tamis.evaluate.abstention import nauc
 from tamis.evaluate.metrics import values
 from tamis.evaluate.statistics import holm
-from tamis.ranking import Ranking
-from tamis.select import Artefact, fit
+from tamis.select import Artefact
+from tamis.training.calibration import fit
+from tamis.values.ranking import Ranking
 
 FREE, FITTED = ("max", "std", "gap"), ("stacked", "linear", "logistic", "mahalanobis")
 METHODS = (*FREE, *FITTED)

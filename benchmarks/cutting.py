@@ -15,7 +15,6 @@ from tamis import DynamicK, Engine, Stage
 from tamis.errors import ScaleError
 from tamis.evaluate.dataset import Dataset
 from tamis.evaluate.metrics import values
-from tamis.ranking import Ranking
 from tamis.select import (
     Artefact,
     AtLeast,
@@ -36,12 +35,12 @@ from tamis.select import (
     TailTest,
     TokenBudget,
     ZScore,
-    fit,
 )
-from tamis.select.fitting import in_list, isotonic, platt
-from tamis.select.labels import Labels
-from tamis.select.scorer import scorer_id
-from tamis.tokens import estimate_tokens
+from tamis.select.calibrate.scorer import scorer_id
+from tamis.text.tokens import estimate_tokens
+from tamis.training.calibration import fit, in_list, isotonic, platt
+from tamis.training.labels import Labels
+from tamis.values.ranking import Ranking
 
 K_MAX, FOLDS, SEED = 20, 5, 1
 ANSWERS = ("answers", "metadata:type=misinfo")

@@ -25,11 +25,11 @@ from scipy.stats import ttest_rel
 
 from report import interleaved, ms, save, table
 from tamis import Embedding, FirstStage, Fuse, Learned, Stage
-from tamis.calls import Embed, Vector
 from tamis.engine import Engine
 from tamis.evaluate import Dataset, read
 from tamis.training.default import RUNS, SETS
 from tamis.training.vectors import Encoder
+from tamis.values.calls import Embed, Vector
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("TAMIS_DATA", ROOT.parent / "shared" / "data"))
@@ -184,7 +184,7 @@ def against_half(found: Mapping[str, Mapping[str, list[float]]]) -> str:
 def times(encoder: Encoder | None) -> str:
     """The same pools through each, in turn."""
     rng = random.Random(0)
-    words = [word for word in sys.modules["tamis.learned.words"].packaged().pieces[:8000] if word.isalpha()]
+    words = [word for word in sys.modules["tamis.text.vectors"].packaged().pieces[:8000] if word.isalpha()]
     # Zipf's law, as texts have it.
     weights = [1 / place for place in range(1, len(words) + 1)]
 

@@ -2,8 +2,9 @@
 
     python benchmarks/embedder_share.py [--queries N]
 
-`tamis.default(embedder)` adds the cosines of any embedder with a fixed share (`tamis.learned.model.SHARE`), which this
-supports. Each query is reranked once with what every feature adds; for another share that of the cosines is stretched.
+`tamis.default(embedder)` adds the cosines of any embedder with a fixed share (`SHARE` in
+`tamis.rankers.learned.model`), which this supports. Each query is reranked once with what every feature adds; for
+another share that of the cosines is stretched.
 The word vectors in the package have seen the texts of these sets, so the words look a little better than they are.
 Sets are those of `$TAMIS_DATA`; vectors are kept in `.cache`.
 """
@@ -25,11 +26,11 @@ from report import save, table
 from tamis import Embedding, FirstStage, Fuse, Learned
 from tamis.engine import Engine
 from tamis.evaluate import Dataset, read
-from tamis.learned.model import EMBEDDING, SHARE
-from tamis.learned.stage import DIGITS
-from tamis.ranking import Candidate, Query
+from tamis.rankers.learned.model import EMBEDDING, SHARE
+from tamis.rankers.learned.stage import DIGITS
 from tamis.training.default import RUNS, SETS
 from tamis.training.vectors import Encoder
+from tamis.values.ranking import Candidate, Query
 
 SHARES = (0.4, 0.6, 0.8, 1.0, SHARE, 1.5, 1.75, 2.5)
 OTHERS = ("default", "embedder", "half and half")

@@ -29,7 +29,7 @@ from encoder_weights import dequantised, seeded_head, tiny
 from report import ms, save, table
 from tamis import CrossEncoder, Engine
 from tamis.models import OnnxCrossEncoder, TransformersCrossEncoder
-from tamis.models.export import export_onnx
+from tamis.models.local.export import export_onnx
 
 DATA = Path(os.environ.get("TAMIS_DATA", Path(__file__).parents[2] / "shared" / "data"))
 PAIRS = 100

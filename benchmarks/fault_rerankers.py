@@ -20,7 +20,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 from providers import DOC_RELEVANCE, INDEX_LIST, PERMUTATION, RANKED_IDS, RUBRIC, Format, YesNo, passage
 from tamis import Engine, Groupwise, Listwise, Pointwise, Ranking, Rebel
 from tamis.models import OpenAIChat
-from tamis.stage import Stage
+from tamis.stage.base import Stage
 
 COUNT, TIMEOUT, KEY, QUERY = 12, 1.0, "sk-none", "which notes matter?"
 PASSAGES = [passage(number) for number in range(COUNT)]

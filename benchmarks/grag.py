@@ -32,11 +32,11 @@ from tamis.engine.cache import DiskCache
 from tamis.evaluate import Dataset, evaluate, read
 from tamis.evaluate.result import Comparison
 from tamis.evaluate.statistics import compare
-from tamis.graph.base_network import Network
-from tamis.graph.ebcar import EBCAR
-from tamis.graph.edges import ConceptPairs, Concepts, Mentions, Neighbours, Structure
-from tamis.graph.hybrank import HybRank
-from tamis.graph.network import GRAG
+from tamis.graph import ConceptPairs, Concepts, Mentions, Neighbours, Structure
+from tamis.graph.networks.base_network import Network
+from tamis.graph.networks.ebcar import EBCAR
+from tamis.graph.networks.hybrank import HybRank
+from tamis.graph.networks.network import GRAG
 from tamis.models import OnnxEmbedder
 from tamis.training import train_graph
 

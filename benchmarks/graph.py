@@ -14,7 +14,8 @@ from itertools import accumulate
 
 from report import interleaved, ms, save, table
 from tamis import Candidate, Graph, Lexical, Query, Ranking
-from tamis.graph import ConceptPairs, Concepts, Mentions, Neighbours, Pool, channels, spread
+from tamis.graph import ConceptPairs, Concepts, Mentions, Neighbours, channels, spread
+from tamis.pool.pool import Pool
 
 SIZES = {100: 40, 1_000: 12, 10_000: 2}
 """Candidates, and repeats."""

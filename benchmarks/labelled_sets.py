@@ -10,7 +10,7 @@ from pathlib import Path
 from recorded import Job, Recorded
 from tamis import CrossEncoder, Engine, Stage, load
 from tamis.evaluate import Dataset, read
-from tamis.ranking import Ranking
+from tamis.values.ranking import Ranking
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("TAMIS_DATA", ROOT.parent / "shared" / "data"))

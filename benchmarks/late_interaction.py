@@ -24,13 +24,13 @@ import numpy as np
 from default import DATA, ROOT, ndcg
 from report import ms, save, table
 from tamis import CrossEncoder, Embedding, FirstStage, LateInteraction, Stage
-from tamis.calls import ClassifyVectors, EmbedTokens, Score, TokenVectors
 from tamis.engine import DiskPassages, Engine
 from tamis.evaluate import Dataset, read
 from tamis.models import OnnxEmbedder, OnnxTokenEmbedder
-from tamis.models.vectors import unit
+from tamis.models.local.vectors import unit
 from tamis.rankers.late_interaction import max_sim
-from tamis.scale import COSINE, Scale
+from tamis.values.calls import ClassifyVectors, EmbedTokens, Score, TokenVectors
+from tamis.values.scale import COSINE, Scale
 
 
 @dataclass(frozen=True)

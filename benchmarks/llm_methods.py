@@ -25,15 +25,17 @@ from report import RESULTS, save, table
 from scatter import Panel, drawn
 from simulation import KINDS, Step, frontier, played
 from tamis import Engine, Ranking, Stage, load, presets
-from tamis.config import dump, model_names
 from tamis.judges import Thinking
 from tamis.models import CostOnly
+from tamis.parts.dump import dump
 from tamis.rankers.judged import Judged
+from tamis.recipes.load import model_names
 from tamis.schedules import (
     Adaptive,
     AllPairs,
     Bubble,
     Heap,
+    Knockout,
     Map,
     Partition,
     SampledPairs,
@@ -41,11 +43,10 @@ from tamis.schedules import (
     Sliding,
     Staged,
     TopDown,
-    Tournament,
     TournamentGraph,
 )
-from tamis.stage import flattened
-from tamis.usage import Usage
+from tamis.stage.base import flattened
+from tamis.values.usage import Usage
 
 QUERY = "which harbour has the oldest lantern that is lit in winter?"
 DELAY, ABREAST, MOST, THOUGHT, TRIALS = 0.05, 64, 10_000, 300, 100
@@ -67,8 +68,8 @@ METHODS: dict[str, tuple[Step, ...]] = {
     "top down 20": (Step(TopDown(20, 10), "list"),),
     "tournament graph 20": (Step(TournamentGraph(20), "list"),),
     "adaptive 20": (Step(Adaptive(20, 4), "list"),),
-    "tournament of 5, 1 goes on": (Step(Tournament(5, 1), "list"),),
-    "tournament of 5, 2 go on": (Step(Tournament(5, 2), "list"),),
+    "tournament of 5, 1 goes on": (Step(Knockout(5, 1), "list"),),
+    "tournament of 5, 2 go on": (Step(Knockout(5, 2), "list"),),
     "stages, once": (Step(Staged(stages=TOURRANK), "set", top=None),),
     "stages, ten times": (Step(Staged(stages=TOURRANK, repeats=10), "set", top=None),),
     "set heap, 2 children": (Step(Heap(2), "set"),),

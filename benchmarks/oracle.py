@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tamis.calls import (
+from tamis.text.tokens import estimate_tokens
+from tamis.values.calls import (
     ChoiceLogprobs,
     Classify,
     Embed,
@@ -26,9 +27,8 @@ from tamis.calls import (
     TokenVectors,
     Vector,
 )
-from tamis.ranking import Candidate
-from tamis.scale import PROBABILITY, Scale
-from tamis.tokens import estimate_tokens
+from tamis.values.ranking import Candidate
+from tamis.values.scale import PROBABILITY, Scale
 
 CANDIDATES, WORDS = 100, 100
 GRADES = ((3, 3), (10, 2), (20, 1))
@@ -113,7 +113,7 @@ class Oracle:
         return self._each(calls, lambda call: TokenVectors(np.array([self._vector(call).values], dtype=np.float32)))
 
     def score_list(self, calls: Sequence[Any]) -> list[Any]:
-        from tamis.calls import Scores
+        from tamis.values.calls import Scores
 
         return self._each(calls, lambda call: Scores(tuple(_unit(self._seen(text)[0]) for text in call.texts)))
 

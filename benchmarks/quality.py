@@ -24,7 +24,7 @@ from report import interleaved, save, table
 from tamis import CrossEncoder, Embedding, FirstStage, Fuse, Graph, LateInteraction, Stage, default, load
 from tamis.evaluate import Evaluation, System, evaluate, read
 from tamis.models import OnnxCrossEncoder, OnnxEmbedder, OnnxTokenEmbedder
-from tamis.show import large, number
+from tamis.view.picture import large, number
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("TAMIS_DATA", ROOT.parent / "shared" / "data"))

@@ -21,9 +21,9 @@ from threading import Lock
 from time import monotonic
 from types import FrameType
 
-from tamis.calls import Classify, Score
 from tamis.models import OnnxCrossEncoder
-from tamis.scale import LOGIT, Scale
+from tamis.values.calls import Classify, Score
+from tamis.values.scale import LOGIT, Scale
 
 ROOT = Path(__file__).parent.parent
 CACHE = Path(os.environ.get("TAMIS_CACHE", ROOT / ".cache" / "dynamic_k.sqlite"))

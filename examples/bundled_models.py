@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from tamis.calls import Embed
 from tamis.models import OnnxCrossEncoder, OnnxEmbedder
+from tamis.values.calls import Embed
 
 QUERY_PREFIX = "Represent this sentence for searching relevant passages: "
 PART = 512

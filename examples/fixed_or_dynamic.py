@@ -24,9 +24,10 @@ from stdlib_corpus import Passage, load_corpus
 from tamis import Candidate, Engine, Ranking, Stage, load
 from tamis.evaluate import Dataset
 from tamis.evaluate.dataset import Question as Asked
-from tamis.ranking import Query
-from tamis.select import Artefact, fit
-from tamis.tokens import estimate_tokens
+from tamis.select import Artefact
+from tamis.text.tokens import estimate_tokens
+from tamis.training.calibration import fit
+from tamis.values.ranking import Query
 
 CACHE = Path(__file__).parent.parent / ".demo"
 DEPTH, AT_MOST, RATE, HELPS = 30, 10, 0.1, 2

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from support.places import DATA
 from tamis.cli.app import app
 
-ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("TAMIS_DATA", ROOT.parent / "shared" / "data"))
 pytestmark = pytest.mark.data
 
 

@@ -29,8 +29,9 @@ from tamis import Candidate, CrossEncoder, Ranking, load
 from tamis.errors import ConfigError
 from tamis.evaluate import Dataset, Question
 from tamis.models import Function, OpenAIChat
-from tamis.ranking import Query
-from tamis.select import fit, scorer_id
+from tamis.select import scorer_id
+from tamis.training.calibration import fit
+from tamis.values.ranking import Query
 
 TEXTS = {
     "bowline": "A bowline knot makes a loop that holds",

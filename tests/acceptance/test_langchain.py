@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import Sequence
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from tests.langchain.fakes import QUERY, AsyncJudge, BagOfWords, Overlap, SyncJudge, ids
 
 from langchain_tamis import TamisCompressor
+from support.places import ROOT
 from tamis import Ranking
 
 TOPICS = ("baking", "gardening", "knots", "tides", "chess", "bicycles", "violins", "glaciers")
@@ -231,7 +231,7 @@ async def test_it_joins_a_chain_without_the_compression_retriever() -> None:
 def test_the_readme_does_what_it_says() -> None:
     store = InMemoryVectorStore(BagOfWords(256))
     store.add_documents(library())
-    text = (Path(__file__).parents[2] / "packages" / "langchain" / "README.md").read_text()
+    text = (ROOT / "packages" / "langchain" / "README.md").read_text()
     names: dict[str, Any] = {"vector_store": store, "chat_model": SyncJudge()}
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(block, names)

@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 
 from support.fixtures import served
+from support.places import DATA
 from tamis import (
     Engine,
     Groupwise,
@@ -37,14 +38,13 @@ from tamis import (
     Setwise,
     Stage,
 )
-from tamis.calls import ChoiceLogprobs, Logprobs
 from tamis.judges import Asked, Choice, Identifiers, Labels, Permutation, Preference, Repeated, Thinking
-from tamis.judges.template import Template
+from tamis.prompts.template import Template
 from tamis.schedules import Champion, Heap, SingleShot
+from tamis.values.calls import ChoiceLogprobs, Logprobs
 
 WEIGHTS = os.environ.get("TAMIS_REAL_LLM", "")
 QUERIES = int(os.environ.get("TAMIS_REAL_QUERIES", "0"))
-DATA = Path(os.environ.get("TAMIS_DATA", Path(__file__).parents[3] / "shared" / "data"))
 CANDIDATES, CONTEXT = 20, 16384
 pytestmark = [
     pytest.mark.model,

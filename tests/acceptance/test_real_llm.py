@@ -15,7 +15,7 @@ import pytest
 from tamis import Candidate, Engine, Pointwise, Query, Ranking, Rebel, Reranker
 from tamis.judges import Asked, Labels
 from tamis.models import CausalLM, OpenAIChat
-from tamis.ranking import Ranked
+from tamis.values.ranking import Ranked
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from support.labelled import labelled
+from support.places import ROOT
 from tamis import CrossEncoder, FirstStage
-from tamis.calls import Classify
 from tamis.models import CostOnly
-from tamis.scale import LOGIT
+from tamis.values.calls import Classify
+from tamis.values.scale import LOGIT
 
 pytest.importorskip("sklearn")
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from curves import Curve, drawn
 from cutting import METHODS, Pool, at_equal_mean, between, f1_of_first, fixed, folds, in_domain

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from support.places import ROOT
 from tamis import Engine, load, presets
-from tamis.config import model_names
+from tamis.recipes.load import model_names
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import llm_methods
 from llm_methods import METHODS

@@ -56,18 +56,18 @@ from tamis import (
     Tournament,
     TrainedGraph,
 )
-from tamis.calls import Call, Failure, Generated, Logprobs, Score, Scores, TokenVectors, Vector
-from tamis.catalog import POLICIES
 from tamis.criteria import Clarity, Coverage, Criterion, Depth, Diversity, Field, Ranker, Recency
 from tamis.errors import ModelError
 from tamis.graph import Neighbours
-from tamis.graph.ebcar import EBCAR
-from tamis.graph.hybrank import HybRank
-from tamis.graph.network import GRAG
+from tamis.graph.networks.ebcar import EBCAR
+from tamis.graph.networks.hybrank import HybRank
+from tamis.graph.networks.network import GRAG
 from tamis.judges import Choice, Grades, Head, Identifiers, Joint, Labels, Preference, Repeated, Thinking
 from tamis.models import Function
-from tamis.scale import PROBABILITY
 from tamis.schedules import AllPairs, Bubble, Champion, Heap, SampledPairs, Staged, TournamentGraph
+from tamis.select.policies.base import POLICIES
+from tamis.values.calls import Call, Failure, Generated, Logprobs, Score, Scores, TokenVectors, Vector
+from tamis.values.scale import PROBABILITY
 
 QUERY = "what is [1] {this}?"
 

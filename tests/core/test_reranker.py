@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tamis import DynamicK, FirstStage, Place, Reranker, TokenBudget
 from tamis.select import Fixed
-from tamis.tokens import left_of
+from tamis.text.tokens import left_of
 
 FOUND = [{"text": str(n), "score": float(n)} for n in range(8)]
 

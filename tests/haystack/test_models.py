@@ -10,9 +10,9 @@ from haystack.dataclasses import ChatMessage
 from haystack_integrations.components.rankers.tamis import HaystackChat, HaystackTextEmbedder
 
 from tamis import Pointwise
-from tamis.calls import ChoiceLogprobs, Embed, Failure, Generate, Generated, Message, Vector
 from tamis.errors import CapabilityError, ConfigError
-from tamis.models.base import capabilities
+from tamis.values.calls import ChoiceLogprobs, Embed, Failure, Generate, Generated, Message, Vector
+from tamis.values.model import capabilities
 
 ASK = Generate(None, (Message("system", "be brief"), Message("user", "hello")), max_tokens=7, schema={"type": "object"})
 CHOOSE = ChoiceLogprobs(None, ASK.messages, ("Yes", "No"))

@@ -28,7 +28,7 @@ from support.scripted import PASSAGE
 from tamis import Embedding, Engine, Lexical, Rebel, TopN, presets
 from tamis.errors import CapabilityError, ConfigError, DegradedError, ScaleError
 from tamis.models import Function
-from tamis.scale import LOGIT
+from tamis.values.scale import LOGIT
 
 CITIES = ("a recipe for soup", "Berlin is the capital of Germany", "Paris is a city in France")
 FAST = {"backoff": 0.001}

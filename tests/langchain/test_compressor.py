@@ -39,7 +39,7 @@ from langchain_tamis import LangChainChat, LangChainCrossEncoder, TamisCompresso
 from tamis import CrossEncoder, Engine, FirstStage, Lexical, Ranking, Rebel, TopN
 from tamis.errors import CapabilityError, ConfigError, DegradedError, InputError, ScaleError
 from tamis.models import Function
-from tamis.scale import LOGIT
+from tamis.values.scale import LOGIT
 
 ONE_A_CALL = [{"rebel": {"model": "llm", "batch_size": 1, "anchors": 0}}]
 NO_GATE = [{"rebel": {"model": "llm", "gate": None}}]

@@ -25,10 +25,10 @@ from tests.langchain.fakes import (
 
 from langchain_tamis import LangChainChat, LangChainCrossEncoder, LangChainEmbeddings
 from langchain_tamis.models import as_model
-from tamis.calls import ChoiceLogprobs, Classify, Embed, Failure, Generate, Generated, Logprobs, Message
 from tamis.errors import ModelError
-from tamis.models.base import capabilities
-from tamis.scale import LOGIT, UNKNOWN
+from tamis.values.calls import ChoiceLogprobs, Classify, Embed, Failure, Generate, Generated, Logprobs, Message
+from tamis.values.model import capabilities
+from tamis.values.scale import LOGIT, UNKNOWN
 
 MESSAGES = (Message("system", "be brief"), Message("user", '<passage number="1">\nan ISO date\n</passage>'))
 

@@ -13,8 +13,8 @@ from llama_index.postprocessor.tamis import LlamaIndexEmbedding, LlamaIndexLLM
 from llama_index.postprocessor.tamis.models import to_model
 
 from llamaindex.doubles import BlockingLLM, HashedWords, LogprobLLM, NativeHashedWords, NativeLLM
-from tamis.calls import ChoiceLogprobs, Embed, Failure, Generate, Message
-from tamis.models.base import capabilities
+from tamis.values.calls import ChoiceLogprobs, Embed, Failure, Generate, Message
+from tamis.values.model import capabilities
 
 ASKED = (Message("system", "be brief"), Message("user", "how tall?"))
 

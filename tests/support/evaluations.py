@@ -13,7 +13,7 @@ from tamis.criteria import Clarity, Coverage, Criterion, Depth, MultiCriteria
 from tamis.evaluate.dataset import Dataset, Question
 from tamis.evaluate.result import Comparison, Evaluation, Interval, Row, Speed, System
 from tamis.rankers.lexical import Lexical
-from tamis.usage import Usage
+from tamis.values.usage import Usage
 
 MAIN = "nDCG@10"
 TEXTS = {

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from tamis.calls import Embed
 from tamis.evaluate import Dataset, Question
-from tamis.graph.base_network import Network
-from tamis.graph.edges import Edges
-from tamis.graph.network import GRAG
-from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency
-from tamis.graph.trained import Trained
+from tamis.graph import Edges
+from tamis.graph.networks.base_network import Network
+from tamis.graph.networks.network import GRAG
+from tamis.graph.networks.trained import Trained
 from tamis.models import Function
-from tamis.part import part
-from tamis.ranking import Candidate, Query
+from tamis.parts.part import part
+from tamis.pool.pool import Pool
+from tamis.pool.sparse import Adjacency
+from tamis.values.calls import Embed
+from tamis.values.ranking import Candidate, Query
 
 
 @part

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tamis.evaluate.dataset import Dataset, Question
-from tamis.ranking import Candidate, Query, Ranking
-from tamis.scale import LOGIT, Scale
+from tamis.values.ranking import Candidate, Query, Ranking
+from tamis.values.scale import LOGIT, Scale
 
 
 def labelled(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tamis import Candidate, Query
-from tamis.graph import Adjacency, Pool
+from tamis.pool.pool import Pool
+from tamis.pool.sparse import Adjacency
 
 QUERY = "who wrote the novel Emma?"
 words = st.sampled_from("Emma Austen novel Bath Persuasion rain seaside 1817 the of Über 日本語 a-b".split())

@@ -1,6 +1,6 @@
 """Rerank services on loopback: each provider's documented protocol, as strict as the service, before a real scorer.
 
-Written from the providers' documentation and sources, not from `tamis.models.rerank_providers`, so that neither
+Written from the providers' documentation and sources, not from `tamis.models.served.rerank_providers`, so that neither
 repeats the other's mistakes.
 """
 

@@ -10,30 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamis.aggregation import (
-    bradley_terry,
-    connected,
-    elo,
+from tamis.aggregation.fit import Comparison, connected, membership, strengths
+from tamis.aggregation.lists import (
     interpolated,
     log_likelihoods,
-    logit_sum,
     mean,
-    membership,
     points,
     reciprocal_ranks,
     round_robin,
-    soft_sum,
     spliced,
-    strengths,
-    thurstone,
     unit,
     voted,
-    wins,
 )
-from tamis.aggregation.fit import Comparison
+from tamis.aggregation.pairs import bradley_terry, elo, logit_sum, soft_sum, thurstone, wins
 from tamis.errors import InputError
-from tamis.scale import sigmoid
 from tamis.schedules import Champion
+from tamis.values.scale import sigmoid
 
 CYCLE = [[0, 1.2, -0.3], [-0.8, 0, 0.5], [0.9, -0.1, 0]]
 LOGITS = [(i, j, CYCLE[i][j]) for i in range(3) for j in range(3) if i != j]

@@ -23,7 +23,7 @@ from tamis.criteria.combine import (
     scale_of,
     weighted,
 )
-from tamis.scale import ORDINAL, graded
+from tamis.values.scale import ORDINAL, graded
 
 ONE_TURN = (RELEVANCE, *STANDARD.values())
 A, B, C = (Criterion(name, weight=weight) for name, weight in (("a", 1.0), ("b", 0.5), ("c", 0.25)))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tamis import Candidate, MultiCriteria, Ranking
 from tamis.criteria import Criterion, Diversity, Field
 from tamis.errors import ConfigError
-from tamis.text import STOPWORDS, terms
+from tamis.text.terms import STOPWORDS, terms
 
 words = st.lists(st.sampled_from(["sieve", "flour", "mesh", "drum", "cook", "oven", "the"]), max_size=6).map(" ".join)
 pools = st.lists(st.tuples(words, st.floats(0, 1)), min_size=1, max_size=10)

@@ -9,11 +9,11 @@ import pytest
 
 from support.scripted import Chat, grades, passages
 from tamis import Engine, Rebel
-from tamis.calls import Failure, Generate
 from tamis.criteria import STANDARD, Criterion
 from tamis.criteria.infer import parse_criteria
 from tamis.errors import ConfigError
 from tamis.models import CostOnly
+from tamis.values.calls import Failure, Generate
 
 NAMED = {
     "criteria": [

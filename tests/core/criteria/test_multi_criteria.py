@@ -10,11 +10,11 @@ import pytest
 
 from support.scripted import Chat, grades, passages
 from tamis import Candidate, CrossEncoder, FirstStage, Lexical, MultiCriteria, Rebel, Threshold
-from tamis.calls import Failure
 from tamis.criteria import Authority, Coverage, Criterion, Depth, Diversity, Field, Incoming, Ranker, Recency
 from tamis.errors import CapabilityError, ConfigError
 from tamis.models import CostOnly, Function
-from tamis.scale import ORDINAL, PROBABILITY, graded
+from tamis.values.calls import Failure
+from tamis.values.scale import ORDINAL, PROBABILITY, graded
 
 STARS = Field("stars", low=0, high=5)
 

@@ -11,9 +11,9 @@ import pytest
 
 from support.scripted import Chat, grades, passages
 from tamis import Engine, Ranking, Rebel
-from tamis.calls import Failure, Generated
 from tamis.criteria import RELEVANCE, STANDARD, Criterion
-from tamis.scale import graded
+from tamis.values.calls import Failure, Generated
+from tamis.values.scale import graded
 
 PERFECT = dict.fromkeys(STANDARD, 5)
 NOTHING = dict.fromkeys(STANDARD, 0)

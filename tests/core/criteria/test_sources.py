@@ -12,14 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis import Candidate, CrossEncoder, Lexical, Listwise, MultiCriteria, Pointwise, Ranking
-from tamis.calls import Failure
 from tamis.criteria import Authority, Clarity, Coverage, Criterion, Depth, Field, Incoming, Ranker, Recency, Source
 from tamis.criteria.metadata import lookup, moment
 from tamis.errors import ConfigError
 from tamis.models import CostOnly, Function
-from tamis.part import part
-from tamis.scale import COSINE, FUSION, LEXICAL, LOG_LIKELIHOOD, LOGIT, ORDINAL, PROBABILITY, UNKNOWN, Scale, graded
-from tamis.stage import Asking
+from tamis.parts.part import part
+from tamis.values.calls import Asking, Failure
+from tamis.values.scale import (
+    COSINE,
+    FUSION,
+    LEXICAL,
+    LOG_LIKELIHOOD,
+    LOGIT,
+    ORDINAL,
+    PROBABILITY,
+    UNKNOWN,
+    Scale,
+    graded,
+)
 
 
 def units(source: Source, *candidates: Any, query: str = "q", scale: Scale = UNKNOWN) -> list[float | None]:

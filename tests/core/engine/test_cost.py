@@ -35,8 +35,12 @@ from tamis import (
     TopN,
     Tournament,
 )
-from tamis.architectures import ARCHITECTURES
-from tamis.calls import (
+from tamis.compute.architectures import ARCHITECTURES
+from tamis.compute.flops import Architecture
+from tamis.criteria import Clarity, Criterion, Depth, Ranker
+from tamis.engine.cost import call_tokens, charge
+from tamis.models import CostOnly, Function
+from tamis.values.calls import (
     ChoiceLogprobs,
     Classify,
     Embed,
@@ -49,11 +53,7 @@ from tamis.calls import (
     Score,
     Vector,
 )
-from tamis.criteria import Clarity, Criterion, Depth, Ranker
-from tamis.engine.cost import call_tokens, charge
-from tamis.flops import Architecture
-from tamis.models import CostOnly, Function
-from tamis.scale import PROBABILITY
+from tamis.values.scale import PROBABILITY
 
 TEXTS = [f"{n}" for n in range(40)]
 ENCODER = ARCHITECTURES["ms-marco-MiniLM-L6"]

@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tamis import Embedding, Engine, LateInteraction, Ranking
-from tamis.calls import Embed, EmbedTokens, TokenVectors, Vector
 from tamis.engine import DiskPassages, MemoryPassages
 from tamis.engine.passages import ALIGNED
+from tamis.values.calls import Embed, EmbedTokens, TokenVectors, Vector
 
 TEXTS = [f"passage {n}" for n in range(20)]
 TYPES = (np.float16, np.float32, np.float64, np.int8)

@@ -13,8 +13,8 @@ from support.evaluations import kitchen
 from tamis import Candidate, FirstStage, Lexical, Ranking, Threshold
 from tamis.evaluate import evaluate
 from tamis.evaluate.abstention import aurc, auroc, confidence_of, nauc, risk_coverage
-from tamis.ranking import Ranked
-from tamis.scale import LEXICAL, PROBABILITY
+from tamis.values.ranking import Ranked
+from tamis.values.scale import LEXICAL, PROBABILITY
 
 CHOSEN = random.Random(5)
 METRIC = [CHOSEN.random() for _ in range(300)]

@@ -19,8 +19,8 @@ from tamis.evaluate import ties
 from tamis.evaluate.dataset import Dataset, Question
 from tamis.evaluate.metrics import DEFAULT_METRICS, check, oracle, shuffled_values, values
 from tamis.evaluate.own_metrics import normalised
-from tamis.ranking import Ranked
-from tamis.scale import PROBABILITY
+from tamis.values.ranking import Ranked
+from tamis.values.scale import PROBABILITY
 
 
 def ranked(ids: str | list[str], scores: list[float | None] | None = None, **more: Any) -> Ranking:

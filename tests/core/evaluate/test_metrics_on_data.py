@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from functools import cache
-from pathlib import Path
 from statistics import fmean, stdev
 
 import pytest
 
+from support.places import DATA
 from tamis.evaluate import read
 from tamis.evaluate.dataset import Dataset
 from tamis.evaluate.metrics import Values, oracle, shuffled_values, values
-from tamis.ranking import Ranking
+from tamis.values.ranking import Ranking
 
-DATA = Path(os.environ.get("TAMIS_DATA", Path(__file__).parents[4] / "shared" / "data"))
 SETS = ("dl19", "nfcorpus", "scifact", "cacm", "npl", "medquad_gov", "ramdocs", "hotpot200", "squad2_500", "nq_gold300")
 RELEVANT_FROM = {"dl19": 2}
 NAMES = {"nDCG@10": "ndcg10", "R@100": "recall100", "RR@10": "mrr10"}

@@ -18,9 +18,9 @@ from tamis.evaluate.page.cost import costs
 from tamis.evaluate.page.figures import gains, histogram, label, movement
 from tamis.evaluate.page.tradeoff import pareto, tradeoff
 from tamis.evaluate.result import Evaluation, Interval, Row, System
-from tamis.ranking import Candidate, Neighbour, Query, Ranking
-from tamis.scale import PROBABILITY
-from tamis.usage import Usage
+from tamis.values.ranking import Candidate, Neighbour, Query, Ranking
+from tamis.values.scale import PROBABILITY
+from tamis.values.usage import Usage
 
 HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>${title}$title%{x}"
 

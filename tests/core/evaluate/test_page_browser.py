@@ -15,8 +15,8 @@ from support.evaluations import MAIN, evaluation, kitchen
 from tamis import Candidate, Lexical
 from tamis.evaluate.page import render, section
 from tamis.evaluate.result import Evaluation, Row, System
-from tamis.ranking import Neighbour, Ranking
-from tamis.usage import Usage
+from tamis.values.ranking import Neighbour, Ranking
+from tamis.values.usage import Usage
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")

@@ -12,7 +12,6 @@ import pytest
 
 from support.evaluations import kitchen
 from tamis import CrossEncoder, Engine, FirstStage, Lexical, TopN
-from tamis.calls import Classify
 from tamis.errors import ConfigError
 from tamis.evaluate import Result, evaluate
 from tamis.evaluate.prediction import predict
@@ -20,6 +19,7 @@ from tamis.evaluate.systems import named
 from tamis.evaluate.tree import shared
 from tamis.evaluate.writing import as_data, write_runs
 from tamis.models import Function
+from tamis.values.calls import Classify
 
 NAMES = ("nDCG@10", "RR", "kept")
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from support.pools import pool, pools, shuffled
 from tamis import Candidate, Query
-from tamis.graph import ConceptPairs, Concepts, Edges, Given, Mentions, Neighbours, Pool, Structure
+from tamis.graph import ConceptPairs, Concepts, Edges, Given, Mentions, Neighbours, Structure
 from tamis.graph.edges import pairs as pairs_of_concepts
+from tamis.pool.pool import Pool
 
 KINDS: list[Edges] = [
     Concepts(),

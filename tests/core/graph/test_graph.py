@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,18 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.places import DATA
 from support.pools import QUERY, candidates, pools, shuffled
 from tamis import Candidate, CrossEncoder, Embedding, FirstStage, Graph, Listwise, Query, Ranking, Threshold, load
-from tamis.calls import Failure
 from tamis.errors import CapabilityError, ConfigError
 from tamis.evaluate import read
 from tamis.graph import Concepts, Mentions, Neighbours, Structure
 from tamis.models import Function
-from tamis.ranking import Neighbour
-from tamis.scale import FUSION, LOGIT, PROBABILITY, UNKNOWN
+from tamis.values.calls import Failure
+from tamis.values.ranking import Neighbour
+from tamis.values.scale import FUSION, LOGIT, PROBABILITY, UNKNOWN
 
 every = pytest.mark.parametrize("method", ["lift", "propagation", "pagerank", "anchors"])
-DATA = Path(os.environ.get("TAMIS_DATA", Path(__file__).parents[4] / "shared" / "data"))
 QUESTION = "When was the author of Emma born?"
 HOP = [
     Candidate("Emma is a novel by Jane Austen.", score=9.0),

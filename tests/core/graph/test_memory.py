@@ -9,7 +9,8 @@ from functools import cache
 import pytest
 
 from tamis import Candidate, Graph, Query
-from tamis.graph import ConceptPairs, Concepts, Edges, Pool, channels
+from tamis.graph import ConceptPairs, Concepts, Edges, channels
+from tamis.pool.pool import Pool
 
 FEW, MANY, WORDS = 2_500, 10_000, 12
 LIMIT = 80e6

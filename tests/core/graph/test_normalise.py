@@ -10,7 +10,7 @@ from hypothesis import given
 
 from support.pools import made, squares
 from tamis.graph.normalise import NORMALISE, doubly_stochastic, received_by, row, row_col, sym
-from tamis.graph.sparse import Adjacency
+from tamis.pool.sparse import Adjacency
 
 STAR = Adjacency.of(3, [0, 0, 1, 2], [1, 2, 0, 0], [2.0, 1.0, 2.0, 1.0])
 

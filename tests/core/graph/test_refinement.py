@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from support.pools import candidates, pool, pools, shuffled
 from tamis import Candidate, Embedding, Query, Ranking, Refinement, load
-from tamis.calls import Failure
 from tamis.errors import CapabilityError, ConfigError
 from tamis.graph import AlphaQE, Rocchio, Smoothing, Structure, SuperGlobal
 from tamis.graph.methods.expansion import expanded
 from tamis.graph.methods.refiner import Refiner
 from tamis.graph.methods.smoothing import smoothed
-from tamis.graph.sparse import Adjacency
 from tamis.models import Function
-from tamis.scale import COSINE, FUSION
+from tamis.pool.sparse import Adjacency
+from tamis.values.calls import Failure
+from tamis.values.scale import COSINE, FUSION
 
 LETTERS = Function(lambda call: [call.text.count(letter) + 0.0 for letter in "abc"], "embed")
 METHODS: list[Refiner] = [

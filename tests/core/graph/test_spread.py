@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.pools import made, squares
-from tamis.graph import Adjacency, Channel, spread
+from tamis.graph import Channel, spread
 from tamis.graph.channels import strengths, walk
 from tamis.graph.methods.lift import lift
 from tamis.graph.methods.propagation import propagation
 from tamis.graph.spread import ALPHA, Method
+from tamis.pool.sparse import Adjacency
 
 METHODS: list[Method] = ["lift", "propagation", "pagerank", "anchors"]
 every = pytest.mark.parametrize("method", METHODS)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tamis.calls import Generated
 from tamis.judges import Choice, Grades, Permutation
+from tamis.values.calls import Generated
 
 
 @pytest.mark.parametrize("said", ["[12] > [7] > [1", "12 > 7 > 1", "[12] > [7] > [", "[12] > [7] > [1 "])

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from tamis import CrossEncoder, Engine, Groupwise, Listwise, Threshold, load
-from tamis.calls import Failure, ScoreList, Scores
 from tamis.engine.cache import DiskCache
 from tamis.errors import CapabilityError, ConfigError
 from tamis.judges import Joint
 from tamis.models import CostOnly, Function, ListReranker
-from tamis.scale import COSINE, PROBABILITY
+from tamis.values.calls import Failure, ScoreList, Scores
+from tamis.values.scale import COSINE, PROBABILITY
 
 TEXTS = [f"text {number}" for number in range(12)]
 

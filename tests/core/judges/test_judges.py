@@ -13,7 +13,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tamis import Engine, Listwise, Pointwise
-from tamis.calls import (
+from tamis.errors import BudgetError, CapabilityError, ConfigError
+from tamis.judges import (
+    Asked,
+    Choice,
+    Grades,
+    Head,
+    Identifiers,
+    Joint,
+    Judge,
+    Labels,
+    Likelihood,
+    Permutation,
+    Preference,
+    Repeated,
+    Thinking,
+    Verdict,
+)
+from tamis.judges.base import JUDGES
+from tamis.judges.features import first_stage_scores
+from tamis.models import CostOnly
+from tamis.prompts.parsing import read_letters, read_order, read_scores
+from tamis.prompts.template import Template
+from tamis.values.calls import (
     Call,
     ChoiceLogprobs,
     Classify,
@@ -26,30 +48,8 @@ from tamis.calls import (
     ScoreList,
     Scores,
 )
-from tamis.catalog import JUDGES
-from tamis.errors import BudgetError, CapabilityError, ConfigError
-from tamis.judges import (
-    Asked,
-    Choice,
-    Grades,
-    Head,
-    Identifiers,
-    Joint,
-    Judge,
-    Labels,
-    Permutation,
-    Preference,
-    QueryLikelihood,
-    Repeated,
-    Thinking,
-    Verdict,
-)
-from tamis.judges.features import first_stage_scores
-from tamis.judges.parsing import read_letters, read_order, read_scores
-from tamis.judges.template import Template
-from tamis.models import CostOnly
-from tamis.ranking import Candidate, Query, Ranked
-from tamis.scale import LOG_LIKELIHOOD, LOGIT, ORDINAL, PROBABILITY, graded
+from tamis.values.ranking import Candidate, Query, Ranked
+from tamis.values.scale import LOG_LIKELIHOOD, LOGIT, ORDINAL, PROBABILITY, graded
 
 GRADED = Labels(("0", "1", "2", "3"), (0, 1, 2, 3), "expected")
 JUDGES_MADE: tuple[Judge, ...] = (
@@ -59,8 +59,8 @@ JUDGES_MADE: tuple[Judge, ...] = (
     Labels(("bad", "fair", "good"), (0, 1, 2), "peak"),
     Labels(("0", "5", "10"), (0, 5, 10), "weighted", show=("score",)),
     Head(),
-    QueryLikelihood(),
-    QueryLikelihood(normalise=True),
+    Likelihood(),
+    Likelihood(normalise=True),
     Preference(),
     Preference("text"),
     Preference(ties=False),
@@ -272,7 +272,7 @@ def test_labels_that_the_model_does_not_say_are_no_judgement() -> None:
 
 
 def test_scales() -> None:
-    assert [judge.scale(None) for judge in (Labels(), Labels(readout="margin"), GRADED, QueryLikelihood())] == [
+    assert [judge.scale(None) for judge in (Labels(), Labels(readout="margin"), GRADED, Likelihood())] == [
         PROBABILITY,
         LOGIT,
         graded(0, 3),
@@ -298,12 +298,12 @@ def test_names_of_letters_inside_passages_are_made_harmless() -> None:
 
 
 def test_query_likelihood_is_the_sum_over_the_querys_tokens() -> None:
-    verdict, (call,) = judged(QueryLikelihood(), asked(1), lambda call: Logprobs((-1.0, -0.5)))
+    verdict, (call,) = judged(Likelihood(), asked(1), lambda call: Logprobs((-1.0, -0.5)))
     assert isinstance(call, PromptLogprobs)
     assert call.prefix == "Passage: text 0\n\nWrite a question that this passage answers.\nQuestion:"
     assert call.continuation == " how tall is Everest?"
     assert verdict.scores == (-1.5,)
-    assert judged(QueryLikelihood(normalise=True), asked(1), lambda call: Logprobs((-1.0, -0.5)))[0].scores == (-0.75,)
+    assert judged(Likelihood(normalise=True), asked(1), lambda call: Logprobs((-1.0, -0.5)))[0].scores == (-0.75,)
 
 
 def by_text(better: str) -> Callable[[Any], Any]:
@@ -510,7 +510,7 @@ class TestThinking:
             lambda: Thinking(Labels(), samples=2),
             lambda: Thinking(Labels(), "empty", samples=2, temperature=1.0),
             lambda: Thinking(Head()),
-            lambda: Thinking(QueryLikelihood()),
+            lambda: Thinking(Likelihood()),
             lambda: Thinking(Labels(), budget=10, expected=11),
         ],
     )

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tamis import CrossEncoder, Embedding, Engine, LateInteraction, Query, TopN, load
-from tamis.calls import ClassifyVectors, EmbedTokens, Failure, Score
 from tamis.engine import DiskPassages
 from tamis.engine.cache import DiskCache, cache_key
 from tamis.errors import CapabilityError
@@ -17,8 +16,9 @@ from tamis.models import CostOnly, Function, OnnxTokenEmbedder
 from tamis.rankers.early_exit import EarlyExit
 from tamis.rankers.late_interaction import max_sim
 from tamis.rankers.passages import Passages
-from tamis.scale import LOGIT
-from tamis.stage import flattened
+from tamis.stage.base import flattened
+from tamis.values.calls import ClassifyVectors, EmbedTokens, Failure, Score
+from tamis.values.scale import LOGIT
 
 TEXTS = ["a b", "b b b", "c", "a a c"]
 

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis import CrossEncoder, Engine, load
-from tamis.calls import Failure
-from tamis.config import dump
 from tamis.errors import ConfigError, ScaleError
 from tamis.models import Function
+from tamis.parts.dump import dump
 from tamis.rankers.early_exit import EarlyExit
 from tamis.rankers.passages import Passages
-from tamis.ranking import Candidate, Ranking
-from tamis.scale import LOGIT, PROBABILITY, UNKNOWN, graded
-from tamis.stage import flattened
-from tamis.text import passages
+from tamis.stage.base import flattened
+from tamis.text.terms import passages
+from tamis.values.calls import Failure
+from tamis.values.ranking import Candidate, Ranking
+from tamis.values.scale import LOGIT, PROBABILITY, UNKNOWN, graded
 
 words = st.lists(st.sampled_from(["one", "two.", "three", "four!)", "五。", "six"]), max_size=80)
 

@@ -27,12 +27,9 @@ from tamis import (
     Stage,
     Tournament,
 )
-from tamis.calls import ChoiceLogprobs, Classify, Failure, Generate, PromptLogprobs
 from tamis.errors import CapabilityError, ConfigError
 from tamis.judges import Choice, Grades, Head, Identifiers, Labels, Permutation, Preference, Repeated, Thinking
 from tamis.models import CostOnly, Function
-from tamis.monitors import kendall_tau, signs
-from tamis.scale import FUSION, LOG_LIKELIHOOD, ORDINAL, PROBABILITY, graded
 from tamis.schedules import (
     Adaptive,
     AllPairs,
@@ -48,6 +45,9 @@ from tamis.schedules import (
     TournamentGraph,
     UntilSettled,
 )
+from tamis.values.calls import ChoiceLogprobs, Classify, Failure, Generate, PromptLogprobs
+from tamis.values.scale import FUSION, LOG_LIKELIHOOD, ORDINAL, PROBABILITY, graded
+from tamis.values.signs import kendall_tau, signs
 
 PASSAGE = re.compile(r'<passage (?:number|name)="\w+">\n(.*?)\n</passage>', re.DOTALL)
 

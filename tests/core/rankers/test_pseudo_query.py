@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis import Candidate, Embedding, Engine, PseudoQuery, Query
-from tamis.calls import Embed, Failure, Vector
 from tamis.errors import CapabilityError, ConfigError
-from tamis.judges.template import Template
 from tamis.models import CostOnly, Function, OnnxEmbedder
-from tamis.scale import COSINE
+from tamis.prompts.template import Template
+from tamis.values.calls import Embed, Failure, Vector
+from tamis.values.scale import COSINE
 
 LETTERS = "qxyz"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,15 +12,15 @@ from typing import Any
 
 import pytest
 
+from support.places import DATA
 from support.scripted import Chat, passages
 from tamis import Candidate, Listwise
-from tamis.calls import Generate, Generated
-from tamis.judges.parsing import read_order
+from tamis.prompts.parsing import read_order
 from tamis.schedules import complete, sliding
+from tamis.values.calls import Generate, Generated
 
 pytestmark = pytest.mark.data
 
-DATA = Path(os.environ.get("TAMIS_DATA", Path(__file__).parents[4] / "shared" / "data"))
 RUNS = DATA / "dl19_llm_runs"
 FIRST = {"bm25": "run.tsv.gz", "splade_p_p_ensemble_distil": "run.splade_pp.tsv.gz"}
 Recording = tuple[str, str]

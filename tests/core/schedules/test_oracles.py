@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tamis.catalog import SCHEDULES
 from tamis.errors import ConfigError
 from tamis.schedules import (
     Adaptive,
@@ -19,6 +18,7 @@ from tamis.schedules import (
     Bubble,
     Champion,
     Heap,
+    Knockout,
     Map,
     Partition,
     Placed,
@@ -28,10 +28,10 @@ from tamis.schedules import (
     Sliding,
     Staged,
     TopDown,
-    Tournament,
     TournamentGraph,
     UntilSettled,
 )
+from tamis.schedules.base import SCHEDULES
 
 PUBLISHED = ((5, 0.5), (5, 0.4), (1, 0.5), (1, 0.5), (1, 0.4))
 SCHEDULES_MADE: tuple[Schedule, ...] = (
@@ -54,10 +54,10 @@ SCHEDULES_MADE: tuple[Schedule, ...] = (
     Bubble(3),
     Bubble(9),
     Bubble(19),
-    Tournament(5, 1),
-    Tournament(5, 2),
-    Tournament(2, 1),
-    Tournament(20, 3),
+    Knockout(5, 1),
+    Knockout(5, 2),
+    Knockout(2, 1),
+    Knockout(20, 3),
     Staged(),
     Staged(repeats=3),
     Staged(size=4),
@@ -215,7 +215,7 @@ def test_ending_the_answers_midway_gives_the_best_order_so_far(
     assert sorted(placed.order) == list(range(n))
 
 
-@pytest.mark.parametrize("schedule", [Heap(2), Bubble(1), Tournament(5)], ids=repr)
+@pytest.mark.parametrize("schedule", [Heap(2), Bubble(1), Knockout(5)], ids=repr)
 def test_what_a_sort_has_found_stays_found_when_the_answers_end(schedule: Schedule) -> None:
     quality = qualities(60, 1)
     best = sorted(range(60), key=lambda place: -quality[place])
@@ -281,8 +281,8 @@ def test_a_judge_that_contradicts_itself_comes_to_an_end(schedule: Schedule, n: 
         (Heap(9), 31, 2),
         (Heap(19), 23, 2),
         (Bubble(3), 307, 16),
-        (Tournament(5, 1), 52, 0),
-        (Tournament(5, 2), 82, 6),
+        (Knockout(5, 1), 52, 0),
+        (Knockout(5, 2), 82, 6),
         (Staged(stages=PUBLISHED), 13, 0),
         (Staged(stages=PUBLISHED, repeats=10), 130, 0),
         (Partition(20, 6), 30, 0),
@@ -357,7 +357,7 @@ def test_four_tours_order_nearly_as_well_as_all_pairs() -> None:
 
 @given(n=st.integers(2, 60), cycles=st.integers(1, 5), seed=st.integers(0, 50))
 def test_sampled_pairs_connect_all(n: int, cycles: int, seed: int) -> None:
-    from tamis.aggregation import connected
+    from tamis.aggregation.fit import connected
 
     pairs = SampledPairs(cycles, seed=seed).pairs(n)
     assert connected(n, [(i, j, 0.5) for i, j in pairs])
@@ -430,7 +430,7 @@ def test_a_failed_epoch_is_left_out_of_the_mean_not_counted_as_zero() -> None:
     "make",
     [
         lambda: Sliding(4, 5),
-        lambda: Tournament(5, 3),
+        lambda: Knockout(5, 3),
         lambda: TopDown(5, 5),
         lambda: UntilSettled(AllPairs()),
         lambda: Heap(0),

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tamis import Candidate, CrossEncoder, FirstStage, Knapsack, Listwise, Ranking, TokenBudget
 from tamis.errors import ScaleError
 from tamis.models import CostOnly, Function
-from tamis.scale import PROBABILITY, graded
 from tamis.select.budget import pack
+from tamis.values.scale import PROBABILITY, graded
 
 LETTERS = Function(lambda call: call.text, "generate", name="letters")
 LETTERS.count_tokens = len  # type: ignore[attr-defined]

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from support.scripted import Chat, order
 from tamis import Candidate, CrossEncoder, FirstStage, Listwise, Ranking, load
-from tamis.calls import Failure
 from tamis.errors import ConfigError, ScaleError
 from tamis.models import Function
-from tamis.scale import LOGIT, UNKNOWN, Scale
-from tamis.select.abstain import Abstain
 from tamis.select.budget import TokenBudget
+from tamis.select.calibrate.abstain import Abstain
 from tamis.select.dynamic_k import DynamicK
-from tamis.select.gaps import LargestGap
 from tamis.select.near_duplicates import NearDuplicates
-from tamis.select.thresholds import AtLeast, Fixed
+from tamis.select.policies.gaps import LargestGap
+from tamis.select.policies.thresholds import AtLeast, Fixed
+from tamis.values.calls import Failure
+from tamis.values.scale import LOGIT, UNKNOWN, Scale
 
 
 def ranking(scores: Sequence[float | None], scale: Scale = UNKNOWN) -> Ranking:

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from support.scripted import Chat, passages
 from tamis import Candidate, DynamicRAG, FirstStage, load
-from tamis.calls import Failure
 from tamis.errors import CapabilityError, ConfigError
-from tamis.judges.selection import parse_selection, selection_call, written
+from tamis.judges.questions.selection import parse_selection, selection_call, written
 from tamis.models import CostOnly
-from tamis.ranking import Query
-from tamis.scale import ORDINAL
 from tamis.select.dynamic_rag import consensus
 from tamis.select.reward import CheapReward
+from tamis.values.calls import Failure
+from tamis.values.ranking import Query
+from tamis.values.scale import ORDINAL
 
 
 def choosing(wanted: Callable[[str], bool]) -> Chat:

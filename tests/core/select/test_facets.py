@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from support.scripted import Chat, passages
 from tamis import CrossEncoder, Facets, Lexical, Threshold
 from tamis.errors import CapabilityError, ConfigError
-from tamis.judges.facets import parse_facets
+from tamis.judges.questions.facets import parse_facets
 from tamis.models import CostOnly, Function
-from tamis.scale import LOGIT, ORDINAL
 from tamis.select.facets import round_robin
+from tamis.values.scale import LOGIT, ORDINAL
 
 TEXTS = ["the tower is in Paris", "a tower in Paris by the river", "its height is 330 metres", "it opened in 1889"]
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import pytest
 
+from support.places import DATA
 from tamis import DynamicK, Engine, FirstStage, Ranking, Stage
 from tamis.evaluate.dataset import Dataset
 from tamis.evaluate.reading import read
-from tamis.select import Fixed, SoftmaxMass, fit
+from tamis.select import Fixed, SoftmaxMass
+from tamis.training.calibration import fit
 
-DATA = Path(os.environ.get("TAMIS_DATA", Path(__file__).parents[4] / "shared" / "data"))
 FOLDS = 5
 pytestmark = pytest.mark.data
 

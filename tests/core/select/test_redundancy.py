@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from support.scripted import Chat, passages
 from tamis import DPP, MMR, Candidate, Cover, CrossEncoder, FirstStage, Listwise, NearDuplicates, Ranking
-from tamis.calls import Failure
 from tamis.errors import CapabilityError, ConfigError, ScaleError
 from tamis.models import CostOnly, Function
-from tamis.scale import PROBABILITY
 from tamis.select.cover import most_covering, normalised
 from tamis.select.diversify import term_vectors
 from tamis.select.near_duplicates import shingles
+from tamis.values.calls import Failure
+from tamis.values.scale import PROBABILITY
 
 LONG = "the bridge over the river was built in 1890 by two brothers who lived nearby"
 

@@ -9,10 +9,10 @@ import pytest
 
 from tamis.evaluate import Dataset
 from tamis.evaluate.dataset import Question
-from tamis.learned import words
-from tamis.ranking import Candidate, Query
+from tamis.text import vectors as words
 from tamis.training.default import Example, fit, taught_by, without
 from tamis.training.teacher import LENGTH, WORDS, Teacher, key, pieces
+from tamis.values.ranking import Candidate, Query
 
 TEXTS = {
     "everest": "Mount Everest is the tallest mountain on Earth.",

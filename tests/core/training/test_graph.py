@@ -14,17 +14,17 @@ import pytest
 
 from support.graphs import bridges, chunked, word_counter
 from tamis import Embedding, Engine
-from tamis.calls import Failure
 from tamis.errors import ConfigError, DataError, ModelError
 from tamis.evaluate import Dataset, Question, evaluate
-from tamis.graph.edges import Concepts
-from tamis.graph.hybrank import HybRank
-from tamis.graph.network import GRAG
-from tamis.graph.trained import Trained
-from tamis.graph.trained_graph import TrainedGraph
+from tamis.graph import Concepts
+from tamis.graph.networks.hybrank import HybRank
+from tamis.graph.networks.network import GRAG
+from tamis.graph.networks.trained import Trained
+from tamis.graph.networks.trained_graph import TrainedGraph
 from tamis.models import Function
-from tamis.ranking import Candidate, Query
 from tamis.training import TrainingReport, train_graph
+from tamis.values.calls import Failure
+from tamis.values.ranking import Candidate, Query
 
 pytest.importorskip("torch")
 EMBEDDER = word_counter()
@@ -215,5 +215,5 @@ def test_without_torch_the_extra_is_named() -> None:
         "train_graph('nowhere', Function(lambda call: [1.0], 'embed'))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "MissingExtra: Training a network needs packages that are not installed" in found.stderr
-    assert "pip install 'tamis[train]'" in found.stderr
+    assert "MissingExtra: Training a network needs a package that is not installed (torch)" in found.stderr
+    assert "pip install './packages/core[train]'" in found.stderr

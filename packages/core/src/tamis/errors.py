@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+INSTALL = "pip install './packages/core[{extra}]'"
+"""The command that installs an extra. The packages are not on PyPI yet, so it runs in a clone of the repository."""
+
 
 class TamisError(Exception):
     """Root of all errors tamis raises on purpose."""
@@ -26,8 +34,12 @@ class ScaleError(TamisError, ValueError):
 class MissingExtra(TamisError, ImportError):
     """An optional dependency is not installed; the message names the command."""
 
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs packages that are not installed. Run: pip install 'tamis[{extra}]'")
+    def __init__(self, what: str, extra: str, missing: str | None = None) -> None:
+        package = f" ({missing})" if missing else ""
+        super().__init__(
+            f"{what} needs a package that is not installed{package}. In a clone of tamis run: "
+            + INSTALL.format(extra=extra)
+        )
 
 
 class ModelError(TamisError):
@@ -53,3 +65,40 @@ class DegradedError(TamisError):
 
 class DataError(TamisError, ValueError):
     """A file of a test set is missing or malformed; the message names the file and the line."""
+
+
+@contextmanager
+def installed(what: str, extra: str) -> Iterator[None]:
+    """Imports made inside raise `MissingExtra`, which names the command, when a package is not installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtra(what, extra, error.name) from error
+
+
+def needed(module: str, what: str, extra: str) -> Any:
+    """Import `module`; `MissingExtra` naming the extra to install when it is not there."""
+    with installed(what, extra):
+        return import_module(module)
+
+
+TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
+
+
+def is_transient_status(status: int) -> bool:
+    """Whether an HTTP status says that asking again may help."""
+    return status >= 500 or status in TRANSIENT_STATUS
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """`Retry-After` as seconds: a number, or an HTTP date."""
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        import email.utils
+        import time
+
+        moment = email.utils.parsedate_tz(value)
+        return None if moment is None else max(0.0, email.utils.mktime_tz(moment) - time.time())

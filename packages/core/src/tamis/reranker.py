@@ -4,15 +4,18 @@ holds."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
-from tamis.config import dump, load
-from tamis.engine import Cancellation, Engine
+from tamis.engine.cancel import Cancellation
+from tamis.engine.engine import Engine
 from tamis.errors import ConfigError
-from tamis.ranking import Candidate, Query, Ranking
+from tamis.parts.dump import dump
+from tamis.rankers.learned.stage import Learned
+from tamis.recipes.load import load
 from tamis.select.cut import Threshold, TopN
 from tamis.select.place import Place
-from tamis.stage import Pipeline, Stage, flattened
+from tamis.stage.base import Pipeline, Stage, flattened
+from tamis.values.ranking import Candidate, Query, Ranking
 
 Candidates = Iterable[str | Mapping[str, Any] | Candidate]
 
@@ -106,3 +109,55 @@ def _engine(options: Mapping[str, Any]) -> Engine:
         return Engine(**options)
     except TypeError as error:
         raise ConfigError(f"engine options {sorted(options)}: {error}") from None
+
+
+def rerank(
+    query: str | Query,
+    candidates: Candidates,
+    pipeline: Any = "default",
+    *,
+    top_n: int | None = None,
+    models: Mapping[str, Any] | None = None,
+    engine: Engine | Mapping[str, Any] | None = None,
+) -> Ranking:
+    """Rerank `candidates` (strings, mappings or `Candidate`s) for `query`.
+
+    `pipeline` is anything `tamis.load` takes; this default needs no model and takes the texts as being in no particular
+    order. For what a retriever found use `"default"`, which trusts its order. `top_n`
+    keeps that many; the rest is in `dropped`. `models` are those a pipeline calls by name, such as `{"llm": ...}`. To
+    rerank more than once keep a `Reranker`.
+
+    >>> rerank("tall mountain", ["a recipe", "a tall mountain"]).candidates[0].text
+    'a tall mountain'
+    """
+    return Reranker(pipeline, models=models, top_n=top_n, engine=engine).rerank(query, candidates)
+
+
+async def arerank(
+    query: str | Query,
+    candidates: Candidates,
+    pipeline: Any = "default",
+    *,
+    top_n: int | None = None,
+    models: Mapping[str, Any] | None = None,
+    engine: Engine | Mapping[str, Any] | None = None,
+) -> Ranking:
+    """As `rerank`, without blocking the event loop."""
+    return await Reranker(pipeline, models=models, top_n=top_n, engine=engine).arerank(query, candidates)
+
+
+def default(
+    embedder: Any = None,
+    *,
+    unscored: Literal["order", "unknown"] = "order",
+    depth: int | None = None,
+    explain: bool = False,
+) -> Learned:
+    """The ranker for what a retriever found that comes with the base install: see `Learned`.
+
+    An `embedder` makes it better: its cosines join in.
+
+    >>> default().rerank("tall mountain", ["a recipe", "a tall mountain"]).candidates[0].text
+    'a tall mountain'
+    """
+    return Learned(embedder, unscored, depth, explain)

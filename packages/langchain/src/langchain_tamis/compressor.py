@@ -16,8 +16,8 @@ from pydantic.json_schema import SkipJsonSchema
 from langchain_tamis.models import as_model
 from tamis import Candidate, Engine, Ranking, Reranker
 from tamis.errors import ConfigError
-from tamis.ranking import Ranked
-from tamis.tokens import left_of
+from tamis.text.tokens import left_of
+from tamis.values.ranking import Ranked
 
 PARTS = ("pipeline", "llm", "embeddings", "cross_encoder", "models", "engine")
 Part = Annotated[Any, Field(default=None, exclude=True, repr=False)]

@@ -13,10 +13,21 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.runnables import Runnable
 from langchain_core.runnables.base import RunnableBindingBase
 
-from tamis.calls import ChoiceLogprobs, Classify, Embed, Failure, Generate, Generated, Logprobs, Message, Score, Vector
 from tamis.errors import ModelError
-from tamis.models.labels import label_logprobs
-from tamis.scale import UNKNOWN, Scale
+from tamis.models.served.labels import label_logprobs
+from tamis.values.calls import (
+    ChoiceLogprobs,
+    Classify,
+    Embed,
+    Failure,
+    Generate,
+    Generated,
+    Logprobs,
+    Message,
+    Score,
+    Vector,
+)
+from tamis.values.scale import UNKNOWN, Scale
 
 ROLES: Mapping[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 FINISH = ("finish_reason", "stop_reason", "stopReason", "done_reason")

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from tamis.errors import InputError
-from tamis.scale import rescale
+from tamis.values.scale import rescale
 
 T = TypeVar("T", bound=Hashable)
 

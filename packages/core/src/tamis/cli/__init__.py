@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from tamis.errors import MissingExtra
+
 
 def main() -> None:
     """Entry point of the command."""
@@ -12,5 +14,5 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "click", "rich"):
             raise
-        sys.exit("The tamis command needs packages that are not installed. Run: pip install 'tamis[eval]'")
+        sys.exit(str(MissingExtra("The tamis command", "eval")))
     app()

@@ -11,15 +11,15 @@ from rich.console import Console
 
 from tamis.cli import options
 from tamis.cli.reliability import diagram
-from tamis.engine import Engine
+from tamis.engine.engine import Engine
 from tamis.errors import ConfigError
 from tamis.evaluate import read
+from tamis.evaluate.reliability import Bin
 from tamis.evaluate.systems import named
-from tamis.ranking import Ranking
-from tamis.select.fitting import fit
-from tamis.select.reliability import Bin
-from tamis.select.scorer import scoring
-from tamis.stage import Pipeline, Stage
+from tamis.select.calibrate.scorer import scoring
+from tamis.stage.base import Pipeline, Stage
+from tamis.training.calibration import fit
+from tamis.values.ranking import Ranking
 
 
 def calibrate(

@@ -12,12 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from tamis.cli import options
-from tamis.engine import Engine
+from tamis.engine.engine import Engine
 from tamis.errors import ConfigError
 from tamis.evaluate.systems import named
-from tamis.ranking import Ranked, Ranking
-from tamis.show import fragment, number, safe
-from tamis.stage import Stage
+from tamis.stage.base import Stage
+from tamis.values.ranking import Ranked, Ranking
+from tamis.view.picture import fragment, number, safe
 
 STYLE = ":root{color-scheme:light dark}body{font-family:system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}"
 

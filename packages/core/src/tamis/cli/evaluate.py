@@ -18,7 +18,7 @@ from tamis.evaluate.metrics import DEFAULT_METRICS
 from tamis.evaluate.prediction import predict
 from tamis.evaluate.terminal import cost, quality
 from tamis.evaluate.writing import write, write_runs
-from tamis.show import large
+from tamis.view.picture import large
 
 METRICS = list(DEFAULT_METRICS)
 

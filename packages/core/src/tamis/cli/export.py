@@ -18,7 +18,7 @@ def onnx(
     max_length: Annotated[int, typer.Option(min=8, help="Tokens of a pair.")] = 512,
 ) -> None:
     """Write a cross-encoder as an ONNX graph and check its scores against the model's own."""
-    from tamis.models.export import export_onnx
+    from tamis.models.local.export import export_onnx
 
     console = Console()
     for made in export_onnx(model, out, int8=int8, max_length=max_length):

@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tamis.catalog import MODELS, build
-from tamis.config import parse
 from tamis.errors import ConfigError
 from tamis.evaluate.files import lines, records
-from tamis.ranking import Candidate
+from tamis.parts.shelf import parse
+from tamis.values.model import MODELS
+from tamis.values.ranking import Candidate
 
 Models = Annotated[
     list[str],
@@ -49,7 +49,7 @@ def models(written: Sequence[str]) -> dict[str, Any]:
         name, mark, description = text.partition("=")
         if not mark or not name.strip():
             raise ConfigError(f"--model takes NAME=YAML, such as 'llm={{openai: qwen3-8b}}', got {text!r}")
-        made[name.strip()] = build(MODELS, parse(description, f"--model {name}"))
+        made[name.strip()] = MODELS.build(parse(description, f"--model {name}"))
     return made
 
 

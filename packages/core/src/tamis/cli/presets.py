@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tamis.cards import describe
-from tamis.config import model_names
-from tamis.config import presets as titles
+from tamis.recipes.cards import describe
+from tamis.recipes.load import model_names
+from tamis.recipes.load import presets as titles
 
 
 def presets(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from tamis.select.reliability import Bin
+from tamis.evaluate.reliability import Bin
 
 SIDE, LEFT, TOP, RIGHT, BARS = 400, 64, 44, 20, 90
 GAP, BOTTOM = 26, 44
@@ -25,7 +25,7 @@ text { font: 12px system-ui, sans-serif; fill: #24292f; }
 
 def diagram(bins: Sequence[Bin], title: str, note: str = "") -> str:
     """Points above, with 95 % Wilson intervals and the diagonal of perfect calibration; below them the counts, as bars
-    of logarithmic height with the number on top. `bins` come from `tamis.select.reliability.bins`."""
+    of logarithmic height with the number on top. `bins` come from `tamis.evaluate.reliability.bins`."""
     width, height = LEFT + SIDE + RIGHT, TOP + SIDE + GAP + BARS + BOTTOM
     floor = TOP + SIDE + GAP + BARS
 

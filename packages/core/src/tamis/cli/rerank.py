@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 
 from tamis.cli import options
-from tamis.config import model_names
-from tamis.ranking import Ranking
+from tamis.recipes.load import model_names
 from tamis.reranker import Reranker
+from tamis.values.ranking import Ranking
 
 
 def rerank(

@@ -9,10 +9,10 @@ from typing import Annotated, Any, cast
 import typer
 from rich.console import Console
 
-from tamis.catalog import MODELS, build
 from tamis.cli import options
-from tamis.config import parse
-from tamis.engine import Engine
+from tamis.engine.engine import Engine
+from tamis.parts.shelf import parse
+from tamis.values.model import MODELS
 
 
 class Loss(Enum):
@@ -72,7 +72,7 @@ def _train(
 ) -> None:
     from tamis.training.graph import train_graph
 
-    embedder: Any = build(MODELS, parse(embed, "--embed"))
+    embedder: Any = MODELS.build(parse(embed, "--embed"))
     console = Console()
     with options.progress(console, "training") as report:
         trained = train_graph(

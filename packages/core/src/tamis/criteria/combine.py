@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from tamis.criteria.criterion import Criterion
-from tamis.scale import ORDINAL, Scale, graded
+from tamis.values.scale import ORDINAL, Scale, graded
 
 Row = Mapping[str, float | None]
 Combination = Callable[[Sequence[Row], Sequence[Criterion]], list[float]]

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, WithJsonSchema
 
-from tamis.catalog import SOURCES, build, unknown
-from tamis.criteria.sources import Rubric, Source
+from tamis.criteria.sources import SOURCES, Rubric, Source, SourceRef
 from tamis.errors import ConfigError
-from tamis.part import part
-from tamis.references import PART, SourceRef
+from tamis.parts.family import REFERENCE, unknown
+from tamis.parts.part import part
 
 
 @part
@@ -62,7 +61,7 @@ def criterion(value: Any, info: ValidationInfo) -> Any:
         return STANDARD[value]
     if isinstance(value, Mapping) and "name" not in value and len(value) == 1:
         (name,) = value
-        return Criterion(name, source=build(SOURCES, value, info.context))
+        return Criterion(name, source=SOURCES.build(value, info.context))
     return value
 
 
@@ -70,7 +69,7 @@ if TYPE_CHECKING:
     CriterionRef = Criterion
     Criteria = Sequence[Criterion | Source | str | Mapping[str, Any]] | Literal["infer"]
 else:
-    CriterionRef = Annotated[Criterion, BeforeValidator(criterion), WithJsonSchema({PART: "criterion"})]
+    CriterionRef = Annotated[Criterion, BeforeValidator(criterion), WithJsonSchema({REFERENCE: "criterion"})]
     Criteria = Annotated[
         Annotated[tuple[CriterionRef, ...], Tag("list")] | Annotated[Literal["infer"], Tag("word")],
         Discriminator(lambda value: "word" if isinstance(value, str) else "list"),

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tamis.criteria.sources import Source, Unit
-from tamis.part import part
-from tamis.ranking import Ranked, Ranking
-from tamis.stage import Asking
-from tamis.text import STOPWORDS, terms
+from tamis.parts.part import part
+from tamis.text.terms import STOPWORDS, terms
+from tamis.values.calls import Asking
+from tamis.values.ranking import Ranked, Ranking
 
 TermVector = dict[str, float]
 

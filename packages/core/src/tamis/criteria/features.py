@@ -10,10 +10,10 @@ from typing import Annotated
 from pydantic import Field
 
 from tamis.criteria.sources import Source, Unit
-from tamis.part import part
-from tamis.ranking import Ranked, Ranking
-from tamis.stage import Asking
-from tamis.text import STOPWORDS, WORD, terms
+from tamis.parts.part import part
+from tamis.text.terms import STOPWORDS, WORD, terms
+from tamis.values.calls import Asking
+from tamis.values.ranking import Ranked, Ranking
 
 SENTENCE_END = re.compile(r"[.!?。！？]+(?:\s|$)|\n\s*\n")
 

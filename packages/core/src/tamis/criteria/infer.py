@@ -7,13 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tamis.calls import Failure, Generate
 from tamis.criteria.criterion import RELEVANCE, STANDARD, Criterion
-from tamis.judges.harmless import neutralise
-from tamis.judges.parsing import json_objects, nested, number
-from tamis.judges.prompting import DATA_ONLY, chat, query_block
-from tamis.ranking import Notice, Query
-from tamis.stage import Asking
+from tamis.prompts.harmless import neutralise
+from tamis.prompts.parsing import json_objects, nested, number
+from tamis.prompts.prompting import DATA_ONLY, chat, query_block
+from tamis.values.calls import Asking, Failure, Generate
+from tamis.values.ranking import Notice, Query
 
 FEWEST, MOST = 2, 5
 SYSTEM = f"You plan how search results should be judged. You see the query only. {DATA_ONLY}"

@@ -14,9 +14,9 @@ from pydantic import Field as Bound
 
 from tamis.criteria.sources import Source, Unit
 from tamis.errors import ConfigError
-from tamis.part import part
-from tamis.ranking import Ranked, Ranking
-from tamis.stage import Asking
+from tamis.parts.part import part
+from tamis.values.calls import Asking
+from tamis.values.ranking import Ranked, Ranking
 
 DAY = 86_400.0
 YEAR_AND_MONTH = re.compile(r"\d{4}-\d{2}")

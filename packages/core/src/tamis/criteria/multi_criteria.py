@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
-from tamis.calls import Failure, Plan
 from tamis.criteria.combine import COMBINATIONS, Row, scale_of, value
 from tamis.criteria.criterion import RELEVANCE, Criteria, Criterion, CriterionRef
 from tamis.criteria.diversity import Diversity, similarity
@@ -16,12 +15,12 @@ from tamis.criteria.infer import infer_criteria
 from tamis.criteria.rubric import RubricJudge, Sheet
 from tamis.criteria.sources import Incoming, Rubric
 from tamis.errors import ConfigError
-from tamis.models.base import require
-from tamis.part import part
-from tamis.rankers.scoring import Depth, failure_notices
-from tamis.ranking import Notice, Query, Ranked, Ranking
-from tamis.references import ModelRef
-from tamis.stage import Asking, Stage, together
+from tamis.parts.part import part
+from tamis.stage.base import Stage
+from tamis.stage.scoring import Depth, failure_notices
+from tamis.values.calls import Asking, Failure, Plan, together
+from tamis.values.model import ModelRef, require
+from tamis.values.ranking import Notice, Query, Ranked, Ranking
 
 Combine = Literal["composite", "normalised", "weighted", "lexicographic", "pareto"]
 Gate = Annotated[float, Field(allow_inf_nan=False)]

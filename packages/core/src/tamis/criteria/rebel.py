@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tamis.criteria.criterion import RELEVANCE, STANDARD, Criteria, CriterionRef
 from tamis.criteria.multi_criteria import Gate, MultiCriteria
-from tamis.part import part
-from tamis.references import ModelRef
+from tamis.parts.part import part
+from tamis.values.model import ModelRef
 
 
 @part

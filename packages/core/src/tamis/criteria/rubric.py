@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from tamis.calls import Failure
 from tamis.criteria.criterion import Criterion
-from tamis.judges.rubric import Grades, parse_rubric, rubric_call
-from tamis.ranking import Query, Ranked
-from tamis.stage import Asking
+from tamis.judges.questions.rubric import Grades, parse_rubric, rubric_call
+from tamis.values.calls import Asking, Failure
+from tamis.values.ranking import Query, Ranked
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Annotated
 
-from tamis.calls import Failure
 from tamis.errors import ScaleError
-from tamis.part import part
-from tamis.ranking import Ranked, Ranking
-from tamis.references import StageRef
-from tamis.scale import ORDINAL
-from tamis.stage import Asking, Stage
+from tamis.parts.family import Family
+from tamis.parts.part import part
+from tamis.stage.base import Stage, StageRef
+from tamis.values.calls import Asking, Failure
+from tamis.values.ranking import Ranked, Ranking
+from tamis.values.scale import ORDINAL
 
 Unit = float | Failure | None
 
@@ -24,6 +25,11 @@ class Source(ABC):
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
         """A score in 0..1 for each of `head`, `None` for unknown, a `Failure` where a call for it failed. May yield
         calls."""
+
+
+SOURCES = Family("criterion source", Source, ("tamis.criteria",), "source", "tamis.sources")
+SourceRef = Annotated[Source, *SOURCES]
+"""Field type: a source of criterion scores, its name or its plain data."""
 
 
 @part

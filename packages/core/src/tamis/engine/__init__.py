@@ -1,19 +1,7 @@
 """Drivers, limits, retry, deadline, budget, cache, usage and trace: everything that touches the outside."""
 
-from tamis.engine.cache import Cache, DiskCache, MemoryCache
-from tamis.engine.cancel import Cancellation
-from tamis.engine.engine import Engine
-from tamis.engine.passages import DiskPassages, MemoryPassages, PassageCache
-from tamis.engine.trace import Event
+from __future__ import annotations
 
-__all__ = [
-    "Cache",
-    "Cancellation",
-    "DiskCache",
-    "DiskPassages",
-    "Engine",
-    "Event",
-    "MemoryCache",
-    "MemoryPassages",
-    "PassageCache",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,8 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from tamis import calls
-from tamis.calls import Answer, Call
+from tamis.values.calls import CALLS, Answer, Call
 
 OBJECT_ONLY = "object:"
 """Start of a model's `cache_key` when it identifies one live object: such answers are not worth a disk."""
@@ -30,7 +29,7 @@ def cache_key(call: Call) -> bytes | None:
     model = getattr(call.model, "cache_key", None)
     if not model:
         return None
-    asked = tuple(_whole(getattr(call, f.name)) for f in fields(call) if f.name not in ("model", "expect"))
+    asked = tuple(_whole(getattr(call, f.name)) for f in fields(call) if f.name not in call.unkeyed)
     return hashlib.blake2b(repr((model, call.capability, asked)).encode(), digest_size=16).digest()
 
 
@@ -86,8 +85,7 @@ class DiskCache:
         self._connection.close()
 
 
-KEPT = (calls.Generated, calls.Logprobs, calls.Score, calls.Scores, calls.Vector)
-ANSWERS: dict[str, Any] = {cls.__name__: cls for cls in KEPT}
+ANSWERS: dict[str, Any] = {call.answer.__name__: call.answer for call in CALLS if call.answer.stored}
 
 
 def _encode(answer: Answer) -> str:

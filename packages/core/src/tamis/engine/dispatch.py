@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tamis.architectures import architecture_of
-from tamis.calls import Answer, Call, Failure, Plan
+from tamis.compute.architectures import architecture_of
+from tamis.compute.flops import Architecture
 from tamis.engine.cost import call_tokens, charge
 from tamis.engine.memory import Memory
 from tamis.errors import DegradedError, ModelError, TamisError
-from tamis.flops import Architecture
-from tamis.ranking import Ranking
-from tamis.usage import Usage
+from tamis.values.calls import Answer, Call, Failure, Plan
+from tamis.values.ranking import Ranking
+from tamis.values.usage import Usage
 
 
 @dataclass(eq=False)

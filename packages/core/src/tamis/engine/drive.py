@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import tenacity
 
-from tamis.calls import Failure
 from tamis.engine.cancel import Cancellation
 from tamis.engine.cost import call_tokens
 from tamis.engine.dispatch import Batch, Dispatcher, Outcome
@@ -22,6 +21,7 @@ from tamis.engine.limiter import Limiter
 from tamis.engine.pace import Pace
 from tamis.engine.retry import policy
 from tamis.errors import CapabilityError
+from tamis.values.calls import Failure
 
 T = TypeVar("T")
 CANCELLED = Failure("cancelled", "the rerank was cancelled")
@@ -54,11 +54,13 @@ class Asker:
     observe: Callable[[Batch, Outcome], None]
     retries: int = 2
     backoff: float = 0.5
-    stand_in: Any = None
+    dry: bool = False
     pace: Callable[[Any], Pace | None] = lambda model: None
 
     def ask(self, batch: Batch, abandoned: threading.Event | None = None) -> Outcome:
         """In this thread. Once `abandoned` is set nobody waits any more and no retry is made."""
+        if self.dry:
+            return Outcome([call.stand_in() for call in batch.calls])
         given_up = abandoned or threading.Event()
         limiter = self.limiter(batch.model)
         while not limiter.acquire(timeout=1.0):
@@ -85,8 +87,8 @@ class Asker:
 
     async def aask(self, batch: Batch) -> Outcome:
         """In this event loop when the model has an async method, else in a thread."""
-        target = self.stand_in or batch.model
-        if not hasattr(target, "a" + batch.capability):
+        target = batch.model
+        if self.dry or not hasattr(target, "a" + batch.capability):
             abandoned = threading.Event()
             try:
                 return await asyncio.wrap_future(spawn(lambda: self.ask(batch, abandoned)))
@@ -116,7 +118,7 @@ class Asker:
         return pace.book(sum(map(call_tokens, batch.calls))) if pace else 0.0
 
     def _method(self, batch: Batch, prefix: str) -> Callable[..., Any]:
-        target = self.stand_in or batch.model
+        target = batch.model
         method = getattr(target, prefix + batch.capability, None)
         if method is None:
             other = hasattr(target, "a" + batch.capability)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from tamis.engine.cache import Cache, DiskCache, MemoryCache
 from tamis.engine.cancel import Cancellation
@@ -18,12 +18,17 @@ from tamis.engine.pace import Pace
 from tamis.engine.passages import DiskPassages, MemoryPassages, PassageCache
 from tamis.engine.trace import Listener, Trace, log
 from tamis.errors import BudgetError, ConfigError
-from tamis.models.cost_only import CostOnly
-from tamis.ranking import Candidate, Query, Ranking
-from tamis.stage import Stage
-from tamis.usage import Usage
+from tamis.values.calls import Plan
+from tamis.values.ranking import Candidate, Query, Ranking
+from tamis.values.usage import Usage
 
 Candidates = Iterable[str | Mapping[str, Any] | Candidate]
+
+
+class Plans(Protocol):
+    """What an engine drives: anything with a `plan`, such as a stage."""
+
+    def plan(self, ranking: Ranking) -> Plan: ...
 
 
 class Engine:
@@ -103,19 +108,19 @@ class Engine:
         return _engine, (self._options,)
 
     def rerank(
-        self, stage: Stage, query: str | Query, candidates: Candidates, *, cancel: Cancellation | None = None
+        self, stage: Plans, query: str | Query, candidates: Candidates, *, cancel: Cancellation | None = None
     ) -> Ranking:
         """Rerank one query's candidates in this thread."""
         return self.rerank_many(stage, [Ranking.of(query, candidates)], cancel=cancel)[0]
 
     async def arerank(
-        self, stage: Stage, query: str | Query, candidates: Candidates, *, cancel: Cancellation | None = None
+        self, stage: Plans, query: str | Query, candidates: Candidates, *, cancel: Cancellation | None = None
     ) -> Ranking:
         """Rerank one query's candidates without blocking the event loop."""
         return (await self.arerank_many(stage, [Ranking.of(query, candidates)], cancel=cancel))[0]
 
     def rerank_many(
-        self, stage: Stage, rankings: Sequence[Ranking], *, cancel: Cancellation | None = None
+        self, stage: Plans, rankings: Sequence[Ranking], *, cancel: Cancellation | None = None
     ) -> list[Ranking]:
         """Rerank many queries abreast: each runs free, and their calls to one model are batched together.
 
@@ -126,7 +131,7 @@ class Engine:
         return _rankings(self.outcomes(stage, rankings, cancel=cancel))
 
     def outcomes(
-        self, stage: Stage, rankings: Sequence[Ranking], *, cancel: Cancellation | None = None
+        self, stage: Plans, rankings: Sequence[Ranking], *, cancel: Cancellation | None = None
     ) -> list[Ranking | BaseException]:
         """As `rerank_many`, with the error of a query in the place of its ranking."""
         trace = self._trace(stage, rankings)
@@ -136,7 +141,7 @@ class Engine:
             return self._outcomes(dispatcher, trace)
 
     async def arerank_many(
-        self, stage: Stage, rankings: Sequence[Ranking], *, cancel: Cancellation | None = None
+        self, stage: Plans, rankings: Sequence[Ranking], *, cancel: Cancellation | None = None
     ) -> list[Ranking]:
         """As `rerank_many`, without blocking the event loop."""
         trace = self._trace(stage, rankings)
@@ -145,7 +150,7 @@ class Engine:
             await adrive(dispatcher, self._asker(trace), cancel)
             return _rankings(self._outcomes(dispatcher, trace))
 
-    def dry_run(self, stage: Stage, query: str | Query, candidates: Candidates) -> Usage:
+    def dry_run(self, stage: Plans, query: str | Query, candidates: Candidates) -> Usage:
         """Predict calls, rounds, tokens (estimated) and FLOPs without asking any model.
 
         FLOPs are those of the models the stage holds; put `CostOnly(architecture=...)` in the place of one that is not
@@ -160,14 +165,14 @@ class Engine:
         """
         job = _job(stage, Ranking.of(query, candidates))
         dispatcher = Dispatcher([job], memory=Memory(), concurrency=lambda model: 1)
-        asker = Asker(lambda model: Limiter(1), lambda batch, outcome: None, retries=0, stand_in=CostOnly())
+        asker = Asker(lambda model: Limiter(1), lambda batch, outcome: None, retries=0, dry=True)
         drive(dispatcher, asker)
         if job.error is not None:
             raise job.error
         assert job.ranking is not None
         return job.ranking.usage
 
-    def _dispatcher(self, stage: Stage, rankings: Sequence[Ranking]) -> Dispatcher:
+    def _dispatcher(self, stage: Plans, rankings: Sequence[Ranking]) -> Dispatcher:
         if self.over_budget == "refuse":
             for ranking in rankings:
                 self._refuse_costly(stage, ranking)
@@ -179,7 +184,7 @@ class Engine:
         ]
         return Dispatcher(jobs, memory=self._memory, concurrency=self._slots, on_failure=self.on_failure)
 
-    def _refuse_costly(self, stage: Stage, ranking: Ranking) -> None:
+    def _refuse_costly(self, stage: Plans, ranking: Ranking) -> None:
         predicted = self.dry_run(stage, ranking.query, ranking.candidates)
         for name, limit, cost in (
             ("calls", self.max_calls, predicted.calls),
@@ -209,7 +214,7 @@ class Engine:
                 self._limiters[id(model)] = (model, Limiter(self._slots(model)), _pace_of(model))
             return self._limiters[id(model)]
 
-    def _trace(self, stage: Stage, rankings: Sequence[Ranking]) -> Trace:
+    def _trace(self, stage: Plans, rankings: Sequence[Ranking]) -> Trace:
         return Trace(self.on_event, type(stage).__name__, len(rankings), sum(map(len, rankings)))
 
     def _outcomes(self, dispatcher: Dispatcher, trace: Trace) -> list[Ranking | BaseException]:
@@ -241,7 +246,7 @@ def _rankings(outcomes: Sequence[Ranking | BaseException]) -> list[Ranking]:
     return rankings
 
 
-def _job(stage: Stage, ranking: Ranking, **limits: Any) -> Job:
+def _job(stage: Plans, ranking: Ranking, **limits: Any) -> Job:
     return Job(stage.plan(ranking), ranking, **limits)
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis.calls import Answer, Call, Embed, EmbedTokens, Score, TokenVectors, Vector
 from tamis.engine.cache import Cache, cache_key
 from tamis.engine.passages import PassageCache
+from tamis.values.calls import Answer, Call, Score, TokenVectors
 
 log = logging.getLogger("tamis")
 
@@ -40,7 +40,7 @@ class Memory:
         if self._passages is not None and self._is_passage(call):
             array = self._passages.get(call.model.cache_key, key)
             return None if array is None else as_answer(call, array)
-        if self._answers is None or isinstance(call, EmbedTokens):
+        if self._answers is None or not call.answer.stored:
             return None
         return self._answers.get(key)
 
@@ -51,7 +51,7 @@ class Memory:
         for call, key, answer in answered:
             if self._passages is not None and self._is_passage(call):
                 model, arrays[key] = call.model.cache_key, as_array(answer)
-            elif self._answers is not None and not isinstance(call, EmbedTokens) and not _has_artefact(answer):
+            elif self._answers is not None and answer.stored and not _has_artefact(answer):
                 self._answers.put(key, answer)
         if arrays and self._passages is not None:
             try:
@@ -60,8 +60,7 @@ class Memory:
                 log.warning("%d passages could not be kept (%s); they are computed again next time", len(arrays), error)
 
     def _is_passage(self, call: Call) -> bool:
-        takes = (Embed, EmbedTokens) if self._vectors else EmbedTokens
-        return isinstance(call, takes) and call.role == "passage"
+        return call.of_passage and (self._vectors or not call.answer.stored)
 
 
 def _has_artefact(answer: Answer) -> bool:
@@ -80,4 +79,4 @@ def as_array(answer: Any) -> NDArray[Any]:
 
 def as_answer(call: Call, array: NDArray[Any]) -> Answer:
     """The answer whose numbers are `array`."""
-    return TokenVectors(array) if isinstance(call, EmbedTokens) else Vector(tuple(array.tolist()))
+    return call.answer.of(array if call.answer is TokenVectors else array.tolist())

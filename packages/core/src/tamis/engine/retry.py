@@ -6,8 +6,7 @@ from typing import Any
 
 import tenacity
 
-from tamis.errors import ModelError, TamisError
-from tamis.models.http import is_transient_status, parse_retry_after
+from tamis.errors import ModelError, TamisError, is_transient_status, parse_retry_after
 
 HOPELESS = (TypeError, AttributeError, NotImplementedError, NameError, ImportError, AssertionError, LookupError)
 LONGEST_WAIT = 60.0

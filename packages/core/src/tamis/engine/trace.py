@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from tamis.engine.dispatch import Batch, Outcome
-from tamis.usage import Usage
+from tamis.values.usage import Usage
 
 log = logging.getLogger("tamis")
 

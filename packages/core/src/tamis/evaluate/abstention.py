@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from tamis.errors import installed
 from tamis.evaluate.dataset import Dataset
 from tamis.evaluate.dropped import by_stage
-from tamis.evaluate.extra import needed
 from tamis.evaluate.result import Row
-from tamis.ranking import Ranking
+from tamis.values.ranking import Ranking
 
 ABSOLUTE = ("probability", "logit", "graded", "cosine", "log_likelihood")
 RATES = tuple(step / 10 for step in range(10))
@@ -37,7 +37,7 @@ def auroc(confidence: Sequence[float], answerable: Sequence[bool]) -> float:
     """
     if len(set(answerable)) < 2:
         return math.nan
-    with needed():
+    with installed("Evaluation", "eval"):
         from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(answerable, confidence))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tamis.ranking import Candidate, Query
+from tamis.values.ranking import Candidate, Query
 
 Run = Mapping[str, Sequence[tuple[str, float]]]
 """Query id to (passage id, score), best first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from tamis.ranking import Ranked, Ranking
+from tamis.values.ranking import Ranked, Ranking
 
 
 def by_stage(ranking: Ranking) -> list[list[Ranked]]:

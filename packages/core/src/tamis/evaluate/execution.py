@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tamis.engine import Engine
+from tamis.engine.engine import Engine
 from tamis.errors import ConfigError, MissingExtra
 from tamis.evaluate.measure import peak_mib, reset_peak
 from tamis.evaluate.result import Speed
 from tamis.evaluate.tree import Node
-from tamis.ranking import Ranking
+from tamis.values.ranking import Ranking
 
 Outcomes = Mapping[str, Ranking | BaseException]
 """By query id: the ranking, or the error that ended it."""

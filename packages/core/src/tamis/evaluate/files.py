@@ -12,7 +12,7 @@ from typing import Any
 
 from tamis.errors import DataError
 from tamis.evaluate.dataset import Question, Run
-from tamis.ranking import Candidate, Query
+from tamis.values.ranking import Candidate, Query
 
 HEADS = frozenset({"query-id", "queryid", "query", "qid", "topic", "topic-id"})
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tamis.errors import installed
 from tamis.evaluate.dataset import Run
-from tamis.evaluate.extra import needed
-from tamis.ranking import Candidate
+from tamis.values.ranking import Candidate
 
 
 def bm25_run(queries: Mapping[str, str], corpus: Mapping[str, Candidate], depth: int = 100) -> Run:
     """The best `depth` passages of the corpus for each query by BM25 (Lucene's form, k1 0.9, b 0.4, English stems)."""
-    with needed():
+    with installed("Evaluation", "eval"):
         import bm25s
         import Stemmer
 

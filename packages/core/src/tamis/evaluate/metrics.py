@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from tamis.catalog import unknown
-from tamis.errors import ConfigError
+from tamis.errors import ConfigError, installed
 from tamis.evaluate.dataset import Dataset
-from tamis.evaluate.extra import needed
 from tamis.evaluate.own_metrics import PLAIN, SHAPES, View, own
-from tamis.ranking import Ranking
-from tamis.scale import ORDINAL
+from tamis.parts.family import unknown
+from tamis.values.ranking import Ranking
+from tamis.values.scale import ORDINAL
 
 DEFAULT_METRICS = ("nDCG@10", "RR@10", "AP", "R@100", "P@10", "Judged@10", "kept")
 FAMILIAR = ("nDCG@10", "RR@10", "AP", "R@100", "P@10", "Judged@10", "Success@5", "Rprec", "ERR@10", "Bpref")
@@ -53,7 +52,7 @@ def values(names: Sequence[str], dataset: Dataset, rankings: Mapping[str, Rankin
 
 
 def _calculate(measures: Mapping[str, Any], dataset: Dataset, views: Mapping[str, View], found: Values) -> None:
-    with needed():
+    with installed("Evaluation", "eval"):
         import ir_measures
 
     judged = {query: view for query, view in views.items() if dataset.qrels.get(query)}
@@ -94,7 +93,7 @@ def _needed(measure: Any) -> float:
 
 def _library(name: str, relevant_from: int) -> Any:
     """ir_measures' object for a name; binary ones with the grade from which a passage is relevant."""
-    with needed():
+    with installed("Evaluation", "eval"):
         import ir_measures
 
     try:

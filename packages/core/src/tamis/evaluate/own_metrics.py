@@ -12,9 +12,9 @@ from statistics import fmean
 from tamis.evaluate import ties
 from tamis.evaluate.dataset import Dataset, Question
 from tamis.evaluate.dropped import by_stage
-from tamis.ranking import Ranked, Ranking
-from tamis.text import UNSPACED
-from tamis.tokens import estimate_tokens
+from tamis.text.terms import UNSPACED
+from tamis.text.tokens import estimate_tokens
+from tamis.values.ranking import Ranked, Ranking
 
 ARTICLES = frozenset({"a", "an", "the"})
 

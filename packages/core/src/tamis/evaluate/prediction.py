@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from tamis.engine import Engine
+from tamis.engine.engine import Engine
 from tamis.evaluate.dataset import Dataset
 from tamis.evaluate.systems import named
 from tamis.models.cost_only import CostOnly
-from tamis.stage import Stage
-from tamis.usage import Usage
+from tamis.stage.base import Stage
+from tamis.values.usage import Usage
 
 PROBED = 50
 

@@ -10,7 +10,7 @@ from tamis.errors import DataError
 from tamis.evaluate.dataset import Dataset, Question, Run
 from tamis.evaluate.files import Notices, read_corpus, read_links, read_qrels, read_queries, read_run
 from tamis.evaluate.first_stage import bm25_run
-from tamis.ranking import Candidate
+from tamis.values.ranking import Candidate
 
 
 def read(

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from tamis.evaluate.dataset import Dataset
-from tamis.ranking import Ranking
-from tamis.usage import Usage
+from tamis.values.ranking import Ranking
+from tamis.values.usage import Usage
 
 if TYPE_CHECKING:
     import pandas

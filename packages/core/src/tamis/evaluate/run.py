@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tamis.engine import Engine
+from tamis.engine.engine import Engine
 from tamis.errors import ConfigError
 from tamis.evaluate import abstention, metrics, statistics
 from tamis.evaluate.dataset import Dataset
@@ -17,9 +17,9 @@ from tamis.evaluate.reading import read
 from tamis.evaluate.result import Comparison, Evaluation, Kind, Result, Row, Speed, System
 from tamis.evaluate.systems import Named, Recorded, named
 from tamis.evaluate.tree import shared
-from tamis.ranking import Candidate, Ranking
-from tamis.stage import Stage
-from tamis.usage import Usage
+from tamis.stage.base import Stage
+from tamis.values.ranking import Candidate, Ranking
+from tamis.values.usage import Usage
 
 FIRST = "first stage"
 ORACLE, SHUFFLED = "oracle", "shuffled"

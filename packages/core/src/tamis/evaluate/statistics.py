@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tamis.evaluate.extra import needed
+from tamis.errors import installed
 from tamis.evaluate.result import Comparison, Interval
 
 RESAMPLES = 4999
@@ -28,7 +28,7 @@ def interval(values: Sequence[float], *, seed: int = 0, level: float = 0.95) -> 
     mean = math.fsum(values) / len(values)
     if max(values) - min(values) <= SAME:
         return Interval(mean, mean, mean, len(values))
-    with needed():
+    with installed("Evaluation", "eval"):
         import numpy as np
         from scipy.stats import bootstrap
 
@@ -87,7 +87,7 @@ def _ps(rows: Sequence[Mapping[str, float]], seed: int) -> list[float]:
 
 def _flipped(rows: Sequence[Mapping[str, float]], seed: int) -> list[float]:
     """All rows under the same sign flips, so that the flips are drawn once and one matrix product gives every sum."""
-    with needed():
+    with installed("Evaluation", "eval"):
         import numpy as np
         from scipy.stats import permutation_test
 

@@ -8,10 +8,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tamis.config import load, model_names
 from tamis.errors import ConfigError
 from tamis.evaluate.files import is_run
-from tamis.stage import Stage
+from tamis.recipes.load import load, model_names
+from tamis.stage.base import Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tamis.evaluate.extra import needed
+from tamis.errors import installed
 from tamis.evaluate.result import Comparison, Evaluation, Interval, System
-from tamis.show import large, number
+from tamis.view.picture import large, number
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,7 +18,7 @@ COLOURS = {"better": "green", "worse": "red"}
 
 def quality(evaluation: Evaluation) -> Table:
     """One row a system: the main metric with its interval, the difference from the first stage, the other metrics."""
-    with needed():
+    with installed("Evaluation", "eval"):
         from rich import box
         from rich.markup import escape
         from rich.table import Table
@@ -49,7 +49,7 @@ def quality(evaluation: Evaluation) -> Table:
 
 def cost(evaluation: Evaluation) -> Table:
     """One row a system: what a query costs. Columns without any value are left out."""
-    with needed():
+    with installed("Evaluation", "eval"):
         from rich import box
         from rich.markup import escape
         from rich.table import Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tamis.stage import Stage, steps
+from tamis.stage.base import Stage, steps
 
 
 @dataclass(slots=True)

@@ -7,10 +7,10 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tamis import __version__
 from tamis.evaluate.page import Section, render
 from tamis.evaluate.result import Evaluation, Result, System
 
@@ -64,7 +64,7 @@ def as_data(result: Result) -> dict[str, Any]:
     """Everything but single queries and rankings, as JSON data; what is not finite becomes null."""
     return _finite(
         {
-            "tamis": __version__,
+            "tamis": version("tamis"),
             "settings": dict(result.settings),
             "datasets": [_evaluation(evaluation) for evaluation in result.evaluations],
         }

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tamis.graph.edges.base import Edges
 from tamis.graph.normalise import largest_one, received_by, row, sym
-from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency, Ints, union
+from tamis.pool.pool import Pool
+from tamis.pool.sparse import Adjacency, Ints, union
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,20 +9,22 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from tamis.calls import Failure, Plan
 from tamis.graph.channels import Channel, channels, names
-from tamis.graph.edges import Mentions, Neighbours, Structure
-from tamis.graph.embedding import vectors
-from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency
+from tamis.graph.edges.base import EdgesRef
+from tamis.graph.edges.mentions import Mentions
+from tamis.graph.edges.neighbours import Neighbours
+from tamis.graph.edges.structure import Structure
 from tamis.graph.spread import Method, spread
-from tamis.models.base import require
-from tamis.part import part
-from tamis.rankers.scoring import Depth
-from tamis.ranking import Neighbour, Notice, Ranked, Ranking
-from tamis.references import EdgesRef, ModelRef
-from tamis.scale import FUSION, Scale
-from tamis.stage import Asking, Stage
+from tamis.parts.part import part
+from tamis.pool.pool import Pool
+from tamis.pool.sparse import Adjacency
+from tamis.stage.base import Stage
+from tamis.stage.scoring import Depth
+from tamis.stage.vectors import vectors
+from tamis.values.calls import Asking, Failure, Plan
+from tamis.values.model import ModelRef, require
+from tamis.values.ranking import Neighbour, Notice, Ranked, Ranking
+from tamis.values.scale import FUSION, Scale
 
 SHOWN = 3
 """How many of those that lifted a candidate are told."""

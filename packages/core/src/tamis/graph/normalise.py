@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from tamis.graph.sparse import Adjacency, Floats, summed
-from tamis.graph.terms import runs
+from tamis.pool.sparse import Adjacency, Floats, summed
+from tamis.pool.terms import runs
 
 Normalisation = Literal["sym", "row", "row_col", "doubly_stochastic"]
 

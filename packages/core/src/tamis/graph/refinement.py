@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tamis.calls import Failure, Plan
-from tamis.graph.embedding import vectors
 from tamis.graph.methods.expansion import Rocchio
-from tamis.graph.pool import Pool, unit_rows
-from tamis.graph.sparse import Floats
-from tamis.models.base import require
-from tamis.part import part
-from tamis.rankers.scoring import Depth, failure_notices, rescored
-from tamis.ranking import Ranked, Ranking
-from tamis.references import ModelRef, RefinerRef
-from tamis.scale import rescale
-from tamis.stage import Stage
+from tamis.graph.methods.refiner import RefinerRef
+from tamis.parts.part import part
+from tamis.pool.pool import Pool, unit_rows
+from tamis.pool.sparse import Floats
+from tamis.stage.base import Stage
+from tamis.stage.scoring import Depth, failure_notices, rescored
+from tamis.stage.vectors import vectors
+from tamis.values.calls import Failure, Plan
+from tamis.values.model import ModelRef, require
+from tamis.values.ranking import Ranked, Ranking
+from tamis.values.scale import rescale
 
 UNUSABLE = Failure("malformed", "its vector or the query's is zero, not finite, or of another length")
 

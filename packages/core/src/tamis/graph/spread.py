@@ -15,7 +15,7 @@ from tamis.graph.methods.anchors import anchors
 from tamis.graph.methods.base import Spread
 from tamis.graph.methods.lift import lift
 from tamis.graph.methods.propagation import pagerank, propagation
-from tamis.graph.sparse import Adjacency, Floats
+from tamis.pool.sparse import Adjacency, Floats
 
 Method = Literal["lift", "propagation", "pagerank", "anchors"]
 ALPHA: Mapping[Method, float] = {"lift": 0.9, "propagation": 0.3, "pagerank": 0.9, "anchors": 0.6}
@@ -38,7 +38,8 @@ def spread(
     one; documents without edges keep theirs, exactly.
 
     >>> from tamis import Candidate, Query
-    >>> from tamis.graph import Mentions, Pool, channels
+    >>> from tamis.graph import Mentions, channels
+    >>> from tamis.pool.pool import Pool
     >>> emma, austen = Candidate("Emma, by Jane Austen"), Candidate("Born 1775", title="Jane Austen")
     >>> spread([2.0, 1.0], channels([Mentions()], Pool(Query("who wrote it"), [emma, austen]))).scores.tolist()
     [2.0, 1.9]

@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from tamis.calls import Call, Capability, Failure
-from tamis.ranking import Query, Ranked
-from tamis.scale import ORDINAL, Scale
-from tamis.stage import Asking, together
+from tamis.parts.family import Family
+from tamis.values.calls import Asking, Call, Capability, Failure, together
+from tamis.values.ranking import Query, Ranked
+from tamis.values.scale import ORDINAL, Scale
 
 Unit = Literal["point", "pair", "set", "group", "list"]
 Form = Literal["clean", "permissive", "none"]
@@ -133,6 +133,11 @@ class Judge(ABC):
     def most(self) -> int | None:
         """The most candidates one question can show; `None`: no limit but the model's context."""
         return 1 if self.unit == "point" else None
+
+
+JUDGES = Family("judge", Judge, ("tamis.judges",), "judge", "tamis.judges")
+JudgeRef = Annotated[Judge, *JUDGES]
+"""Field type: a judge, its name or its plain data."""
 
 
 def innermost(judge: Any) -> Any:

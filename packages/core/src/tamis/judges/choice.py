@@ -7,14 +7,14 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from tamis.calls import Capability, Failure, Generate, Generated, Message
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
-from tamis.judges.parsing import final_answer, read_order, uncut
-from tamis.judges.prompting import DATA_ONLY, STERN, chat, fitting, passage_blocks, query_block
-from tamis.judges.template import TemplateRef
-from tamis.part import part
-from tamis.ranking import Query
+from tamis.parts.part import part
+from tamis.prompts.parsing import final_answer, read_order, uncut
+from tamis.prompts.prompting import DATA_ONLY, STERN, chat, fitting, passage_blocks, query_block
+from tamis.prompts.template import TemplateRef
+from tamis.values.calls import Capability, Failure, Generate, Generated, Message
+from tamis.values.ranking import Query
 
 SYSTEM = f"You pick the passages that answer a query best. {DATA_ONLY}"
 OVERHEAD = 250

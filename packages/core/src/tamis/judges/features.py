@@ -9,10 +9,10 @@ from typing import Annotated
 from pydantic import Field
 
 from tamis.judges.base import PICTURES, Asked
-from tamis.judges.harmless import neutralise
-from tamis.judges.hints import hints
-from tamis.ranking import Query, Ranked
-from tamis.scale import rescale
+from tamis.prompts.harmless import neutralise
+from tamis.prompts.hints import hints
+from tamis.values.ranking import Query, Ranked
+from tamis.values.scale import rescale
 
 Show = tuple[str, ...]
 """Names of metadata fields to show above each passage. `"score"` is the first stage's, 0..100 within the query;

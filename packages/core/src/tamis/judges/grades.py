@@ -7,15 +7,15 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from tamis.calls import Capability, Generate, Generated, Message
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
-from tamis.judges.parsing import read_scores, uncut
-from tamis.judges.prompting import DATA_ONLY, chat, filler, fitting, passage_blocks, query_block
-from tamis.judges.template import TemplateRef
-from tamis.part import part
-from tamis.ranking import Query
-from tamis.scale import Scale, graded
+from tamis.parts.part import part
+from tamis.prompts.parsing import read_scores, uncut
+from tamis.prompts.prompting import DATA_ONLY, chat, filler, fitting, passage_blocks, query_block
+from tamis.prompts.template import TemplateRef
+from tamis.values.calls import Capability, Generate, Generated, Message
+from tamis.values.ranking import Query
+from tamis.values.scale import Scale, graded
 
 SYSTEM = f"You grade passages for a retrieval system. {DATA_ONLY}"
 RUBRIC = (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tamis.calls import Capability, Classify, Score
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import Show, texts
-from tamis.part import part
-from tamis.ranking import finite
-from tamis.scale import UNKNOWN, Scale
+from tamis.parts.part import part
+from tamis.values.calls import Capability, Classify, Score
+from tamis.values.ranking import finite
+from tamis.values.scale import UNKNOWN, Scale
 
 
 @part

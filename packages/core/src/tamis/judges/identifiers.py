@@ -7,12 +7,12 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tamis.calls import Capability, ChoiceLogprobs, Failure, Logprobs, Message
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
-from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
-from tamis.judges.template import TemplateRef
-from tamis.part import part
+from tamis.parts.part import part
+from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.prompts.template import TemplateRef
+from tamis.values.calls import Capability, ChoiceLogprobs, Failure, Logprobs, Message
 
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRST")
 DIGITS = tuple("123456789")

@@ -8,15 +8,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tamis.calls import Capability, ChoiceLogprobs, Failure, Logprobs
 from tamis.errors import ConfigError
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
-from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
 from tamis.judges.relevance import OVERHEAD, relevance_call
-from tamis.judges.template import TemplateRef
-from tamis.part import part
-from tamis.scale import LOG_LIKELIHOOD, LOGIT, PROBABILITY, Scale, graded
+from tamis.parts.part import part
+from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.prompts.template import TemplateRef
+from tamis.values.calls import Capability, ChoiceLogprobs, Failure, Logprobs
+from tamis.values.scale import LOG_LIKELIHOOD, LOGIT, PROBABILITY, Scale, graded
 
 GRADING = f"You grade how well a passage answers a query. {DATA_ONLY}"
 Readout = Literal["contrast", "margin", "expected", "peak", "weighted"]

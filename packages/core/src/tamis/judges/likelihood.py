@@ -6,24 +6,24 @@ import math
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from tamis.calls import Capability, Failure, Logprobs, PromptLogprobs
 from tamis.errors import ConfigError
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, texts
-from tamis.judges.harmless import neutralise
-from tamis.judges.prompting import fitting
-from tamis.judges.template import TemplateRef
-from tamis.models.base import token_counter
-from tamis.part import part
-from tamis.scale import LOG_LIKELIHOOD, Scale
-from tamis.tokens import truncate
+from tamis.parts.part import part
+from tamis.prompts.harmless import neutralise
+from tamis.prompts.prompting import fitting
+from tamis.prompts.template import TemplateRef
+from tamis.text.tokens import truncate
+from tamis.values.calls import Capability, Failure, Logprobs, PromptLogprobs
+from tamis.values.model import token_counter
+from tamis.values.scale import LOG_LIKELIHOOD, Scale
 
 QUERY_TOKENS = 128
 OVERHEAD = 60
 
 
 @part
-class QueryLikelihood(OneCall):
+class Likelihood(OneCall):
     """log p(query | passage): the sum of the log-probabilities of the query's tokens as a question about the passage.
 
     The query is cut to 128 tokens. `normalise`: the mean instead of the sum (the same order within a query, comparable

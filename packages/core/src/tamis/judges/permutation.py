@@ -7,14 +7,14 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from tamis.calls import Capability, Failure, Generate, Generated
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
-from tamis.judges.parsing import read_order, uncut
-from tamis.judges.prompting import DATA_ONLY, STERN, chat, fitting, passage_blocks, query_block
-from tamis.judges.template import Template, TemplateRef
-from tamis.part import part
-from tamis.ranking import Query
+from tamis.parts.part import part
+from tamis.prompts.parsing import read_order, uncut
+from tamis.prompts.prompting import DATA_ONLY, STERN, chat, fitting, passage_blocks, query_block
+from tamis.prompts.template import Template, TemplateRef
+from tamis.values.calls import Capability, Failure, Generate, Generated
+from tamis.values.ranking import Query
 
 SYSTEM = f"You order passages by how well they answer a query, best first. {DATA_ONLY}"
 TIES = "Join passages that are equally good by = instead of >. Be accurate, but do not overthink."

@@ -9,16 +9,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tamis.calls import Call, Capability, ChoiceLogprobs, Failure, Generate
 from tamis.errors import ConfigError
 from tamis.judges.base import Asked, Judge, Unit, Verdict, pictured
 from tamis.judges.features import PassageTokens, Show, instructed, texts, told
-from tamis.judges.parsing import read_letters
-from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
-from tamis.judges.template import TemplateRef
-from tamis.part import part
-from tamis.scale import PROBABILITY, Scale
-from tamis.stage import Asking
+from tamis.parts.part import part
+from tamis.prompts.parsing import read_letters
+from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.prompts.template import TemplateRef
+from tamis.values.calls import Asking, Call, Capability, ChoiceLogprobs, Failure, Generate
+from tamis.values.scale import PROBABILITY, Scale
 
 NAMES = ("A", "B")
 SYSTEM = f"You decide which of two passages answers a query better. {DATA_ONLY}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tamis.calls import ChoiceLogprobs, Logprobs
-from tamis.judges.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
-from tamis.ranking import Query
+from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.values.calls import ChoiceLogprobs, Logprobs
+from tamis.values.ranking import Query
 
 SYSTEM = f"You decide whether a passage helps to answer a query. {DATA_ONLY}"
 OVERHEAD = 200

@@ -10,12 +10,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from tamis.aggregation.lists import mean, voted
-from tamis.calls import Capability
-from tamis.judges.base import Asked, Form, Judge, Unit, Verdict
-from tamis.part import part
-from tamis.references import JudgeRef
-from tamis.scale import Scale
-from tamis.stage import Asking, together
+from tamis.judges.base import Asked, Form, Judge, JudgeRef, Unit, Verdict
+from tamis.parts.part import part
+from tamis.values.calls import Asking, Capability, together
+from tamis.values.scale import Scale
 
 
 def merged(verdicts: Sequence[Verdict]) -> Verdict:

@@ -8,15 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tamis.calls import Call, Capability, ChoiceLogprobs, Failure, Generate, Generated, Message
 from tamis.errors import ConfigError
-from tamis.judges.base import Asked, Judge, Unit, Verdict
-from tamis.judges.prompting import filler
+from tamis.judges.base import Asked, Judge, JudgeRef, Unit, Verdict
 from tamis.judges.repeated import merged
-from tamis.part import part
-from tamis.references import JudgeRef
-from tamis.scale import Scale
-from tamis.stage import Asking, together
+from tamis.parts.part import part
+from tamis.prompts.prompting import filler
+from tamis.values.calls import Asking, Call, Capability, ChoiceLogprobs, Failure, Generate, Generated, Message, together
+from tamis.values.scale import Scale
 
 MARKS = " \n\t.,:;!*_`'\"()[]"
 """What may stand around a word without changing it."""

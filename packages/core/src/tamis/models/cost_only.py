@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Annotated
 
-from pydantic import Field
+from pydantic import PositiveInt
 
-from tamis.architectures import ArchitectureRef
-from tamis.calls import (
-    ChoiceLogprobs,
-    Classify,
-    ClassifyVectors,
-    Embed,
-    EmbedTokens,
-    Generate,
-    Generated,
-    Logprobs,
-    PromptLogprobs,
-    Score,
-    ScoreList,
-    Scores,
-    TokenVectors,
-    Vector,
-)
-from tamis.part import part
-from tamis.scale import PROBABILITY, Scale
-from tamis.tokens import estimate_tokens
+from tamis.compute.architectures import ArchitectureRef
+from tamis.parts.part import part
+from tamis.values.calls import CAPABILITIES, Answer, Call
+from tamis.values.scale import PROBABILITY, Scale
 
 
 @part
@@ -45,32 +27,14 @@ class CostOnly:
     """
 
     name: str = "cost-only"
-    max_batch: Annotated[int, Field(ge=1)] = 1_000_000
+    max_batch: PositiveInt = 1_000_000
     scale: Scale = PROBABILITY
     architecture: ArchitectureRef = None
 
-    def generate(self, calls: Sequence[Generate]) -> list[Generated]:
-        return [Generated(call.expect) for call in calls]
 
-    def choice_logprobs(self, calls: Sequence[ChoiceLogprobs]) -> list[Logprobs]:
-        return [Logprobs((-math.log(len(call.choices)),) * len(call.choices)) for call in calls]
+def _stand_ins(self: CostOnly, calls: Sequence[Call]) -> list[Answer]:
+    return [call.stand_in() for call in calls]
 
-    def prompt_logprobs(self, calls: Sequence[PromptLogprobs]) -> list[Logprobs]:
-        return [Logprobs((-1.0,) * max(1, estimate_tokens(call.continuation))) for call in calls]
 
-    def classify(self, calls: Sequence[Classify]) -> list[Score]:
-        return [Score(0.5) for _ in calls]
-
-    def classify_vectors(self, calls: Sequence[ClassifyVectors]) -> list[Score]:
-        return [Score(0.5) for _ in calls]
-
-    def score_list(self, calls: Sequence[ScoreList]) -> list[Scores]:
-        return [Scores((0.5,) * len(call.texts)) for call in calls]
-
-    def embed(self, calls: Sequence[Embed]) -> list[Vector]:
-        return [Vector((1.0,)) for _ in calls]
-
-    def embed_tokens(self, calls: Sequence[EmbedTokens]) -> list[TokenVectors]:
-        import numpy as np
-
-        return [TokenVectors(np.ones((1, 1), np.float32)) for _ in calls]
+for _capability in CAPABILITIES:
+    setattr(CostOnly, _capability, _stand_ins)

@@ -6,10 +6,9 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from tamis.calls import Answer, Call, Capability, Failure, Generated, Logprobs, Score, Scores, TokenVectors, Vector
 from tamis.errors import ConfigError
-from tamis.models.base import CAPABILITIES
-from tamis.scale import UNKNOWN, Scale
+from tamis.values.calls import CAPABILITIES, Answer, Call, Capability, Failure
+from tamis.values.scale import UNKNOWN, Scale
 
 
 class Function:
@@ -58,29 +57,6 @@ def as_answer(call: Call, value: Any) -> Answer | Failure:
     if isinstance(value, (Answer, Failure)):
         return value
     try:
-        match call.capability:
-            case "generate" if isinstance(value, str):
-                return Generated(value)
-            case "classify" | "classify_vectors":
-                return Score(float(value))
-            case "score_list":
-                return Scores(tuple(map(float, value)))
-            case "choice_logprobs" | "prompt_logprobs":
-                return Logprobs(tuple(map(float, value)))
-            case "embed":
-                return Vector(tuple(map(float, value)))
-            case "embed_tokens":
-                return TokenVectors(_matrix(value))
+        return call.answer.of(value)
     except (TypeError, ValueError):
-        pass
-    return Failure("malformed", f"a {call.capability} function gave {type(value).__name__}")
-
-
-def _matrix(value: Any) -> Any:
-    """Rows of numbers as an array of shape (rows, width). `ValueError` for another shape."""
-    import numpy as np
-
-    array = np.asarray(value, dtype=np.float32)
-    if array.ndim != 2:
-        raise ValueError(f"{array.ndim} dimensions")
-    return array
+        return Failure("malformed", f"a {call.capability} function gave {type(value).__name__}")

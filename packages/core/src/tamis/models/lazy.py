@@ -5,10 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import fields
-from importlib import import_module
 from typing import Any, Generic, TypeVar, cast, overload
-
-from tamis.errors import MissingExtra
 
 T = TypeVar("T")
 LOCK = "_lock"
@@ -57,11 +54,3 @@ class Lazy:
         with lock_of(self):
             for name in [name for name in self.__dict__ if name not in kept]:
                 del self.__dict__[name]
-
-
-def needed(module: str, what: str, extra: str) -> Any:
-    """Import `module`; `MissingExtra` naming the extra to install when it is not there."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise MissingExtra(what, extra) from error

@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tamis.calls import Classify, ClassifyVectors, EmbedTokens, Failure, Plan, Score
-from tamis.models.base import require
-from tamis.part import part
+from tamis.parts.part import part
 from tamis.rankers.early_exit import EarlyExit
 from tamis.rankers.passages import Passages
-from tamis.rankers.scoring import Depth, failure_notices, read, rescored
-from tamis.ranking import Candidate, Notice, Query, Ranked, Ranking
-from tamis.references import ModelRef
-from tamis.scale import UNKNOWN, Scale
-from tamis.stage import Asking, Stage
+from tamis.stage.base import Stage
+from tamis.stage.scoring import Depth, failure_notices, read, rescored
+from tamis.values.calls import Asking, Classify, ClassifyVectors, EmbedTokens, Failure, Plan, Score
+from tamis.values.model import ModelRef, require
+from tamis.values.ranking import Candidate, Notice, Query, Ranked, Ranking
+from tamis.values.scale import UNKNOWN, Scale
 
 
 @part

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tamis.part import part
+from tamis.parts.part import part
 
 
 @part

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tamis.calls import Plan
-from tamis.part import part
-from tamis.rankers.scoring import rescored
-from tamis.ranking import Ranking
-from tamis.scale import FUSION, UNKNOWN
-from tamis.stage import Stage
+from tamis.parts.part import part
+from tamis.stage.base import Stage
+from tamis.stage.scoring import rescored
+from tamis.values.calls import Plan
+from tamis.values.ranking import Ranking
+from tamis.values.scale import FUSION, UNKNOWN
 
 
 @part

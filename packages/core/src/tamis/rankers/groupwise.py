@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tamis.judges.base import Judge
+from tamis.judges.base import Judge, JudgeRef
 from tamis.judges.grades import Grades
-from tamis.part import part
+from tamis.parts.part import part
 from tamis.rankers.judged import Judged
-from tamis.rankers.scoring import Depth
-from tamis.references import JudgeRef, ModelRef
 from tamis.schedules.base import Schedule
 from tamis.schedules.single import Partition
+from tamis.stage.scoring import Depth
+from tamis.values.model import ModelRef
 
 
 @part

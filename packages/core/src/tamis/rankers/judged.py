@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tamis.calls import Failure, Plan
 from tamis.errors import CapabilityError, ConfigError
 from tamis.judges.base import PICTURES, Asked, Judge, Verdict, innermost
 from tamis.judges.features import first_stage_scores
-from tamis.models.base import require
-from tamis.monitors import kendall_tau, variance
-from tamis.rankers.scoring import Depth, failure_notices, rescored
-from tamis.ranking import Notice, Ranked, Ranking
-from tamis.scale import FUSION, ORDINAL
 from tamis.schedules.base import Placed, Schedule, Shown
-from tamis.stage import Asking, Stage
+from tamis.stage.base import Stage
+from tamis.stage.scoring import Depth, failure_notices, rescored
+from tamis.values.calls import Asking, Failure, Plan
+from tamis.values.model import require
+from tamis.values.ranking import Notice, Ranked, Ranking
+from tamis.values.scale import FUSION, ORDINAL
+from tamis.values.signs import kendall_tau, variance
 
 OVER = ("deadline", "cancelled")
 ALARMING = 5

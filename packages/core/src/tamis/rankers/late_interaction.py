@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis.calls import EmbedTokens, Failure, Plan
-from tamis.models.base import require
-from tamis.part import part
-from tamis.rankers.scoring import Depth, failure_notices, rescored
-from tamis.ranking import Ranking
-from tamis.references import ModelRef
-from tamis.scale import COSINE
-from tamis.stage import Stage
+from tamis.parts.part import part
+from tamis.stage.base import Stage
+from tamis.stage.scoring import Depth, failure_notices, rescored
+from tamis.values.calls import EmbedTokens, Failure, Plan
+from tamis.values.model import ModelRef, require
+from tamis.values.ranking import Ranking
+from tamis.values.scale import COSINE
 
 TOKENS_AT_ONCE = 16_384
 """Passage tokens compared in one matrix product: enough to be fast, little enough to stay in memory."""

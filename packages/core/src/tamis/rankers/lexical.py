@@ -9,13 +9,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tamis.calls import Plan
-from tamis.part import part
-from tamis.rankers.scoring import Depth, rescored
-from tamis.ranking import Ranking
-from tamis.scale import LEXICAL
-from tamis.stage import Stage
-from tamis.text import terms
+from tamis.parts.part import part
+from tamis.stage.base import Stage
+from tamis.stage.scoring import Depth, rescored
+from tamis.text.terms import terms
+from tamis.values.calls import Plan
+from tamis.values.ranking import Ranking
+from tamis.values.scale import LEXICAL
 
 
 @part
@@ -28,7 +28,7 @@ class CorpusStatistics:
 
     @classmethod
     def of(cls, documents: Sequence[Sequence[str]]) -> CorpusStatistics:
-        """From documents given as lists of `tamis.text.terms`."""
+        """From documents given as lists of `tamis.text.terms.terms`."""
         frequencies = Counter(term for document in documents for term in set(document))
         mean = sum(map(len, documents)) / max(1, len(documents))
         return cls(len(documents), mean, frequencies)

@@ -7,14 +7,14 @@ from typing import Annotated
 from pydantic import Field
 
 from tamis.errors import ConfigError
-from tamis.judges.base import Judge, innermost
+from tamis.judges.base import Judge, JudgeRef, innermost
 from tamis.judges.preference import Preference
-from tamis.part import part
+from tamis.parts.part import part
 from tamis.rankers.judged import Judged
-from tamis.rankers.scoring import Depth
-from tamis.references import JudgeRef, ModelRef, ScheduleRef
-from tamis.schedules.base import Schedule
+from tamis.schedules.base import Schedule, ScheduleRef
 from tamis.schedules.pairs import AllPairs, SampledPairs
+from tamis.stage.scoring import Depth
+from tamis.values.model import ModelRef
 
 
 @part

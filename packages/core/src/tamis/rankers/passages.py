@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tamis.errors import ConfigError, ScaleError
-from tamis.part import part
-from tamis.ranking import Candidate
-from tamis.scale import PROBABILITY, Scale, graded, sigmoid
-from tamis.text import passages
+from tamis.parts.part import part
+from tamis.text.terms import passages
+from tamis.values.ranking import Candidate
+from tamis.values.scale import PROBABILITY, Scale, graded, sigmoid
 
 Aggregate = Literal["max", "first", "mean", "sum", "best"]
 

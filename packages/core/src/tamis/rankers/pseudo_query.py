@@ -8,16 +8,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tamis.calls import Plan
-from tamis.judges.template import Template, TemplateRef
-from tamis.models.base import require, token_counter
-from tamis.part import part
-from tamis.rankers.embedding import cosines
-from tamis.rankers.scoring import Depth, failure_notices, rescored
-from tamis.ranking import Query, Ranked, Ranking
-from tamis.references import ModelRef
-from tamis.scale import COSINE
-from tamis.stage import Stage
+from tamis.parts.part import part
+from tamis.prompts.template import Template, TemplateRef
+from tamis.stage.base import Stage
+from tamis.stage.scoring import Depth, failure_notices, rescored
+from tamis.stage.vectors import cosines
+from tamis.values.calls import Plan
+from tamis.values.model import ModelRef, require, token_counter
+from tamis.values.ranking import Query, Ranked, Ranking
+from tamis.values.scale import COSINE
 
 PLAIN = Template(
     "{instruction}\nDocuments:\n{passages}\nSearch Query: {query}",

@@ -6,15 +6,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tamis.judges import likelihood
 from tamis.judges.base import Judge
-from tamis.judges.template import TemplateRef
-from tamis.part import part
+from tamis.judges.likelihood import Likelihood
+from tamis.parts.part import part
+from tamis.prompts.template import TemplateRef
 from tamis.rankers.judged import Judged
-from tamis.rankers.scoring import Depth
-from tamis.references import ModelRef
 from tamis.schedules.base import Schedule
 from tamis.schedules.single import Map
+from tamis.stage.scoring import Depth
+from tamis.values.model import ModelRef
 
 
 @part
@@ -36,4 +36,4 @@ class QueryLikelihood(Judged):
 
     @property
     def asks(self) -> tuple[Judge, Schedule]:
-        return likelihood.QueryLikelihood(self.passage_tokens, self.normalise, template=self.template), Map()
+        return Likelihood(self.passage_tokens, self.normalise, template=self.template), Map()

@@ -6,16 +6,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tamis.judges.base import Judge
+from tamis.judges.base import Judge, JudgeRef
 from tamis.judges.choice import Choice
 from tamis.judges.permutation import Permutation
-from tamis.part import part
+from tamis.parts.part import part
 from tamis.rankers.judged import Judged
-from tamis.rankers.scoring import Depth
-from tamis.references import JudgeRef, ModelRef, ScheduleRef
-from tamis.schedules import tournaments
-from tamis.schedules.base import Schedule
+from tamis.schedules.base import Schedule, ScheduleRef
 from tamis.schedules.sorts import Heap
+from tamis.schedules.tournaments import Knockout
+from tamis.stage.scoring import Depth
+from tamis.values.model import ModelRef
 
 
 @part
@@ -66,7 +66,7 @@ class Tournament(Judged):
 
     @property
     def asks(self) -> tuple[Judge, Schedule]:
-        return self.judge, tournaments.Tournament(self.size, self.keep)
+        return self.judge, Knockout(self.size, self.keep)
 
     @property
     def first(self) -> int | None:

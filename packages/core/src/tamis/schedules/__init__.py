@@ -8,36 +8,8 @@
 [2, 0, 1]
 """
 
-from tamis.schedules.base import Placed, Running, Schedule, Shown, complete
-from tamis.schedules.graph import TournamentGraph
-from tamis.schedules.pairs import AllPairs, Champion, SampledPairs
-from tamis.schedules.partitions import Adaptive, TopDown
-from tamis.schedules.settled import UntilSettled
-from tamis.schedules.single import Map, Partition, SingleShot
-from tamis.schedules.sliding import Sliding, sliding
-from tamis.schedules.sorts import Bubble, Heap
-from tamis.schedules.tournaments import Staged, Tournament
+from __future__ import annotations
 
-__all__ = [
-    "Adaptive",
-    "AllPairs",
-    "Bubble",
-    "Champion",
-    "Heap",
-    "Map",
-    "Partition",
-    "Placed",
-    "Running",
-    "SampledPairs",
-    "Schedule",
-    "Shown",
-    "SingleShot",
-    "Sliding",
-    "Staged",
-    "TopDown",
-    "Tournament",
-    "TournamentGraph",
-    "UntilSettled",
-    "complete",
-    "sliding",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from tamis.ranking import finite
+from tamis.parts.family import Family
+from tamis.values.ranking import finite
 
 T = TypeVar("T", bound=Hashable)
 Shown = tuple[int, ...]
@@ -67,6 +68,13 @@ class Schedule(ABC):
     @abstractmethod
     def width(self) -> int | None:
         """The most places in one tuple; `None`: all there are."""
+
+
+SCHEDULES = Family(
+    "schedule", Schedule, ("tamis.schedules",), "schedule", "tamis.schedules", {"tournament": "Knockout"}
+)
+ScheduleRef = Annotated[Schedule, *SCHEDULES]
+"""Field type: a schedule, its name or its plain data."""
 
 
 def wanted(n: int, top: int | None) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tamis.part import part
+from tamis.parts.part import part
 from tamis.schedules.base import Running, Schedule, Shown, complete, first, level, wanted
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from tamis.aggregation.pairs import AGGREGATIONS
-from tamis.part import part
+from tamis.parts.part import part
 from tamis.schedules.base import Answers, Running, Schedule, Shown, by_score, first, one_by_one, preference
 from tamis.schedules.base import One as OneByOne
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tamis.aggregation.fit import membership, strengths
 from tamis.errors import ConfigError
-from tamis.part import part
+from tamis.parts.part import part
 from tamis.schedules.base import Running, Schedule, by_score, complete, first, groups, level
 
 

@@ -7,9 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from tamis.errors import ConfigError
-from tamis.part import part
-from tamis.references import ScheduleRef
-from tamis.schedules.base import Placed, Running, Schedule, wanted
+from tamis.parts.part import part
+from tamis.schedules.base import Placed, Running, Schedule, ScheduleRef, wanted
 
 
 @part

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from tamis.part import part
+from tamis.parts.part import part
 from tamis.schedules.base import Answers, Placed, Running, Schedule, aligned, by_score, complete, first, level
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import Field
 
 from tamis.errors import ConfigError
-from tamis.part import part
+from tamis.parts.part import part
 from tamis.schedules.base import One, Placed, Running, Schedule, complete, one_by_one
 
 T = TypeVar("T", bound=Hashable)

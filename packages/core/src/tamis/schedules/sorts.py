@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from tamis.part import part
+from tamis.parts.part import part
 from tamis.schedules.base import One, Running, Schedule, Shown, complete, first, one_by_one, wanted
 
 

@@ -9,12 +9,12 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from tamis.errors import ConfigError
-from tamis.part import part
+from tamis.parts.part import part
 from tamis.schedules.base import Running, Schedule, Shown, by_score, complete, first, wanted
 
 
 @part
-class Tournament(Schedule):
+class Knockout(Schedule):
     """Groups of `size` send their best `keep` up, until one group is left whose best is the winner; it leaves, and the
     next winner is sought among the rest.
 
@@ -28,7 +28,7 @@ class Tournament(Schedule):
 
     def __post_init__(self) -> None:
         if 2 * self.keep > self.size:
-            raise ConfigError(f"Tournament: keep {self.keep} must be at most half of size {self.size}")
+            raise ConfigError(f"Knockout: keep {self.keep} must be at most half of size {self.size}")
 
     def run(self, n: int, top: int | None = None) -> Running:
         known: dict[Shown, list[int]] = {}

@@ -9,14 +9,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from tamis.calls import Plan
 from tamis.errors import ScaleError
-from tamis.models.base import token_counter
-from tamis.part import part
-from tamis.ranking import Candidate, Notice, Ranked, Ranking
-from tamis.references import ModelRef
-from tamis.select.selection import Selection
-from tamis.tokens import truncate
+from tamis.parts.part import part
+from tamis.stage.base import Selection
+from tamis.text.tokens import truncate
+from tamis.values.calls import Plan
+from tamis.values.model import ModelRef, token_counter
+from tamis.values.ranking import Candidate, Notice, Ranked, Ranking
 
 Tokens = Annotated[int, Field(ge=1)]
 SHORTEST_PIECE = 32

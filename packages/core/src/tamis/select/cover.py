@@ -9,18 +9,16 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from tamis.calls import Failure, Plan
 from tamis.criteria.metadata import lookup
 from tamis.errors import ConfigError
-from tamis.judges.answers import answers_call, parse_answers
-from tamis.models.base import require
-from tamis.part import part
-from tamis.rankers.scoring import Depth, failure_notices
-from tamis.ranking import Notice, Ranked, Ranking
-from tamis.references import ModelRef
-from tamis.select.selection import Selection
-from tamis.stage import Asking
-from tamis.text import STOPWORDS, terms
+from tamis.judges.questions.answers import answers_call, parse_answers
+from tamis.parts.part import part
+from tamis.stage.base import Selection
+from tamis.stage.scoring import Depth, failure_notices
+from tamis.text.terms import STOPWORDS, terms
+from tamis.values.calls import Asking, Failure, Plan
+from tamis.values.model import ModelRef, require
+from tamis.values.ranking import Notice, Ranked, Ranking
 
 Aspects = frozenset[str]
 

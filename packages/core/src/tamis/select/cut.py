@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tamis.calls import Plan
 from tamis.errors import ScaleError
-from tamis.part import part
-from tamis.ranking import Ranked, Ranking
-from tamis.select.selection import Selection
+from tamis.parts.part import part
+from tamis.stage.base import Selection
+from tamis.values.calls import Plan
+from tamis.values.ranking import Ranked, Ranking
 
 
 @part

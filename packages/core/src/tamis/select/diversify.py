@@ -10,17 +10,16 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from tamis.calls import Embed, Failure, Plan
 from tamis.errors import ScaleError
-from tamis.models.base import require
-from tamis.part import part
-from tamis.rankers.scoring import Depth, failure_notices
-from tamis.ranking import Ranked, Ranking
-from tamis.references import ModelRef
-from tamis.select.policies import Floats
-from tamis.select.selection import Selection
-from tamis.stage import Asking
-from tamis.text import STOPWORDS, terms
+from tamis.parts.part import part
+from tamis.select.policies.base import Floats
+from tamis.stage.base import Selection
+from tamis.stage.scoring import Depth, failure_notices
+from tamis.stage.vectors import vectors
+from tamis.text.terms import STOPWORDS, terms
+from tamis.values.calls import Asking, Failure, Plan
+from tamis.values.model import ModelRef, require
+from tamis.values.ranking import Ranked, Ranking
 
 OVERFLOW = 1e150
 
@@ -70,19 +69,14 @@ class Diversify(Selection):
         return ranking.reorder(order).warn(*failure_notices(type(self).__name__, head, failures))
 
     def _embedded(self, head: Sequence[Ranked]) -> Asking[list[Floats | Failure]]:
-        given = [ranked.candidate.vector if self.given_vectors else None for ranked in head]
-        wanted = [i for i, vector in enumerate(given) if vector is None and self.model is not None]
-        answers = (yield [Embed(self.model, head[i].candidate.full_text) for i in wanted]) if wanted else []
-        found: list[Sequence[float] | Failure | None] = list(given)
-        for i, answer in zip(wanted, answers, strict=True):
-            found[i] = answer if isinstance(answer, Failure) else answer.values
-        size = next((len(vector) for vector in found if vector and not isinstance(vector, Failure)), 0)
+        _, found = yield from vectors(self.model, None, head, self.given_vectors)
+        size = next((len(vector) for vector in found if not isinstance(vector, Failure)), 0)
         return [_row(vector, size) for vector in found]
 
 
-def _row(vector: Sequence[float] | Failure | None, size: int) -> Floats | Failure:
-    if vector is None or isinstance(vector, Failure):
-        return vector or Failure("malformed", "the candidate has no vector")
+def _row(vector: Sequence[float] | Failure, size: int) -> Floats | Failure:
+    if isinstance(vector, Failure):
+        return vector
     row = np.asarray(vector, dtype=np.float64)
     if len(row) != size or not np.isfinite(row).all() or np.abs(row).max(initial=0) > OVERFLOW:
         return Failure("malformed", f"a vector of {len(row)} numbers cannot be compared with one of {size}")

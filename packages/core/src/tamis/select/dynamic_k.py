@@ -11,14 +11,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from tamis.calls import Plan
 from tamis.errors import ConfigError
-from tamis.part import part
-from tamis.ranking import Notice, Ranking
-from tamis.references import PolicyRef
-from tamis.select.gaps import LargestGap
-from tamis.select.selection import Selection
-from tamis.stage import Stage
+from tamis.parts.part import part
+from tamis.select.policies.base import PolicyRef
+from tamis.select.policies.gaps import LargestGap
+from tamis.stage.base import Selection, Stage
+from tamis.values.calls import Plan
+from tamis.values.ranking import Notice, Ranking
 
 
 @part

@@ -11,19 +11,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tamis.calls import Failure, Generate, Plan
 from tamis.errors import ConfigError
-from tamis.judges.selection import parse_selection, selection_call
-from tamis.judges.template import TemplateRef
-from tamis.models.base import require
-from tamis.part import part
-from tamis.rankers.scoring import Depth
-from tamis.ranking import Dropped, Notice, Ranked, Ranking
-from tamis.references import ModelRef
-from tamis.scale import ORDINAL
+from tamis.judges.questions.selection import parse_selection, selection_call
+from tamis.parts.part import part
+from tamis.prompts.template import TemplateRef
 from tamis.select.facets import round_robin
 from tamis.select.reward import CheapReward
-from tamis.stage import Asking, Stage
+from tamis.stage.base import Stage
+from tamis.stage.scoring import Depth
+from tamis.values.calls import Asking, Failure, Generate, Plan
+from tamis.values.model import ModelRef, require
+from tamis.values.ranking import Dropped, Notice, Ranked, Ranking
+from tamis.values.scale import ORDINAL
 
 Chosen = list[int] | Failure
 """Indices into the ranking, best first, perhaps none; or why there are none to be had."""

@@ -8,15 +8,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tamis.calls import Failure, Plan
 from tamis.errors import ConfigError
-from tamis.judges.facets import facets_call, parse_facets
-from tamis.models.base import require
-from tamis.part import part
-from tamis.ranking import Dropped, Notice, Query, Ranked, Ranking
-from tamis.references import ModelRef, StageRef
-from tamis.scale import ORDINAL
-from tamis.stage import Asking, Stage, together
+from tamis.judges.questions.facets import facets_call, parse_facets
+from tamis.parts.part import part
+from tamis.stage.base import Stage, StageRef
+from tamis.values.calls import Asking, Failure, Plan, together
+from tamis.values.model import ModelRef, require
+from tamis.values.ranking import Dropped, Notice, Query, Ranked, Ranking
+from tamis.values.scale import ORDINAL
 
 Phrase = Annotated[str, Field(min_length=1, max_length=400)]
 

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tamis.calls import Plan
-from tamis.part import part
-from tamis.ranking import Ranking
-from tamis.select.selection import Selection
-from tamis.text import terms
+from tamis.parts.part import part
+from tamis.stage.base import Selection
+from tamis.text.terms import terms
+from tamis.values.calls import Plan
+from tamis.values.ranking import Ranking
 
 Shingle = tuple[str, ...]
 

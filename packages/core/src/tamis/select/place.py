@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from tamis.calls import Plan
 from tamis.criteria.metadata import lookup, moment
-from tamis.part import part
-from tamis.ranking import Ranked, Ranking
-from tamis.select.selection import Selection
+from tamis.parts.part import part
+from tamis.stage.base import Selection
+from tamis.values.calls import Plan
+from tamis.values.ranking import Ranked, Ranking
 
 
 @part

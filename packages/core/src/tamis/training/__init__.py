@@ -6,19 +6,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import lazy_loader
 
-if TYPE_CHECKING:
-    from tamis.training.graph import train_graph
-    from tamis.training.report import TrainingReport
-
-_WHERE = {"TrainingReport": "report", "train_graph": "graph"}
-
-__all__ = ["TrainingReport", "train_graph"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module 'tamis.training' has no attribute {name!r}")
-    return getattr(import_module(f"tamis.training.{_WHERE[name]}"), name)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tamis.learned.model import SHARE, Combination
+from tamis.rankers.learned.model import SHARE, Combination
 
 TEXT = """# The learned default
 

@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamis.evaluate import Dataset, read
-from tamis.learned.features import Read, spanned
-from tamis.learned.model import EMBEDDING, Combination, Mode, standard
-from tamis.learned.stage import DIGITS
-from tamis.learned.words import WordVectors
+from tamis.rankers.learned.features import Read, spanned
+from tamis.rankers.learned.model import EMBEDDING, Combination, Mode, standard
+from tamis.rankers.learned.stage import DIGITS
+from tamis.text.vectors import WordVectors
 from tamis.training import card
 from tamis.training.teacher import Teacher
 from tamis.training.vectors import Encoder, distil, save

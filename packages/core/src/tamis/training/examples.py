@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis.calls import Embed, Failure, Plan
-from tamis.engine import Engine
+from tamis.engine.engine import Engine
 from tamis.errors import ConfigError, ModelError
 from tamis.evaluate.dataset import Dataset
 from tamis.evaluate.reading import read
 from tamis.evaluate.ties import mrr_all
-from tamis.graph.base_network import Network, cosines
-from tamis.graph.pool import Pool
-from tamis.part import part
-from tamis.ranking import Ranking
-from tamis.stage import Stage
+from tamis.graph.networks.base_network import Network, cosines
+from tamis.parts.part import part
+from tamis.pool.pool import Pool
+from tamis.stage.base import Stage
+from tamis.values.calls import Embed, Failure, Plan
+from tamis.values.ranking import Ranking
 
 
 @dataclass(frozen=True, eq=False)

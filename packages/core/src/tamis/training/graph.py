@@ -9,16 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tamis.catalog import NETWORKS, build
-from tamis.engine import Engine
-from tamis.errors import ConfigError, DataError
-from tamis.graph.base_network import Network
-from tamis.graph.trained import Trained, name_of
-from tamis.models.base import require
-from tamis.models.lazy import needed
+from tamis.engine.engine import Engine
+from tamis.errors import ConfigError, DataError, needed
+from tamis.graph.networks.base_network import NETWORKS, Network
+from tamis.graph.networks.trained import Trained, name_of
 from tamis.training.examples import Example, datasets, examples
 from tamis.training.loop import Course, OnProgress, fit, one_thread
 from tamis.training.report import TrainingReport
+from tamis.values.model import require
 
 Loss = Literal["rank", "cross_entropy"]
 FEWEST = 5
@@ -128,7 +126,7 @@ def train_graph(
 
 
 def _form(network: Network | str, edges: Any, hidden: int | None, layers: int | None) -> Network:
-    form: Network = network if isinstance(network, Network) else build(NETWORKS, network)
+    form: Network = network if isinstance(network, Network) else NETWORKS.build(network)
     given = {"edges": edges, "hidden": hidden, "layers": layers}
     chosen = {name: value for name, value in given.items() if value is not None}
     if strange := set(chosen) - {f.name for f in fields(form)}:  # type: ignore[arg-type]

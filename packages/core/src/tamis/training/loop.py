@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from tamis.graph.base_network import Network, unchanged
-from tamis.graph.sparse import Adjacency
-from tamis.part import part
+from tamis.graph.networks.base_network import Network, unchanged
+from tamis.parts.part import part
+from tamis.pool.sparse import Adjacency
 from tamis.training.examples import Example
 
 OnProgress = Callable[[int, int, float], None]

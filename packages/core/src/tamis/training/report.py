@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tamis.graph.trained import Trained
+from tamis.graph.networks.trained import Trained
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis.calls import Classify
 from tamis.evaluate import Dataset
-from tamis.graph.terms import COMMON, Tokens
-from tamis.learned.match import K1, B
-from tamis.ranking import Candidate
-from tamis.text import terms
+from tamis.pool.terms import COMMON, Tokens
+from tamis.rankers.learned.match import K1, B
+from tamis.text.terms import terms
+from tamis.values.calls import Classify
+from tamis.values.ranking import Candidate
 
 Floats = NDArray[np.float64]
 

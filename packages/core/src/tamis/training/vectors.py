@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis.learned.words import WordVectors
-from tamis.text import terms
+from tamis.text.terms import terms
+from tamis.text.vectors import WordVectors
 
 Array = NDArray[np.float32]
 

@@ -11,13 +11,13 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from tamis.evaluate.extra import needed
+from tamis.errors import installed
 from tamis.evaluate.page.figures import gains, movement
 from tamis.evaluate.page.overview import overview
 from tamis.evaluate.page.pictures import DRAWN
 from tamis.evaluate.page.sections import Section, section
-from tamis.show import stylesheet
-from tamis.wording import safe
+from tamis.view.picture import stylesheet
+from tamis.view.wording import safe
 
 __all__ = ["Section", "render", "section"]
 
@@ -33,7 +33,7 @@ def render(sections: Sequence[Section], *, title: str = "Reranking, measured") -
     >>> page = render([section(evaluation)], title="Our help pages")          # doctest: +SKIP
     >>> Path("report.html").write_text(page, encoding="utf-8")                # doctest: +SKIP
     """
-    with needed("The report page"):
+    with installed("The report page", "eval"):
         from plotly.offline import get_plotlyjs  # type: ignore[import-untyped, unused-ignore]
 
     here = files("tamis.evaluate.page")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from tamis.evaluate.result import Interval, System
-from tamis.wording import MINUS, number, safe
+from tamis.view.wording import MINUS, number, safe
 
 BOUNDS = {"oracle": "the best order of what was found", "shuffled": "a random order of what was found"}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from tamis.compute.flops import qpp, rpp
 from tamis.evaluate.page.cells import cell, heading, table, titled
 from tamis.evaluate.result import Evaluation, System
-from tamis.flops import qpp, rpp
-from tamis.wording import large, number, safe
+from tamis.view.wording import large, number, safe
 
 
 def costs(system: System, queries: int) -> dict[str, float | None]:

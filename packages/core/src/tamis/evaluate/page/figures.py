@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tamis.wording import number
+from tamis.view.wording import number
 
 Figure = dict[str, Any]
 

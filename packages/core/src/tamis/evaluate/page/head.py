@@ -10,7 +10,7 @@ from tamis.evaluate.page.cells import interval, signed
 from tamis.evaluate.page.cost import cost
 from tamis.evaluate.page.quality import quality, summaries
 from tamis.evaluate.result import Evaluation, System
-from tamis.wording import number, safe
+from tamis.view.wording import number, safe
 
 MEANINGS = (
     (r"nDCG", "how near the first places come to the best possible order; 1 is perfect, 0 is nothing found"),

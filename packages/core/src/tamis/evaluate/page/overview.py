@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tamis.evaluate.page.cells import cell, heading, interval, scrolled
 from tamis.evaluate.result import Evaluation
-from tamis.wording import safe
+from tamis.view.wording import safe
 
 
 @dataclass(frozen=True, slots=True)

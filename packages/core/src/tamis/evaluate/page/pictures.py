@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tamis.evaluate.result import Evaluation, System
-from tamis.ranking import Ranked
-from tamis.show import fragment
+from tamis.values.ranking import Ranked
+from tamis.view.picture import fragment
 
 KEPT = 10
 """How many kept passages of a ranking (and dropped ones, for each reason) the page holds, besides the relevant ones."""

@@ -6,7 +6,7 @@ import math
 
 from tamis.evaluate.page.cells import cell, heading, interval, mean, signed, table, titled
 from tamis.evaluate.result import Comparison, Evaluation, System
-from tamis.wording import number, safe
+from tamis.view.wording import number, safe
 
 SUMMARIES = {
     "abstained": "the share of queries for which nothing was kept",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tamis.evaluate.page.figures import Figure, layout
-from tamis.select.reliability import bins, ece
+from tamis.evaluate.reliability import bins, ece
 
 
 def reliability(probabilities: Sequence[float], relevant: Sequence[bool]) -> tuple[Figure, str]:

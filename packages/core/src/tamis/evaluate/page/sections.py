@@ -14,7 +14,7 @@ from tamis.evaluate.page.pictures import pictures
 from tamis.evaluate.page.reliability import reliability
 from tamis.evaluate.page.tradeoff import tradeoff
 from tamis.evaluate.result import Evaluation, System
-from tamis.wording import WHY, scale_words
+from tamis.view.wording import WHY, scale_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from tamis.evaluate.page.cells import interval
 from tamis.evaluate.page.cost import costs
 from tamis.evaluate.page.figures import Figure, label, layout
 from tamis.evaluate.result import Evaluation, System
-from tamis.wording import large, number
+from tamis.view.wording import large, number
 
 COSTS = {
     "seconds": "seconds a query",

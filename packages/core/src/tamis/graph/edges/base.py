@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tamis.catalog import EDGES
-from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency
+from tamis.parts.family import Family
+from tamis.pool.pool import Pool
+from tamis.pool.sparse import Adjacency
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """How much a kind of edge counts beside the others."""
@@ -43,3 +43,8 @@ class Edges(ABC):
     def channel(self) -> str:
         """The name under which a ranking tells of these edges."""
         return EDGES.name_of(type(self)) or type(self).__name__
+
+
+EDGES = Family("kind of edge", Edges, ("tamis.graph",), "edges", "tamis.edges")
+EdgesRef = Annotated[Edges, *EDGES]
+"""Field type: a kind of edge, its name or its plain data."""

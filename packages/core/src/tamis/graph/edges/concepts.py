@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import Field
 
 from tamis.graph.edges.base import Degree, Edges, Share, Weight
-from tamis.graph.pool import Pool
-from tamis.graph.sparse import TIE, Adjacency, Floats, summed, symmetric
-from tamis.graph.terms import Incidence
-from tamis.part import part
+from tamis.parts.part import part
+from tamis.pool.pool import Pool
+from tamis.pool.sparse import TIE, Adjacency, Floats, summed, symmetric
+from tamis.pool.terms import Incidence
 
 
 @part

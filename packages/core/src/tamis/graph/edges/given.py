@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from tamis.graph.edges.base import Degree, Edges, Weight
-from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency, symmetric
-from tamis.graph.terms import Incidence
-from tamis.part import part
-from tamis.text import terms
+from tamis.parts.part import part
+from tamis.pool.pool import Pool
+from tamis.pool.sparse import Adjacency, symmetric
+from tamis.pool.terms import Incidence
+from tamis.text.terms import terms
 
 QUESTION = "question"
 SENSE = re.compile(r"-\d+$")

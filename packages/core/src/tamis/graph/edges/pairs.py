@@ -11,10 +11,10 @@ from pydantic import Field
 
 from tamis.graph.edges.base import Degree, Edges, Share, Weight
 from tamis.graph.edges.concepts import shared
-from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency, Floats, Ints, distinct, spans, summed
-from tamis.graph.terms import Incidence
-from tamis.part import part
+from tamis.parts.part import part
+from tamis.pool.pool import Pool
+from tamis.pool.sparse import Adjacency, Floats, Ints, distinct, spans, summed
+from tamis.pool.terms import Incidence
 
 HELD = 1 << 19
 """How many pairs of concepts are held at once."""

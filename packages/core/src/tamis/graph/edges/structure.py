@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import Field
 
 from tamis.graph.edges.base import Edges, Weight
-from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency, symmetric
-from tamis.part import part
+from tamis.parts.part import part
+from tamis.pool.pool import Pool
+from tamis.pool.sparse import Adjacency, symmetric
 
 
 @part

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tamis.graph.methods.base import Spread, listening, speaking
-from tamis.graph.sparse import Adjacency, Floats, summed, union
+from tamis.pool.sparse import Adjacency, Floats, summed, union
 
 
 def anchors(unit: Floats, channels: Sequence[Adjacency], alpha: float) -> Spread:

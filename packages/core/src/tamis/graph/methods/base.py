@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis.graph.sparse import Adjacency, Floats
+from tamis.pool.sparse import Adjacency, Floats
 
 
 class Spread(NamedTuple):

@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from tamis.graph.methods.refiner import Refiner, best, unit_length
-from tamis.graph.pool import Pool
-from tamis.graph.sparse import Floats
-from tamis.part import part
+from tamis.parts.part import part
+from tamis.pool.pool import Pool
+from tamis.pool.sparse import Floats
 
 
 @part

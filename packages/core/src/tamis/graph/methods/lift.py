@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tamis.graph.methods.base import Spread, speaking
-from tamis.graph.sparse import Adjacency, Floats
+from tamis.pool.sparse import Adjacency, Floats
 
 
 def lift(scores: Floats, strengths: Adjacency, alpha: float) -> Spread:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tamis.graph.methods.base import Spread, listening, speaking
-from tamis.graph.sparse import Adjacency, Floats
+from tamis.pool.sparse import Adjacency, Floats
 
 ROUNDS = 20
 CLOSE = 1e-12

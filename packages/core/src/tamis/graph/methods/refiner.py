@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from tamis.graph.pool import Pool
-from tamis.graph.sparse import Floats
-from tamis.scale import COSINE, Scale
+from tamis.parts.family import Family
+from tamis.pool.pool import Pool
+from tamis.pool.sparse import Floats
+from tamis.values.scale import COSINE, Scale
 
 
 class Refiner(ABC):
@@ -23,6 +24,13 @@ class Refiner(ABC):
 
         `query`: d numbers, of length 1. `rows`: n x d, of length 1 each. `unit`: the candidates' scores so far, 0..1.
         """
+
+
+REFINERS = Family(
+    "refinement of vectors", Refiner, ("tamis.graph",), "refiner", "tamis.refiners", {"superglobal": "SuperGlobal"}
+)
+RefinerRef = Annotated[Refiner, *REFINERS]
+"""Field type: a refinement of vectors, its name or its plain data."""
 
 
 def best(scores: Floats, count: int) -> Floats:

@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from tamis.graph.channels import channels, walk
-from tamis.graph.edges import Neighbours
+from tamis.graph.edges.base import EdgesRef
+from tamis.graph.edges.neighbours import Neighbours
 from tamis.graph.methods.refiner import Refiner, unit_length
-from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency, Floats
-from tamis.part import part
-from tamis.references import EdgesRef
+from tamis.parts.part import part
+from tamis.pool.pool import Pool
+from tamis.pool.sparse import Adjacency, Floats
 
 
 @part

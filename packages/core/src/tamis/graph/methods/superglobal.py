@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import Field
 
 from tamis.graph.methods.refiner import Refiner, best
-from tamis.graph.pool import Pool
-from tamis.graph.sparse import Adjacency, Floats, Products
-from tamis.part import part
-from tamis.scale import FUSION, Scale
+from tamis.parts.part import part
+from tamis.pool.pool import Pool
+from tamis.pool.sparse import Adjacency, Floats, Products
+from tamis.values.scale import FUSION, Scale
 
 
 @part

@@ -16,8 +16,8 @@ from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
 from llama_index.postprocessor.tamis.models import to_model
 
 from tamis import Candidate, Engine, Query, Ranking, Reranker
-from tamis.ranking import Ranked
-from tamis.tokens import left_of
+from tamis.text.tokens import left_of
+from tamis.values.ranking import Ranked
 
 dispatcher = instrumentation.get_dispatcher(__name__)  # type: ignore[attr-defined]
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from llama_index.core.base.llms.base import BaseLLM
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, MessageRole
 from llama_index.core.llms import CustomLLM
 
-from tamis.calls import ChoiceLogprobs, Embed, Failure, Generate, Generated, Logprobs, Message, Vector
-from tamis.models.labels import label_logprobs
+from tamis.models.served.labels import label_logprobs
+from tamis.values.calls import ChoiceLogprobs, Embed, Failure, Generate, Generated, Logprobs, Message, Vector
 
 Response = ChatResponse | CompletionResponse
 

@@ -14,9 +14,9 @@ from haystack.components.generators.chat.types import ChatGenerator
 from haystack.dataclasses import ChatMessage
 from haystack.tracing.tracer import Span, tracer
 
-from tamis.calls import Call, Capability, ChoiceLogprobs, Embed, Failure, Generate, Generated, Logprobs, Vector
 from tamis.errors import ConfigError
-from tamis.models.labels import label_logprobs
+from tamis.models.served.labels import label_logprobs
+from tamis.values.calls import Call, Capability, ChoiceLogprobs, Embed, Failure, Generate, Generated, Logprobs, Vector
 
 Setting = Literal["max_tokens", "temperature", "response_format"]
 AS_MESSAGE = {

@@ -17,8 +17,8 @@ from haystack.utils.deserialization import deserialize_component_inplace
 from haystack_integrations.components.rankers.tamis.models import HaystackChat, HaystackTextEmbedder
 
 from tamis import Candidate, Ranking, Reranker, presets
-from tamis.ranking import Ranked
-from tamis.tokens import left_of
+from tamis.text.tokens import left_of
+from tamis.values.ranking import Ranked
 
 
 @component

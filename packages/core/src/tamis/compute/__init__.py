@@ -1,0 +1,1 @@
+"""What a forward pass costs: shapes of transformers and their FLOPs."""

@@ -1,0 +1,16 @@
+from .criterion import RELEVANCE as RELEVANCE
+from .criterion import STANDARD as STANDARD
+from .criterion import Criterion as Criterion
+from .diversity import Diversity as Diversity
+from .features import Clarity as Clarity
+from .features import Coverage as Coverage
+from .features import Depth as Depth
+from .metadata import Authority as Authority
+from .metadata import Field as Field
+from .metadata import Recency as Recency
+from .multi_criteria import MultiCriteria as MultiCriteria
+from .rebel import Rebel as Rebel
+from .sources import Incoming as Incoming
+from .sources import Ranker as Ranker
+from .sources import Rubric as Rubric
+from .sources import Source as Source

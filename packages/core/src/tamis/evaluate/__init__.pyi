@@ -1,0 +1,11 @@
+from .dataset import Dataset as Dataset
+from .dataset import Question as Question
+from .reading import read as read
+from .result import Comparison as Comparison
+from .result import Evaluation as Evaluation
+from .result import Interval as Interval
+from .result import Result as Result
+from .result import Row as Row
+from .result import Speed as Speed
+from .result import System as System
+from .run import evaluate as evaluate

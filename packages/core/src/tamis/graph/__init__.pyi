@@ -1,0 +1,17 @@
+from .channels import Channel as Channel
+from .channels import channels as channels
+from .edges.base import Edges as Edges
+from .edges.concepts import Concepts as Concepts
+from .edges.given import Given as Given
+from .edges.mentions import Mentions as Mentions
+from .edges.neighbours import Neighbours as Neighbours
+from .edges.pairs import ConceptPairs as ConceptPairs
+from .edges.structure import Structure as Structure
+from .graph import Graph as Graph
+from .methods.expansion import AlphaQE as AlphaQE
+from .methods.expansion import Rocchio as Rocchio
+from .methods.refiner import Refiner as Refiner
+from .methods.smoothing import Smoothing as Smoothing
+from .methods.superglobal import SuperGlobal as SuperGlobal
+from .refinement import Refinement as Refinement
+from .spread import spread as spread

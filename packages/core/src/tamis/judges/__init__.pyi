@@ -1,0 +1,14 @@
+from .base import Asked as Asked
+from .base import Judge as Judge
+from .base import Verdict as Verdict
+from .choice import Choice as Choice
+from .grades import Grades as Grades
+from .head import Head as Head
+from .identifiers import Identifiers as Identifiers
+from .joint import Joint as Joint
+from .labels import Labels as Labels
+from .likelihood import Likelihood as Likelihood
+from .permutation import Permutation as Permutation
+from .preference import Preference as Preference
+from .repeated import Repeated as Repeated
+from .thinking import Thinking as Thinking

@@ -1,0 +1,1 @@
+"""Prompt and parser pairs that are no judges."""

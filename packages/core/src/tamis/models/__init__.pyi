@@ -1,0 +1,15 @@
+from .cost_only import CostOnly as CostOnly
+from .function import Function as Function
+from .local.causal_lm import CausalLM as CausalLM
+from .local.list_reranker import ListReranker as ListReranker
+from .local.lm_cross_encoder import LMCrossEncoder as LMCrossEncoder
+from .local.multi_vector import MultiVectorEmbedder as MultiVectorEmbedder
+from .local.onnx import OnnxCrossEncoder as OnnxCrossEncoder
+from .local.onnx import OnnxEmbedder as OnnxEmbedder
+from .local.onnx_tokens import OnnxTokenEmbedder as OnnxTokenEmbedder
+from .local.parade import Parade as Parade
+from .local.seq2seq_lm import Seq2SeqLM as Seq2SeqLM
+from .local.transformers_encoders import SentenceTransformerEmbedder as SentenceTransformerEmbedder
+from .local.transformers_encoders import TransformersCrossEncoder as TransformersCrossEncoder
+from .served.openai_chat import OpenAIChat as OpenAIChat
+from .served.rerank_service import RerankService as RerankService

@@ -1,0 +1,1 @@
+"""One query's candidates as arrays."""

@@ -1,0 +1,1 @@
+"""Building prompts from untrusted text and reading what comes back."""

@@ -1,0 +1,1 @@
+"""Ready pipelines, published checkpoints, and pipelines from plain data."""

@@ -1,0 +1,210 @@
+"""What a published ranking model must be given to work as published, and a preset explained in one screen."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from tamis.errors import ConfigError
+from tamis.parts.family import unknown
+from tamis.parts.part import part
+from tamis.recipes.load import model_names, presets
+from tamis.stage.base import PRESETS
+
+if TYPE_CHECKING:
+    from tamis.stage.base import Stage
+
+WIDTH = 100
+EXAMPLE = 100
+
+
+@part
+class Checkpoint:
+    """The settings a trained ranker depends on; quality is lost where any of them drifts.
+
+    `names`: on the Hugging Face hub. `template`: the wording it was trained with, frozen under that name in
+    `tamis.prompts.template.templates()`; `form`: what it reads, in words, where no wording can say it. `labels`: the
+    tokens its score is read from. `ids`: how passages are named in its prompt. `window`: (least, most) passages in one
+    prompt. `context`: tokens. `temperature`: of decoding. `padding`: the side. `kind`: of model. `runtime`: what loads
+    it; by default `CausalLM`, or any server behind `OpenAIChat`. `licence`: as stated, where it is known.
+    """
+
+    names: tuple[str, ...]
+    template: str = ""
+    form: str = ""
+    labels: tuple[str, ...] = ()
+    ids: Literal["none", "numbers", "letters", "names"] = "none"
+    window: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
+    context: int | None = None
+    temperature: float | None = None
+    padding: Literal["left", "right"] | None = None
+    kind: Literal["decoder", "encoder", "encoder-decoder"] = "decoder"
+    runtime: str = ""
+    licence: str = "not stated here: see the model's own card"
+
+    def __post_init__(self) -> None:
+        if not self.template and not self.form:
+            raise ConfigError(f"state what {', '.join(self.names) or 'the model'} reads: template=... or form=...")
+
+    def check(self, stage: Stage) -> None:
+        """`ConfigError` when a judged stage shows this model more or fewer passages than it was trained with, or no
+        judge of the stage words its prompt as the model knows it."""
+        from tamis.prompts.template import template
+        from tamis.rankers.judged import Judged
+
+        steps = [*_steps_of(stage)]
+        for step in steps:
+            width = step.asks[1].width if isinstance(step, Judged) else None
+            if self.window and width is not None and not self.window[0] <= width <= self.window[1]:
+                least, most = self.window
+                raise ConfigError(f"{self.names[0]} was trained on {least} to {most} passages at once, not on {width}")
+        if self.template and template(self.template) not in map(_wording, steps):
+            raise ConfigError(f"{self.names[0]} knows one wording only: give its judge `template: {self.template}`")
+
+
+def _steps_of(stage: Stage) -> Iterator[Stage]:
+    """The stages inside pipelines and fusions."""
+    from tamis.stage.base import Fuse, flattened
+
+    for step in flattened(stage):
+        if isinstance(step, Fuse):
+            for branch in step.stages:
+                yield from _steps_of(branch)
+        else:
+            yield step
+
+
+def _wording(step: Any) -> Any:
+    """The template in effect in a stage; that of its innermost judge where it has one."""
+    from tamis.judges.base import innermost
+
+    return getattr(innermost(step.asks[0] if hasattr(step, "asks") else step), "template", None)
+
+
+def checkpoints() -> dict[str, Checkpoint]:
+    """All known checkpoints by name, from the presets."""
+    return dict(_checkpoints())
+
+
+def _checkpoints() -> Iterator[tuple[str, Checkpoint]]:
+    for name in presets():
+        for card in cards(name):
+            yield from ((checkpoint, card) for checkpoint in card.names)
+
+
+def cards(name: str) -> list[Checkpoint]:
+    """The cards of the models a preset was published with, one for each kind of them."""
+    told = _read(name).get("checkpoint", [])
+    return [Checkpoint(**card) for card in (told if isinstance(told, list) else [told])]
+
+
+def checkpoint(name: str) -> Checkpoint:
+    """The card of a published model. `ConfigError` for an unknown one, with what to state instead.
+
+    >>> checkpoint("castorini/rank_zephyr_7b_v1_full").ids
+    'numbers'
+    """
+    known = checkpoints()
+    if name not in known:
+        raise ConfigError(
+            unknown("checkpoint", name, known)
+            + " For another, state what it was trained with: Checkpoint((name,), template=... or form=..., labels=... "
+            "or ids=..., window=..., context=..., temperature=..., padding=...), and give its judge that template."
+        )
+    return known[name]
+
+
+def describe(name: str) -> str:
+    """A preset in one screen: what it is, what it costs, what it needs, what was published. Plain text of at most 24
+    lines of 100 characters.
+
+    Raises `ConfigError` for an unknown name.
+    """
+    told = _read(name)
+    lines = _wrapped(told["title"])
+    for key in ("paper", "note"):
+        if key in told:
+            lines += _wrapped(f"{key}: {told[key]}", later="  ")
+    lines += ["stage:", *_steps(told["stage"])]
+    lines += [f"models to give: {', '.join(model_names(name)) or 'none'}", f"cost: {_cost(name)}"]
+    for card in cards(name):
+        lines += _wrapped(f"checkpoint: {', '.join(card.names)}", later="  ")
+        lines += _wrapped(_told(_facts(card)), "  ", "  ")
+    if "reference" in told:
+        lines += _wrapped(f"as published: {_told(told['reference'])}", later="  ")
+    return "\n".join(lines)
+
+
+def _read(name: str) -> Mapping[str, Any]:
+    told: Mapping[str, Any] = PRESETS.data(name)
+    return told
+
+
+def _steps(stage: Any) -> list[str]:
+    """One step a line, as the presets are written: a step's options in braces, wrapped where they are long."""
+    steps = stage if isinstance(stage, list) else [stage]
+    lines: list[str] = []
+    for step in steps:
+        (name, options), *rest = step.items() if isinstance(step, Mapping) else ((step, None),)
+        one = f"- {name}" if options is None and not rest else f"- {name}: {_flow(options)}"
+        lines += _wrapped(one if not rest else f"- {_flow(step)}", "  ", "      ")
+    return lines
+
+
+def _flow(data: Any) -> str:
+    """YAML on one line, texts with line breaks in quotes."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def text(dumper: Any, value: str) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    written: str = yaml.dump(
+        data, Dumper=Dumper, sort_keys=False, default_flow_style=True, allow_unicode=True, width=math.inf
+    )
+    return written.removesuffix("...\n").strip()
+
+
+def _wrapped(text: str, first: str = "", later: str = "") -> list[str]:
+    """Lines of at most `WIDTH`; a name with hyphens is not broken."""
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=later, break_on_hyphens=False)
+
+
+def _cost(name: str) -> str:
+    """Calls and rounds for a hundred candidates, counted by running the plan without a model."""
+    from tamis.engine.engine import Engine
+    from tamis.models.cost_only import CostOnly
+    from tamis.recipes.load import load
+
+    stage = load(name, models={model: CostOnly(model) for model in model_names(name)})
+    used = Engine(cache=None).dry_run(stage, "query", [f"text {number}" for number in range(EXAMPLE)])
+    calls, rounds = (f"{n} {what}" + "s" * (n != 1) for n, what in ((used.calls, "call"), (used.rounds, "round")))
+    return f"{calls} in {rounds} for {EXAMPLE} candidates (a judge that changes nothing)"
+
+
+def _facts(card: Checkpoint) -> dict[str, Any]:
+    shown = {
+        "template": card.template,
+        "reads": card.form,
+        "labels": ", ".join(f'"{label}"' for label in card.labels),
+        "ids": card.ids if card.ids != "none" else "",
+        "passages": "-".join(map(str, dict.fromkeys(card.window))) if card.window else "",
+        "context": card.context,
+        "temperature": None if card.temperature is None else f"{card.temperature:g}",
+        "padding": card.padding,
+        "kind": card.kind if card.kind != "decoder" else "",
+        "runtime": card.runtime,
+        "licence": card.licence,
+    }
+    return {key: value for key, value in shown.items() if value not in (None, "")}
+
+
+def _told(facts: Mapping[str, Any]) -> str:
+    return "; ".join(f"{key}: {value}" for key, value in facts.items())

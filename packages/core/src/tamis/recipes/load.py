@@ -1,0 +1,89 @@
+"""Pipelines from plain data, YAML and presets."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tamis.errors import ConfigError
+from tamis.parts.family import unknown
+from tamis.parts.shelf import parse, read_text
+from tamis.stage.base import PRESETS, STAGES, Stage
+from tamis.values.model import MODELS
+
+
+def load(source: Any, *, models: Mapping[str, Any] | None = None) -> Stage:
+    """A pipeline from whatever describes it.
+
+    `source`: a `Stage` (returned as is), the name of a preset (see `presets()`), a path to a YAML file, or plain data:
+    a list of steps, each a name (a preset's comes before a stage's) or `{name: options}`. `models` are the models the
+    description calls by name, made or as data (`{"llm": {"openai": "qwen3-8b"}}`). Raises `ConfigError` naming the
+    step, the field, the value and the remedy.
+
+    >>> load(["lexical", {"top_n": 5}])
+    Pipeline(stages=(Lexical(...), TopN(n=5)))
+    """
+    context = {"models": {name: _made(model) for name, model in (models or {}).items()}, "used": set[str]()}
+    stage = source if isinstance(source, Stage) else _built(source, context)
+    if idle := set(context["models"]) - set(context["used"]):
+        warnings.warn(f"the pipeline does not use the models given as {', '.join(sorted(idle))}", stacklevel=2)
+    return stage
+
+
+def _made(model: Any) -> Any:
+    return MODELS.build(model) if isinstance(model, Mapping) else model
+
+
+def _built(source: Any, context: Mapping[str, Any]) -> Stage:
+    if isinstance(source, (str, Path)):
+        source = _read(source)
+    if isinstance(source, Mapping) and "stage" in source:
+        source = source["stage"]
+    stage: Stage = STAGES.validate(source, context)
+    return stage
+
+
+def model_names(source: Any) -> tuple[str, ...]:
+    """The models a pipeline calls by name, in alphabetical order: what `load` needs in `models`.
+
+    >>> model_names("rebel")
+    ('llm',)
+    """
+    context = {"models": _Anything(), "used": set[str]()}
+    _built(source, context)
+    return tuple(sorted(context["used"]))
+
+
+class _Anything(dict[str, Any]):
+    """Has a model of every name."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> Any:
+        from tamis.models.cost_only import CostOnly
+
+        return CostOnly(name)
+
+
+def from_yaml(text: str, *, models: Mapping[str, Any] | None = None) -> Stage:
+    """A pipeline from YAML text."""
+    return load(parse(text, "the YAML text"), models=models)
+
+
+def presets() -> dict[str, str]:
+    """Names of the ready pipelines, each with its title."""
+    return {name: PRESETS.data(name)["title"] for name in PRESETS.names()}
+
+
+def _read(source: str | Path) -> Any:
+    if isinstance(source, Path) or source.endswith((".yaml", ".yml")):
+        path = Path(source)
+        if not path.is_file():
+            raise ConfigError(f"no pipeline file at {str(path)!r}")
+        return parse(read_text(path), str(path))
+    if source not in PRESETS:
+        raise ConfigError(unknown("pipeline", source, PRESETS.names()) + " A path to a file must end in .yaml.")
+    return PRESETS.data(source)

@@ -1,0 +1,1 @@
+"""How many candidates to keep, read from their scores."""

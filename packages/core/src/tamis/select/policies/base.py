@@ -1,0 +1,86 @@
+"""What a policy is: it reads one query's scores, best first, and says how many candidates to keep."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tamis.errors import ScaleError
+from tamis.parts.family import Family
+from tamis.stage.base import Stage
+from tamis.values.scale import Kind, Scale
+
+Floats = NDArray[np.float64]
+Kinds = frozenset[Kind]
+
+ANY: Kinds = frozenset(get_args(Kind))
+DISTANCES: Kinds = ANY - {"ordinal"}
+"""Differences of two scores of one query mean something."""
+ABSOLUTE: Kinds = DISTANCES - {"fusion", "lexical"}
+"""A score means the same for every query."""
+FROM_ZERO: Kinds = DISTANCES - {"logit", "log_likelihood"}
+"""Zero is the bottom, so that a share of the best score means something."""
+CALIBRATED: Kinds = frozenset({"probability"})
+
+TOLERANCE = 1e-9
+"""Differences of normalised scores below this are rounding."""
+
+
+class Policy(ABC):
+    """How many candidates to keep, from the scores alone. Subclasses are frozen pydantic dataclasses.
+
+    `accepts`: the kinds of scale the policy can read. Where the scores say nothing (all equal, too few) a policy keeps
+    all: to bound that is the stage's part.
+    """
+
+    accepts: ClassVar[Kinds] = DISTANCES
+
+    @abstractmethod
+    def count(self, scores: Floats) -> int:
+        """How many to keep, 0..n. `scores`: n >= 1 finite numbers, largest first."""
+
+    def check(self, scale: Scale) -> None:
+        """Raise `ScaleError`, saying what to put in front, unless this policy can read scores of `scale`."""
+        if scale.kind in self.accepts:
+            return
+        name = POLICIES.name_of(type(self)) or type(self).__name__
+        if scale.kind == "ordinal":
+            remedy = "Put a stage that scores in front, such as CrossEncoder, Pointwise or Lexical, or use 'fixed'"
+        elif self.accepts == CALIBRATED:
+            remedy = "Put Calibrate in front, with an artefact fitted for the stage that scores"
+        elif self.accepts == ABSOLUTE:
+            remedy = (
+                "They compare only within one query: put Calibrate in front, or use 'largest_gap' or 'ratio_to_best'"
+            )
+        else:
+            remedy = "Put Calibrate in front, or use 'near_best'"
+        able = ", ".join(sorted(self.accepts))
+        raise ScaleError(f"the policy {name!r} reads scores that are {able}; these are {scale.kind}. {remedy}.")
+
+    def follows(self, earlier: Sequence[Stage]) -> None:  # noqa: B027
+        """As `Stage.follows`, for a policy that was fitted to the scores of one stage."""
+
+
+POLICIES = Family("policy", Policy, ("tamis.select",), "policy", "tamis.policies")
+PolicyRef = Annotated[Policy, *POLICIES]
+"""Field type: a policy, its name or its plain data."""
+
+
+def unit(scores: Floats) -> Floats:
+    """Scores with the best at 1 and the worst at 0; all 0 when they are equal. Safe for any finite numbers.
+
+    >>> unit(np.array([3.0, 2.0, 1.0])).tolist()
+    [1.0, 0.5, 0.0]
+    """
+    half = scores / 2
+    spread = half[0] - half[-1]
+    return np.zeros(len(scores)) if spread <= 0 else (half - half[-1]) / spread
+
+
+def at_least(scores: Floats, minimum: float) -> int:
+    """How many of `scores` (largest first) are `minimum` or more."""
+    return int(np.count_nonzero(scores >= minimum))

@@ -1,0 +1,1 @@
+"""Stages and how they compose."""

@@ -1,0 +1,1 @@
+"""Words and tokens of texts."""

@@ -1,0 +1,80 @@
+"""What a model is to tamis: any object with a method for each kind of call it can answer.
+
+A method takes a batch of calls and returns one answer (or `Failure`) a call, in the same order. An async twin with an
+`a` in front (`agenerate`, ...) is used by the async driver when it is there. A model may raise: the engine retries what
+is worth it (`ModelError.retryable`, rate limits, timeouts, server errors) and turns the rest into `Failure`s.
+
+Optional attributes: `name` (for traces), `capabilities` (when having the method is not enough), `max_concurrency`
+(batches at once, default 1), `max_batch` (calls a batch, default 1), `together(call)` (calls share a batch only where
+it gives the same), `requests_per_minute` (batches) and `tokens_per_minute` (absent: any number), `context_window`
+(tokens), `count_tokens(text)`, `images` (whether messages may carry pictures), `max_length` (tokens after which an
+encoder cuts), `scale` (of the scores `classify`, `classify_vectors` and `score_list` give), `architecture` (an
+`Architecture` or the name of a well-known model, for counting FLOPs; absent: what `name` says), `cache_key` (a string
+that changes when answers may change; absent: never cached).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from tamis.errors import CapabilityError, ConfigError
+from tamis.parts.family import Family, unknown
+from tamis.text.tokens import estimate_tokens
+from tamis.values.calls import CAPABILITIES, Capability
+
+
+class _Models(Family):
+    """Models are also given by the caller and called by name: a string is such a name."""
+
+    def validate(self, value: Any, context: Any) -> Any:
+        if isinstance(value, Mapping):
+            return self.build(value, context)
+        if not isinstance(value, str):
+            return value
+        if context is None:
+            raise ConfigError(
+                f"{value!r} is not a model: pass a model object such as tamis.models.OpenAIChat({value!r}), "
+                "or tamis.load(..., models={name: model}) where a pipeline names its models"
+            )
+        given = context["models"]
+        if value in given:
+            context["used"].add(value)
+            return given[value]
+        raise ConfigError(
+            f"the pipeline asks for a model called {value!r} and none was given. "
+            + (unknown("model name", value, given) if given else f"Pass models={{{value!r}: model}}.")
+        )
+
+
+MODELS = _Models(
+    "model",
+    None,
+    ("tamis.models",),
+    "model",
+    "tamis.models",
+    {"openai": "OpenAIChat", "sentence_transformer": "SentenceTransformerEmbedder", "seq2seq_lm": "Seq2SeqLM"},
+)
+ModelRef = Annotated[Any, *MODELS]
+"""Field type: a model object, its plain data, or the name under which the caller gives it."""
+
+
+def capabilities(model: Any) -> tuple[Capability, ...]:
+    """What `model` can answer, sync or async."""
+    declared = getattr(model, "capabilities", CAPABILITIES)
+    return tuple(c for c in CAPABILITIES if c in declared and (hasattr(model, c) or hasattr(model, f"a{c}")))
+
+
+def require(model: Any, capability: Capability, by: str) -> None:
+    """Raise `CapabilityError` unless `model` can answer calls of this kind. Called where a stage is made."""
+    if capability not in capabilities(model):
+        able = ", ".join(capabilities(model)) or "none of tamis's capabilities"
+        raise CapabilityError(
+            f"{by} needs a model that can `{capability}`; {type(model).__name__} can: {able}. "
+            f"Models that can are in tamis.models; any object with a `{capability}` method will do."
+        )
+
+
+def token_counter(model: Any) -> Callable[[str], int]:
+    """The model's own `count_tokens`, else an estimate."""
+    return getattr(model, "count_tokens", None) or estimate_tokens

@@ -1,0 +1,664 @@
+"""Pipelines as data: there and back again, and what is said of a description that is wrong."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+import tamis
+from support.graphs import trained_file
+from tamis import (
+    DPP,
+    MMR,
+    Abstain,
+    Calibrate,
+    Cover,
+    Criterion,
+    CrossEncoder,
+    Deduplicate,
+    DynamicK,
+    DynamicRAG,
+    Embedding,
+    Facets,
+    FirstStage,
+    Fuse,
+    Groupwise,
+    Knapsack,
+    LateInteraction,
+    Learned,
+    Lexical,
+    Listwise,
+    MultiCriteria,
+    NearDuplicates,
+    Pairwise,
+    Pipeline,
+    Place,
+    Pointwise,
+    PseudoQuery,
+    QueryLikelihood,
+    Rebel,
+    Setwise,
+    Stage,
+    Threshold,
+    TokenBudget,
+    TopN,
+    Tournament,
+    TrainedGraph,
+    from_yaml,
+    load,
+)
+from tamis.criteria import Authority, Clarity, Coverage, Depth, Diversity, Field, Incoming, Ranker, Recency, Rubric
+from tamis.criteria.sources import SOURCES
+from tamis.errors import CapabilityError, ConfigError
+from tamis.graph import (
+    AlphaQE,
+    ConceptPairs,
+    Concepts,
+    Given,
+    Graph,
+    Mentions,
+    Neighbours,
+    Refinement,
+    Rocchio,
+    Smoothing,
+    Structure,
+    SuperGlobal,
+)
+from tamis.graph.edges.base import EDGES
+from tamis.graph.methods.refiner import REFINERS
+from tamis.judges import Choice, Grades, Head, Identifiers, Labels, Permutation, Preference, Repeated, Thinking
+from tamis.models import CostOnly, Function, OpenAIChat
+from tamis.parts.dump import dump, to_yaml
+from tamis.parts.family import Family
+from tamis.rankers.lexical import CorpusStatistics
+from tamis.recipes.load import presets
+from tamis.recipes.schema import FAMILIES
+from tamis.schedules import (
+    Adaptive,
+    Bubble,
+    Champion,
+    Heap,
+    SampledPairs,
+    SingleShot,
+    Sliding,
+    Staged,
+    TopDown,
+    TournamentGraph,
+    UntilSettled,
+)
+from tamis.select import (
+    Abstention,
+    Artefact,
+    AtLeast,
+    Calibrated,
+    Conformal,
+    ConformalRecall,
+    ExpectedF,
+    ExpectedUtility,
+    Fixed,
+    Gap,
+    InList,
+    Isotonic,
+    Knee,
+    LargestGap,
+    Linear,
+    Logistic,
+    Mahalanobis,
+    Max,
+    NearBest,
+    Platt,
+    RatioToBest,
+    SoftmaxMass,
+    Spike,
+    Stacked,
+    Std,
+    TailTest,
+    Temperature,
+    Unit,
+    ZScore,
+)
+from tamis.select.calibrate.artefact import FITTED
+from tamis.select.calibrate.confidence import CONFIDENCES
+from tamis.select.policies.base import POLICIES
+from tamis.select.reward import CheapReward
+from tamis.stage.base import STAGES
+from tamis.values.scale import LOGIT
+
+MODEL = CostOnly("stand-in", max_batch=8, scale=LOGIT)
+CHAT = OpenAIChat("qwen3-8b", base_url="http://localhost:8000/v1", extra_body={"seed": 1}, context_window=4096)
+SOURCES_MADE = (
+    Rubric(),
+    Incoming(),
+    Ranker(CrossEncoder(MODEL) | TopN(3)),
+    Recency("published", half_life_days=30, now=datetime(2024, 5, 1, tzinfo=UTC), unknown=None),
+    Authority({"python.org": 0.9}, field="url"),
+    Field("stars", low=1, high=5, log=True),
+    Field("kind", values={"True": 0.1, "3": 0.2, "été": 1.0}),
+    Depth(full=80),
+    Clarity(ideal=12.5),
+    Coverage(),
+    Diversity(),
+)
+ARTEFACT = Artefact("incoming", "probability", Platt(1.5, -0.5))
+POLICIES_MADE = (
+    Fixed(3),
+    LargestGap(tail=0.0, window=3),
+    Spike(),
+    SoftmaxMass(0.9, temperature=2.0),
+    SoftmaxMass(fitted=replace(ARTEFACT, fitted=Temperature(0.5))),
+    AtLeast(-1.5),
+    Calibrated(0.4),
+    ConformalRecall(replace(ARTEFACT, fitted=Conformal((0.1, 0.2)))),
+    ExpectedUtility(0.1),
+    ExpectedF(2.0),
+    RatioToBest(),
+    NearBest(2.0),
+    ZScore(),
+    Knee(),
+    TailTest(0.01),
+)
+SHARED: dict[str, Any] = {"centre": (0.5,), "spread": (2.0,), "pad": -1.0}
+CONFIDENCES_MADE = (
+    Max(),
+    Std(),
+    Gap(),
+    Stacked(max=1.5, std=-0.5, gap=0.25, intercept=-2.0),
+    Linear(**SHARED, weights=(1.0,), intercept=0.25),
+    Logistic(**SHARED, weights=((0.0,), (1.0,), (2.0,)), intercepts=(0.0, 1.0, 2.0)),
+    Mahalanobis(**SHARED, bad=(0.0,), good=(1.0,), bad_precision=((1.0,),), good_precision=((2.0,),)),
+)
+STAGES_MADE: tuple[Stage, ...] = (
+    Pipeline(),
+    Pipeline((Lexical(),)),
+    Lexical() | TopN(3),
+    Pipeline((Pipeline((Lexical(), TopN(2))), Pipeline(), TopN(1))),
+    Fuse((FirstStage(), Lexical() | TopN(5), Pipeline((Deduplicate(),)))),
+    Fuse((FirstStage(), Lexical()), weights=(1.0, 0.3), method="weighted", k=10),
+    FirstStage(),
+    FirstStage(unscored="unknown"),
+    Lexical(),
+    Lexical(k1=1.2, b=0.75, depth=50),
+    Lexical(statistics=CorpusStatistics(100, 7.5, {"été": 3, "true": 1, "null": 2})),
+    CrossEncoder(MODEL, depth=100),
+    CrossEncoder(CostOnly()),
+    Embedding(MODEL, given_vectors=True),
+    LateInteraction(MODEL, depth=20),
+    PseudoQuery(MODEL, first=5),
+    TrainedGraph(trained_file(), MODEL, depth=50, explain=0),
+    Learned(),
+    Learned(MODEL, unscored="unknown", depth=50, explain=True),
+    Graph(),
+    Graph((), "pagerank", seeds=10),
+    Graph(
+        (Concepts(degree=3), ConceptPairs(), Mentions(), Neighbours("vectors"), Structure("url"), Given("amr", "edges"))
+    ),
+    Graph(method="propagation", alpha=0.2, depth=50, model=MODEL, given_vectors=True),
+    Refinement(),
+    Refinement(MODEL, Smoothing((Structure(links=None),), alpha=0.5, steps=1), depth=50),
+    *(Refinement(MODEL, method) for method in (Rocchio(5), AlphaQE(1, 2.0), SuperGlobal(pooling="mean"))),
+    Pointwise(CHAT, labels=("Oui", "Non"), passage_tokens=64),
+    Listwise(CHAT, window=5, stride=2, passes=3),
+    Pointwise(CHAT, judge=Thinking(Labels(("0", "1", "2"), (0, 1, 2), "expected"), budget=64)),
+    Pointwise(MODEL, judge=Head(show=("score", "date"))),
+    QueryLikelihood(MODEL, normalise=True),
+    Pairwise(CHAT, judge=Preference("text", instruction="Été?")),
+    Pairwise(CHAT, None, SampledPairs(2, seed=7), top=None),
+    Pairwise(CHAT, None, Champion()),
+    Setwise(CHAT),
+    Setwise(CHAT, schedule=Heap(19), judge=Thinking(Choice())),
+    Setwise(CHAT, schedule=Staged(repeats=2, stages=((5, 0.5), (1, 0.4))), judge=Choice(share=0.5)),
+    Setwise(CHAT, schedule=Bubble(3), judge=Repeated(Identifiers("digits"), 2)),
+    Tournament(CHAT, keep=2),
+    Groupwise(CHAT, size=10, epochs=3, judge=Grades(high=3)),
+    Listwise(CHAT, schedule=UntilSettled(Sliding(10, 5)), judge=Permutation(show=("score",), ties=True)),
+    Listwise(CHAT, schedule=TournamentGraph(), top=10),
+    Listwise(CHAT, schedule=TopDown(10, 4)),
+    Listwise(CHAT, schedule=Adaptive(doubt=0.1)),
+    Listwise(CHAT, schedule=SingleShot(30), judge=Repeated(Permutation(), 5)),
+    MultiCriteria(),
+    MultiCriteria(MODEL, criteria="infer", combine="pareto", gate=2.5),
+    MultiCriteria(MODEL, criteria=["depth", Recency(), Criterion("x", "told", weight=0.1, max=3)], tie_break="x"),
+    MultiCriteria(relevance=Criterion("fit", max=1, source=Coverage()), combine="lexicographic"),
+    MultiCriteria(MODEL, criteria=[Criterion(f"c{n}", source=source) for n, source in enumerate(SOURCES_MADE)]),
+    Rebel(CHAT),
+    Rebel(CHAT, criteria="infer", depth=20, gate=None, anchors=0, reasons=False),
+    Rebel(MODEL, criteria=["clarity", "authoritativeness"], relevance=Criterion("r", "how", max=5, weight=2)),
+    TopN(5),
+    Threshold(-0.5),
+    Deduplicate(by="id"),
+    DynamicK(),
+    DynamicK("knee", k_min=0, k_max=8, ties="out"),
+    *(DynamicK(policy) for policy in POLICIES_MADE),
+    Calibrate(ARTEFACT),
+    Calibrate(replace(ARTEFACT, fitted=Isotonic((-1.0, 2.0), (0.1, 0.7)), queries=20, notes=("été",))),
+    Calibrate(replace(ARTEFACT, fitted=InList(0.5, -1.0, 0.25, 1.5, -3.0))),
+    Calibrate(replace(ARTEFACT, fitted=Unit(), report={"ece": 0.1})),
+    Abstain(),
+    Abstain(confidence="gap", threshold=0.25),
+    *(Abstain(replace(ARTEFACT, fitted=Abstention(confidence, 0.5))) for confidence in CONFIDENCES_MADE),
+    NearDuplicates(similarity=0.5),
+    MMR(0.5, model=MODEL),
+    DPP(given_vectors=True),
+    Facets(Lexical() | TopN(3), facets=("cost", "été")),
+    Facets(Lexical(), model=CHAT),
+    Cover(),
+    Cover(field="answers", times=2),
+    Cover(CHAT),
+    TokenBudget(900, model=MODEL, truncate="last"),
+    Knapsack(900),
+    Place(),
+    Place("by_source", field="url"),
+    DynamicRAG(CHAT),
+    DynamicRAG(MODEL, k_max=5, samples=4, combine="best", reward=CheapReward(size=0.1)),
+)
+named = pytest.mark.parametrize("stage", STAGES_MADE, ids=lambda stage: type(stage).__name__)
+
+
+def names(data: Any) -> set[str]:
+    """Every key in some data."""
+    if isinstance(data, dict):
+        return set(data).union(*map(names, data.values()))
+    return set().union(*map(names, data)) if isinstance(data, list) else set()
+
+
+def test_every_stage_and_source_of_the_catalog_is_among_the_examples() -> None:
+    written = set().union(*(names(stage.to_data()) for stage in STAGES_MADE))
+    assert set(STAGES.members) - {"pipeline"} <= written
+    assert set(SOURCES.members) - {"rubric"} <= written
+    assert {*EDGES.members, *REFINERS.members} <= written
+    assert {*POLICIES.members, *FITTED.members, *CONFIDENCES.members} - {"largest_gap", "max"} <= written
+
+
+@named
+def test_a_stage_written_as_data_loads_as_the_same_stage(stage: Stage) -> None:
+    assert load(stage.to_data()) == stage
+
+
+@named
+def test_a_stage_written_as_json_or_yaml_loads_as_the_same_stage(stage: Stage) -> None:
+    assert load(json.loads(json.dumps(stage.to_data()))) == stage
+    assert from_yaml(stage.to_yaml()) == stage
+
+
+@named
+def test_the_schema_allows_what_is_written(stage: Stage, schema: jsonschema.Draft202012Validator) -> None:
+    schema.validate(json.loads(json.dumps(stage.to_data())))
+
+
+def test_a_file_loads_by_path_and_by_name_of_path(tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(to_yaml({"title": "Été", "stage": [{"lexical": {}}, {"top_n": 2}]}), encoding="utf-8")
+    assert load(file) == load(str(file)) == Lexical() | TopN(2)
+
+
+def test_what_equals_the_default_is_left_out() -> None:
+    assert Rebel(MODEL, depth=3).to_data()["rebel"].keys() == {"model", "depth", "tie_break"}
+    assert (Lexical() | TopN(1)).to_data() == [{"lexical": {}}, {"top_n": {"n": 1}}]
+
+
+def test_a_key_is_never_written() -> None:
+    secret = OpenAIChat("m", base_url="http://localhost/v1", api_key="sk-secret", headers={"x-key": "secret"})
+    assert "secret" not in Rebel(secret).to_yaml()
+
+
+@pytest.mark.parametrize(
+    ("written", "stage"),
+    [
+        (["lexical"], Pipeline((Lexical(),))),
+        ({"lexical": None}, Lexical()),
+        ({"lexical": {"b": 0.5}}, Lexical(b=0.5)),
+        ({"lexical": 1.2, "b": 0.5}, Lexical(k1=1.2, b=0.5)),
+        ({"top_n": 3}, TopN(3)),
+        ({"stage": {"top_n": 3}, "title": "three"}, TopN(3)),
+        (["lexical", {"top_n": 3}], Lexical() | TopN(3)),
+        ([["lexical", {"top_n": 3}], "deduplicate"], Pipeline((Lexical() | TopN(3), Deduplicate()))),
+        ([Lexical(), {"top_n": 3}], Lexical() | TopN(3)),
+        ({"fuse": ["lexical", "first_stage"]}, Lexical() & FirstStage()),
+        ({"pipeline": {"stages": ["lexical"]}}, Pipeline((Lexical(),))),
+        ({"rebel": {"model": {"cost_only": "x"}}}, Rebel(CostOnly("x"))),
+        ({"rebel": {"model": {"cost_only": "x", "max_batch": 2}}}, Rebel(CostOnly("x", 2))),
+        ({"rebel": {"model": {"cost_only": None}, "criteria": "infer"}}, Rebel(CostOnly(), criteria="infer")),
+        ({"multi_criteria": {"criteria": [{"recency": "published"}]}}, MultiCriteria(criteria=[Recency("published")])),
+        ({"multi_criteria": {"criteria": [{"coverage": {}}]}}, MultiCriteria(criteria=[Coverage()])),
+        (
+            {"multi_criteria": {"criteria": [{"name": "new", "source": {"recency": None}}]}},
+            MultiCriteria(criteria=[Criterion("new", source=Recency())]),
+        ),
+    ],
+)
+def test_the_short_forms(written: Any, stage: Stage, schema: jsonschema.Draft202012Validator) -> None:
+    assert load(written) == stage
+    if "Lexical(" not in repr(written):
+        schema.validate(written.get("stage", written) if isinstance(written, dict) else written)
+
+
+def test_a_preset_is_a_step_like_any_other(schema: jsonschema.Draft202012Validator) -> None:
+    def loaded(written: Any) -> Stage:
+        schema.validate(written)
+        stage = load(written, models={"cross_encoder": MODEL})
+        assert load(stage.to_data(), models={}) == stage
+        return stage
+
+    scored = CrossEncoder(MODEL)
+    assert loaded(["cross-encoder", {"dynamic_k": "largest_gap"}]) == scored | DynamicK("largest_gap")
+    assert loaded(["dynamic-k", {"top_n": 3}]) == load("dynamic-k", models={"cross_encoder": MODEL}) | TopN(3)
+    assert loaded([{"fuse": ["default", "cross-encoder"]}]) == Pipeline((Learned() & scored,))
+    with pytest.raises(ConfigError, match="a model called 'cross_encoder' and none was given"):
+        load(["cross-encoder", {"top_n": 3}])
+
+
+def test_models_are_given_by_name_anywhere_in_a_pipeline() -> None:
+    data = [
+        {"fuse": ["lexical", {"cross_encoder": {"model": "ce"}}]},
+        {"multi_criteria": {"criteria": [{"ranker": {"stage": {"embedding": {"model": "embedder"}}}}]}},
+        {"rebel": "llm"},
+    ]
+    one, two, three = (CostOnly(name) for name in ("one", "two", "three"))
+    stage = load(data, models={"ce": one, "embedder": two, "llm": three})
+    assert stage == Pipeline((
+        Lexical() & CrossEncoder(one),
+        MultiCriteria(criteria=[Ranker(Embedding(two))]),
+        Rebel(three),
+    ))  # fmt: skip
+
+
+def test_a_model_nobody_asks_for_is_pointed_out() -> None:
+    with pytest.warns(UserWarning, match="does not use the models given as chat"):
+        load("lexical", models={"chat": CostOnly()})
+
+
+PRESET_MODELS: dict[str, set[str]] = {
+    "acurank": {"llm"},
+    "alpha-qe": {"embedder"},
+    "blitzrank": {"llm"},
+    "cikmar": {"embedder", "second_embedder"},
+    "cross-encoder": {"cross_encoder"},
+    "dear": {"cross_encoder", "llm"},
+    "default": set(),
+    "dynamic-k": {"cross_encoder"},
+    "dynamicrag": {"llm"},
+    "duot5": {"llm", "pair_llm"},
+    "e2rank": {"embedder"},
+    "embedding": {"embedder"},
+    "erank": {"llm"},
+    "financerag": {"cross_encoder", "second_cross_encoder"},
+    "fine-grained-labels": {"llm"},
+    "first": {"llm"},
+    "graph": set(),
+    "graph-propagation": set(),
+    "grouprank": {"llm"},
+    "insertrank": {"llm"},
+    "instupr": {"llm"},
+    "jina-reranker-v3": {"list_reranker"},
+    "late-interaction": {"token_embedder"},
+    "leser": {"embedder"},
+    "lexical": set(),
+    "limrank": {"llm"},
+    "listt5": {"llm"},
+    "listwise": {"llm"},
+    "lrl": {"llm"},
+    "monot5": {"llm"},
+    "mxbai-rerank-v2": {"llm"},
+    "noreason": {"llm"},
+    "pairrm": {"llm"},
+    "pointwise": {"llm"},
+    "prf": {"embedder"},
+    "prp-allpair": {"llm"},
+    "prp-heap": {"llm"},
+    "prp-sliding": {"llm"},
+    "q-peft": {"lm"},
+    "qwen3-reranker": {"llm"},
+    "rank-k": {"llm"},
+    "rank-r1": {"llm"},
+    "rank-without-gpt": {"llm"},
+    "rank1": {"llm"},
+    "rankgpt": {"llm"},
+    "rankvicuna": {"llm"},
+    "rankzephyr": {"llm"},
+    "rebel": {"llm"},
+    "rebel-two-turn": {"llm"},
+    "same-document": {"embedder"},
+    "self-consistency": {"llm"},
+    "setwise-bubble": {"llm"},
+    "setwise-heap": {"llm"},
+    "setwise-likelihood": {"llm"},
+    "standard-rr": {"llm"},
+    "structural-reranking": set(),
+    "superglobal": {"embedder"},
+    "tdpart": {"llm"},
+    "texts": set(),
+    "tourrank": {"llm"},
+    "upr": {"lm"},
+    "yes-no": {"llm"},
+    "zerank": {"cross_encoder"},
+}
+
+
+def test_all_presets_are_named_with_a_title() -> None:
+    assert presets().keys() == PRESET_MODELS.keys()
+    assert all(presets().values())
+
+
+@pytest.mark.parametrize(("name", "models"), PRESET_MODELS.items())
+def test_a_preset_loads_with_the_models_it_names_and_says_when_they_are_missing(name: str, models: set[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stage = load(name, models={model: CostOnly(model) for model in models})
+    assert load(stage.to_data()) == stage
+    ranking = stage.rerank("tall mountain", ["a recipe", "a tall mountain"])
+    assert sorted(ranking.positions) == [0, 1]
+    for model in models:
+        others = {other: CostOnly(other) for other in models - {model}}
+        remedy = rf"Known: {', '.join(others)}" if others else rf"models=\{{'{model}': model\}}"
+        with pytest.raises(ConfigError, match=rf"a model called '{model}' and none was given.*{remedy}"):
+            load(name, models=others)
+
+
+@pytest.mark.parametrize("name", PRESET_MODELS)
+def test_the_schema_allows_every_preset(name: str, schema: jsonschema.Draft202012Validator) -> None:
+    file = Path(tamis.__file__).parent / "recipes" / "presets" / f"{name}.yaml"
+    schema.validate(yaml.safe_load(file.read_text(encoding="utf-8"))["stage"])
+
+
+@pytest.fixture(scope="module")
+def schema() -> jsonschema.Draft202012Validator:
+    made = tamis.json_schema()
+    jsonschema.Draft202012Validator.check_schema(made)
+    json.dumps(made)
+    return jsonschema.Draft202012Validator(made)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"lexicall": {}},
+        ["lexical", "topn"],
+        [{"lexical": {"k2": 1}}],
+        [{"lexical": {}, "top_n": 3}],
+        [{"lexical": {"b": 2}}],
+        [{"top_n": 0}],
+        [{"top_n": "five"}],
+        [{"top_n": {}}],
+        ["top_n"],
+        [{"cross_encoder": {}}],
+        [{"rebel": {"modle": "llm"}}],
+        [{"rebel": {"model": "llm", "criteria": "guess"}}],
+        [{"rebel": {"model": "llm", "criteria": ["dept"]}}],
+        [{"rebel": {"model": "llm", "criteria": [{"name": "x", "wait": 1}]}}],
+        [{"rebel": {"model": "llm", "combine": "sum"}}],
+        [{"rebel": {"model": {"openia": "x"}}}],
+        [{"rebel": {"model": {"openai": "x", "base_ur": "http://x"}}}],
+        [{"rebel": {"model": {"openai": {"model": "x", "base_ur": "http://x"}}}}],
+        [{"multi_criteria": {"criteria": [{"recenci": {}}]}}],
+        [{"multi_criteria": {"criteria": [{"recency": {"half_life": 3}}]}}],
+        [{"multi_criteria": {"criteria": [{"name": "x", "source": "recenci"}]}}],
+        [{"multi_criteria": {"relevance": {"name": "r", "source": {"ranker": {"stage": "lexicall"}}}}}],
+        [{"fuse": {"stages": ["lexical", "firststage"]}}],
+        [{"dynamic_k": {"policy": "larges_gap"}}],
+        [{"dynamic_k": {"policy": {"softmax_mass": {"q": 0.8}}}}],
+        [{"dynamic_k": {"policy": {"calibrated": 2}}}],
+        [{"abstain": {"confidence": "mean"}}],
+        [{"calibrate": {"artefact": {"scorer": "x", "scale": "logit", "fitted": {"plat": {}}}}}],
+        [{"calibrate": {"artefact": {"scorer": "x", "scale": "log", "fitted": "unit"}}}],
+        [3],
+        {},
+    ],
+)
+def test_the_schema_and_the_loader_both_reject_a_typo(written: Any, schema: jsonschema.Draft202012Validator) -> None:
+    assert not schema.is_valid(written)
+    with pytest.raises(ConfigError):
+        load(written, models={"llm": CostOnly()})
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("lexcal", r"unknown pipeline 'lexcal'\. Did you mean 'lexical'\? Known: .*rebel.*end in \.yaml"),
+        ("nowhere/pipeline.yaml", "no pipeline file at 'nowhere/pipeline.yaml'"),
+        (Path("nowhere"), "no pipeline file at 'nowhere'"),
+        ([{"lexicl": {}}], r"unknown stage 'lexicl'\. Did you mean 'lexical'\? Known: "),
+        ([{3: {}}], "unknown stage 3"),
+        ([{}], "a stage is written as a name or as {name: options}, got {}"),
+        (None, "a stage is written as a name or as .*got None"),
+        (7, "got 7"),
+        ({"stage": None}, "got None"),
+        ([{"lexical": {"depth": "many"}}], r"stage 'lexical': depth: .*integer.*\(got 'many'\)"),
+        ([{"lexical": {"k3": 1}}], r"stage 'lexical': k3: Unexpected keyword argument \(got 1\)"),
+        ([{"lexical": {}, "top_n": 1}], "stage 'lexical': top_n: Unexpected"),
+        ([{"lexical": {1: 2}}], "stage 'lexical': 1: "),
+        ([{"top_n": {}}], "stage 'top_n': n: "),
+        ([{"first_stage": 5}], r"stage 'first_stage': unscored: .*'order'.*\(got 5\)"),
+        ([{"multi_criteria": {"criteria": [{"coverage": 5}]}}], "criterion source 'coverage' takes no options, got 5"),
+        ([{"fuse": {"stages": []}}], "Fuse needs at least one stage"),
+        ([{"fuse": {"stages": ["lexicl"]}}], "stage 'fuse': stages.*unknown stage 'lexicl'. Did you mean"),
+        ([{"cross_encoder": {"model": {"opena": "x"}}}], "unknown model 'opena'. Did you mean 'openai'"),
+        (
+            [{"cross_encoder": {"model": "ce"}}],
+            "asks for a model called 'ce' and none was given. Pass models={'ce': model}",
+        ),
+        (
+            [{"rebel": {"model": {"openai": "x", "base_url": "localhost"}}}],
+            "model 'openai': base_url: must start with http",
+        ),
+        ([{"rebel": {"model": {"openai": "x", "base_ur": "http://x"}}}], "base_ur: Unexpected"),
+    ],
+)
+def test_errors_name_the_part_the_field_the_value_and_the_remedy(written: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load(written)
+
+
+def test_a_misspelt_model_name_gets_a_suggestion() -> None:
+    with pytest.raises(ConfigError, match="called 'lm' and none was given.*Did you mean 'llm'"):
+        load([{"rebel": "lm"}], models={"llm": CostOnly()})
+
+
+def test_a_model_that_cannot_do_it_is_named() -> None:
+    with pytest.raises(CapabilityError, match="Rebel needs a model that can `generate`"):
+        load("rebel", models={"llm": object()})
+
+
+def test_a_model_name_outside_a_pipeline_is_explained() -> None:
+    with pytest.raises(
+        ConfigError, match=r"'gpt-5' is not a model: pass a model object such as .*OpenAIChat\('gpt-5'\)"
+    ):
+        Rebel("gpt-5")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the YAML text is empty"),
+        ("# only a comment\n", "is empty"),
+        ("- lexical: {", "(?s)is not valid YAML: .*line 1"),
+        ("\t- lexical", "is not valid YAML"),
+        ("\x00", "is not valid YAML"),
+        ("- lexical: {}\n  top_n: 3", "stage 'lexical': top_n"),
+        ("42", "got 42"),
+    ],
+)
+def test_yaml_that_is_no_pipeline(text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        from_yaml(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "is empty"), (b"\xff\xfe\x00x: 1", "UTF-8"), (b"- [", "not valid YAML")]
+)
+def test_a_file_that_is_no_pipeline_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "odd.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"odd\.yaml.*{said}"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!python/object/apply:os.system ['touch {marker}']",
+        "- !!python/object/new:os.system ['touch {marker}']",
+        "- lexical: {depth: !!python/object/apply:os.system ['touch {marker}']}",
+        "- !!python/name:os.system",
+        "- os:system: 'touch {marker}'",
+        "- os.system: 'touch {marker}'",
+        "- tamis.stage.base:Pipeline: {}",
+        "- cross_encoder: {model: {'os:system': 'touch {marker}'}}",
+        "- multi_criteria: {criteria: [{'subprocess:run': 'touch {marker}'}]}",
+        "- __import__: os",
+        "- __class__: {}",
+    ],
+)
+def test_yaml_reaches_no_code_outside_the_catalog(text: str, tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    with pytest.raises(ConfigError):
+        from_yaml(text.replace("{marker}", str(marker)))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.kind)
+def test_the_catalog_names_only_what_is_there(family: Family) -> None:
+    for name in family.members:
+        cls = family.resolve(name)
+        assert family.name_of(cls) == name
+
+
+def test_a_stage_with_a_model_that_is_no_data_says_how_to_write_it() -> None:
+    with pytest.raises(ConfigError, match=r"Function cannot be written as data.*model: llm"):
+        CrossEncoder(Function(len, "classify")).to_data()
+    with pytest.raises(ConfigError, match="object cannot be written"):
+        dump(object())
+
+
+def test_a_stage_passes_through_load_untouched() -> None:
+    stage = CrossEncoder(Function(len, "classify"))
+    assert load(stage) is stage
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Lexical(k1=-1), r"k1.*\(got -1"),
+        (lambda: Lexical(b=2), r"b: .*\(got 2"),
+        (lambda: Lexical(k1=float("nan")), r"k1.*\(got nan\)"),
+        (lambda: CorpusStatistics(-1, 1.0, {}), r"\(got -1\)"),
+        (lambda: Fuse((Lexical(), Lexical()), weights=(float("inf"), 1)), r"weights.*\(got inf\)"),
+        (lambda: Fuse((Lexical(),), k=0), r"k: .*\(got 0"),
+        (lambda: Listwise(CostOnly(), window=1), r"window.*\(got 1\)"),
+        (lambda: Deduplicate(by="title"), r"by.*\(got 'title'\)"),  # type: ignore[arg-type]
+        (lambda: TopN(n=True or 1), None),
+    ],
+)
+def test_numbers_no_formula_can_use_are_refused(make: Any, said: str | None) -> None:
+    if said is None:
+        assert make() == TopN(1)
+        return
+    with pytest.raises(ConfigError, match=said):
+        make()
