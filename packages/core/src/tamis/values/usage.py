@@ -12,8 +12,8 @@ class Usage:
     `calls`: answered by a model (retries and cached answers not counted); `cached`: answered by the cache; `retries`;
     `failed`: calls that ended without an answer; `tokens_in`, `tokens_out`: as reported by the model, else estimated;
     `seconds`: wall time of the whole rerank; `rounds`: how often a plan had to wait for answers; `flops`: operations of
-    the answered calls, by the architectures of their models (`tamis.compute.flops`); `flops_paper`: the same in the form
-    of E2R-FLOPs; `unmetered`: answered calls that both leave out, since the architecture of their model is unknown;
+    the answered calls, by the architectures of their models (`tamis.compute.flops`); `flops_paper`: the same as
+    E2R-FLOPs; `unmetered`: answered calls that both leave out, since the architecture of their model is unknown;
     `search_units`: searches billed by rerank services that do not bill tokens.
     """
 
