@@ -14,14 +14,24 @@ from typing import Any, Protocol
 from tamis.values.calls import CALLS, Answer, Call
 
 OBJECT_ONLY = "object:"
-"""Start of a model's `cache_key` when it identifies one live object: such answers are not worth a disk."""
+"""Start of a `cache_key` that identifies one live object. Nobody can ask for its answers after the process has ended,
+so they go only to caches that end with it."""
 
 
 class Cache(Protocol):
-    """Where answers are kept, by 16-byte digest of the call."""
+    """Where answers are kept, by 16-byte digest of the call.
+
+    Optional attribute `outlives_process`: whether another process can read the answers later. A cache that does not
+    have it is taken to: it never receives the answers of a model whose `cache_key` starts with `object:`.
+    """
 
     def get(self, key: bytes) -> Answer | None: ...
     def put(self, key: bytes, answer: Answer) -> None: ...
+
+
+def outlives_process(cache: Any) -> bool:
+    """Whether `cache` (of answers or of passages) may still be read when this process has ended."""
+    return cache is not None and getattr(cache, "outlives_process", True)
 
 
 def cache_key(call: Call) -> bytes | None:
@@ -43,6 +53,8 @@ def _whole(value: Any) -> Any:
 class MemoryCache:
     """The `size` most recently used answers. Safe to share between threads."""
 
+    outlives_process = False
+
     def __init__(self, size: int = 10_000) -> None:
         from cachetools import LRUCache
 
@@ -63,6 +75,8 @@ class DiskCache:
 
     `cache_key`s must tell models and their versions apart: an answer on disk outlives the process that got it.
     """
+
+    outlives_process = True
 
     def __init__(self, path: str | Path) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)

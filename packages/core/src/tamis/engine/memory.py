@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis.engine.cache import Cache, cache_key
-from tamis.engine.passages import PassageCache
+from tamis.engine.cache import OBJECT_ONLY, Cache, MemoryCache, cache_key, outlives_process
+from tamis.engine.passages import MemoryPassages, PassageCache
 from tamis.values.calls import Answer, Call, Score, TokenVectors
 
 log = logging.getLogger("tamis")
@@ -24,12 +24,16 @@ log = logging.getLogger("tamis")
 class Memory:
     """A cache of answers with a cache of passages beside it; either may be missing.
 
+    What a model with an `object:` key answered is kept in memory in the place of a cache that outlives the process.
+
     `vectors`: whether single vectors of passages, which both can hold, go to the cache of passages.
     """
 
     def __init__(self, answers: Cache | None = None, passages: PassageCache | None = None, *, vectors: bool = True):
         self._answers = answers
         self._passages = passages
+        self._live_answers: Cache | None = MemoryCache() if outlives_process(answers) else answers
+        self._live_passages: PassageCache | None = MemoryPassages() if outlives_process(passages) else passages
         self._vectors = vectors
 
     def key(self, call: Call) -> bytes | None:
@@ -37,30 +41,44 @@ class Memory:
         return None if self._answers is None and self._passages is None else cache_key(call)
 
     def get(self, call: Call, key: bytes) -> Answer | None:
-        if self._passages is not None and self._is_passage(call):
-            array = self._passages.get(call.model.cache_key, key)
+        model = call.model.cache_key
+        passages = self._passages_of(model)
+        if passages is not None and self._is_passage(call):
+            array = passages.get(model, key)
             return None if array is None else as_answer(call, array)
-        if self._answers is None or not call.answer.stored:
-            return None
-        return self._answers.get(key)
+        answers = self._answers_of(model)
+        return None if answers is None or not call.answer.stored else answers.get(key)
 
     def put(self, answered: Iterable[tuple[Call, bytes, Answer]]) -> None:
         """Calls of one model with their keys and answers."""
         arrays: dict[bytes, NDArray[Any]] = {}
         model = ""
         for call, key, answer in answered:
+            model = call.model.cache_key
+            answers = self._answers_of(model)
             if self._passages is not None and self._is_passage(call):
-                model, arrays[key] = call.model.cache_key, as_array(answer)
-            elif self._answers is not None and answer.stored and not _has_artefact(answer):
-                self._answers.put(key, answer)
-        if arrays and self._passages is not None:
+                arrays[key] = as_array(answer)
+            elif answers is not None and answer.stored and not _has_artefact(answer):
+                answers.put(key, answer)
+        passages = self._passages_of(model)
+        if arrays and passages is not None:
             try:
-                self._passages.put(model, arrays)
+                passages.put(model, arrays)
             except (OSError, sqlite3.Error) as error:
                 log.warning("%d passages could not be kept (%s); they are computed again next time", len(arrays), error)
 
+    def _answers_of(self, model: str) -> Cache | None:
+        return self._live_answers if _is_live(model) else self._answers
+
+    def _passages_of(self, model: str) -> PassageCache | None:
+        return self._live_passages if _is_live(model) else self._passages
+
     def _is_passage(self, call: Call) -> bool:
         return call.of_passage and (self._vectors or not call.answer.stored)
+
+
+def _is_live(model: Any) -> bool:
+    return isinstance(model, str) and model.startswith(OBJECT_ONLY)
 
 
 def _has_artefact(answer: Answer) -> bool:

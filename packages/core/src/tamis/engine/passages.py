@@ -30,7 +30,7 @@ class PassageCache(Protocol):
     """Where arrays are kept, by a model's `cache_key` and the 16-byte digest of what it was asked.
 
     An array comes back with the numbers, type and shape it was put with, and is not to be written to. Safe to share
-    between threads.
+    between threads. Optional attribute `outlives_process`, as for `Cache`.
     """
 
     def get(self, model: str, key: bytes) -> NDArray[Any] | None: ...
@@ -45,6 +45,8 @@ class MemoryPassages:
     >>> kept.get("a model", b"a passage").shape
     (3, 4)
     """
+
+    outlives_process = False
 
     def __init__(self, max_bytes: int = MEMORY) -> None:
         from cachetools import LRUCache
@@ -77,6 +79,8 @@ class DiskPassages:
 
     Deleting the folder is safe while nobody uses it.
     """
+
+    outlives_process = True
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)

@@ -10,7 +10,8 @@ it gives the same), `requests_per_minute` (batches) and `tokens_per_minute` (abs
 (tokens), `count_tokens(text)`, `images` (whether messages may carry pictures), `max_length` (tokens after which an
 encoder cuts), `scale` (of the scores `classify`, `classify_vectors` and `score_list` give), `architecture` (an
 `Architecture` or the name of a well-known model, for counting FLOPs; absent: what `name` says), `cache_key` (a string
-that changes when answers may change; absent: never cached).
+that changes when answers may change; with `object:` in front, it is one live object's and cached in memory only;
+absent: never cached).
 """
 
 from __future__ import annotations
