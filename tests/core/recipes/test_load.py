@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,251 +12,42 @@ import pytest
 import yaml
 
 import tamis
-from support.graphs import trained_file
+from support.stages import MODEL, STAGES_MADE
 from tamis import (
-    DPP,
-    MMR,
-    Abstain,
-    Calibrate,
-    Cover,
     Criterion,
     CrossEncoder,
     Deduplicate,
     DynamicK,
-    DynamicRAG,
     Embedding,
-    Facets,
     FirstStage,
     Fuse,
-    Groupwise,
-    Knapsack,
-    LateInteraction,
     Learned,
     Lexical,
     Listwise,
     MultiCriteria,
-    NearDuplicates,
-    Pairwise,
     Pipeline,
-    Place,
-    Pointwise,
-    PseudoQuery,
-    QueryLikelihood,
     Rebel,
-    Setwise,
     Stage,
-    Threshold,
-    TokenBudget,
     TopN,
-    Tournament,
-    TrainedGraph,
     from_yaml,
     load,
 )
-from tamis.criteria import Authority, Clarity, Coverage, Depth, Diversity, Field, Incoming, Ranker, Recency, Rubric
+from tamis.criteria import Coverage, Ranker, Recency
 from tamis.criteria.sources import SOURCES
 from tamis.errors import CapabilityError, ConfigError
-from tamis.graph import (
-    AlphaQE,
-    ConceptPairs,
-    Concepts,
-    Given,
-    Graph,
-    Mentions,
-    Neighbours,
-    Refinement,
-    Rocchio,
-    Smoothing,
-    Structure,
-    SuperGlobal,
-)
 from tamis.graph.edges.base import EDGES
 from tamis.graph.methods.refiner import REFINERS
-from tamis.judges import Choice, Grades, Head, Identifiers, Labels, Permutation, Preference, Repeated, Thinking
 from tamis.models import CostOnly, Function, OpenAIChat
 from tamis.parts.dump import dump, to_yaml
 from tamis.parts.family import Family
 from tamis.rankers.lexical import CorpusStatistics
 from tamis.recipes.load import presets
 from tamis.recipes.schema import FAMILIES
-from tamis.schedules import (
-    Adaptive,
-    Bubble,
-    Champion,
-    Heap,
-    SampledPairs,
-    SingleShot,
-    Sliding,
-    Staged,
-    TopDown,
-    TournamentGraph,
-    UntilSettled,
-)
-from tamis.select import (
-    Abstention,
-    Artefact,
-    AtLeast,
-    Calibrated,
-    Conformal,
-    ConformalRecall,
-    ExpectedF,
-    ExpectedUtility,
-    Fixed,
-    Gap,
-    InList,
-    Isotonic,
-    Knee,
-    LargestGap,
-    Linear,
-    Logistic,
-    Mahalanobis,
-    Max,
-    NearBest,
-    Platt,
-    RatioToBest,
-    SoftmaxMass,
-    Spike,
-    Stacked,
-    Std,
-    TailTest,
-    Temperature,
-    Unit,
-    ZScore,
-)
 from tamis.select.calibrate.artefact import FITTED
 from tamis.select.calibrate.confidence import CONFIDENCES
 from tamis.select.policies.base import POLICIES
-from tamis.select.reward import CheapReward
 from tamis.stage.base import STAGES
-from tamis.values.scale import LOGIT
 
-MODEL = CostOnly("stand-in", max_batch=8, scale=LOGIT)
-CHAT = OpenAIChat("qwen3-8b", base_url="http://localhost:8000/v1", extra_body={"seed": 1}, context_window=4096)
-SOURCES_MADE = (
-    Rubric(),
-    Incoming(),
-    Ranker(CrossEncoder(MODEL) | TopN(3)),
-    Recency("published", half_life_days=30, now=datetime(2024, 5, 1, tzinfo=UTC), unknown=None),
-    Authority({"python.org": 0.9}, field="url"),
-    Field("stars", low=1, high=5, log=True),
-    Field("kind", values={"True": 0.1, "3": 0.2, "été": 1.0}),
-    Depth(full=80),
-    Clarity(ideal=12.5),
-    Coverage(),
-    Diversity(),
-)
-ARTEFACT = Artefact("incoming", "probability", Platt(1.5, -0.5))
-POLICIES_MADE = (
-    Fixed(3),
-    LargestGap(tail=0.0, window=3),
-    Spike(),
-    SoftmaxMass(0.9, temperature=2.0),
-    SoftmaxMass(fitted=replace(ARTEFACT, fitted=Temperature(0.5))),
-    AtLeast(-1.5),
-    Calibrated(0.4),
-    ConformalRecall(replace(ARTEFACT, fitted=Conformal((0.1, 0.2)))),
-    ExpectedUtility(0.1),
-    ExpectedF(2.0),
-    RatioToBest(),
-    NearBest(2.0),
-    ZScore(),
-    Knee(),
-    TailTest(0.01),
-)
-SHARED: dict[str, Any] = {"centre": (0.5,), "spread": (2.0,), "pad": -1.0}
-CONFIDENCES_MADE = (
-    Max(),
-    Std(),
-    Gap(),
-    Stacked(max=1.5, std=-0.5, gap=0.25, intercept=-2.0),
-    Linear(**SHARED, weights=(1.0,), intercept=0.25),
-    Logistic(**SHARED, weights=((0.0,), (1.0,), (2.0,)), intercepts=(0.0, 1.0, 2.0)),
-    Mahalanobis(**SHARED, bad=(0.0,), good=(1.0,), bad_precision=((1.0,),), good_precision=((2.0,),)),
-)
-STAGES_MADE: tuple[Stage, ...] = (
-    Pipeline(),
-    Pipeline((Lexical(),)),
-    Lexical() | TopN(3),
-    Pipeline((Pipeline((Lexical(), TopN(2))), Pipeline(), TopN(1))),
-    Fuse((FirstStage(), Lexical() | TopN(5), Pipeline((Deduplicate(),)))),
-    Fuse((FirstStage(), Lexical()), weights=(1.0, 0.3), method="weighted", k=10),
-    FirstStage(),
-    FirstStage(unscored="unknown"),
-    Lexical(),
-    Lexical(k1=1.2, b=0.75, depth=50),
-    Lexical(statistics=CorpusStatistics(100, 7.5, {"été": 3, "true": 1, "null": 2})),
-    CrossEncoder(MODEL, depth=100),
-    CrossEncoder(CostOnly()),
-    Embedding(MODEL, given_vectors=True),
-    LateInteraction(MODEL, depth=20),
-    PseudoQuery(MODEL, first=5),
-    TrainedGraph(trained_file(), MODEL, depth=50, explain=0),
-    Learned(),
-    Learned(MODEL, unscored="unknown", depth=50, explain=True),
-    Graph(),
-    Graph((), "pagerank", seeds=10),
-    Graph(
-        (Concepts(degree=3), ConceptPairs(), Mentions(), Neighbours("vectors"), Structure("url"), Given("amr", "edges"))
-    ),
-    Graph(method="propagation", alpha=0.2, depth=50, model=MODEL, given_vectors=True),
-    Refinement(),
-    Refinement(MODEL, Smoothing((Structure(links=None),), alpha=0.5, steps=1), depth=50),
-    *(Refinement(MODEL, method) for method in (Rocchio(5), AlphaQE(1, 2.0), SuperGlobal(pooling="mean"))),
-    Pointwise(CHAT, labels=("Oui", "Non"), passage_tokens=64),
-    Listwise(CHAT, window=5, stride=2, passes=3),
-    Pointwise(CHAT, judge=Thinking(Labels(("0", "1", "2"), (0, 1, 2), "expected"), budget=64)),
-    Pointwise(MODEL, judge=Head(show=("score", "date"))),
-    QueryLikelihood(MODEL, normalise=True),
-    Pairwise(CHAT, judge=Preference("text", instruction="Été?")),
-    Pairwise(CHAT, None, SampledPairs(2, seed=7), top=None),
-    Pairwise(CHAT, None, Champion()),
-    Setwise(CHAT),
-    Setwise(CHAT, schedule=Heap(19), judge=Thinking(Choice())),
-    Setwise(CHAT, schedule=Staged(repeats=2, stages=((5, 0.5), (1, 0.4))), judge=Choice(share=0.5)),
-    Setwise(CHAT, schedule=Bubble(3), judge=Repeated(Identifiers("digits"), 2)),
-    Tournament(CHAT, keep=2),
-    Groupwise(CHAT, size=10, epochs=3, judge=Grades(high=3)),
-    Listwise(CHAT, schedule=UntilSettled(Sliding(10, 5)), judge=Permutation(show=("score",), ties=True)),
-    Listwise(CHAT, schedule=TournamentGraph(), top=10),
-    Listwise(CHAT, schedule=TopDown(10, 4)),
-    Listwise(CHAT, schedule=Adaptive(doubt=0.1)),
-    Listwise(CHAT, schedule=SingleShot(30), judge=Repeated(Permutation(), 5)),
-    MultiCriteria(),
-    MultiCriteria(MODEL, criteria="infer", combine="pareto", gate=2.5),
-    MultiCriteria(MODEL, criteria=["depth", Recency(), Criterion("x", "told", weight=0.1, max=3)], tie_break="x"),
-    MultiCriteria(relevance=Criterion("fit", max=1, source=Coverage()), combine="lexicographic"),
-    MultiCriteria(MODEL, criteria=[Criterion(f"c{n}", source=source) for n, source in enumerate(SOURCES_MADE)]),
-    Rebel(CHAT),
-    Rebel(CHAT, criteria="infer", depth=20, gate=None, anchors=0, reasons=False),
-    Rebel(MODEL, criteria=["clarity", "authoritativeness"], relevance=Criterion("r", "how", max=5, weight=2)),
-    TopN(5),
-    Threshold(-0.5),
-    Deduplicate(by="id"),
-    DynamicK(),
-    DynamicK("knee", k_min=0, k_max=8, ties="out"),
-    *(DynamicK(policy) for policy in POLICIES_MADE),
-    Calibrate(ARTEFACT),
-    Calibrate(replace(ARTEFACT, fitted=Isotonic((-1.0, 2.0), (0.1, 0.7)), queries=20, notes=("été",))),
-    Calibrate(replace(ARTEFACT, fitted=InList(0.5, -1.0, 0.25, 1.5, -3.0))),
-    Calibrate(replace(ARTEFACT, fitted=Unit(), report={"ece": 0.1})),
-    Abstain(),
-    Abstain(confidence="gap", threshold=0.25),
-    *(Abstain(replace(ARTEFACT, fitted=Abstention(confidence, 0.5))) for confidence in CONFIDENCES_MADE),
-    NearDuplicates(similarity=0.5),
-    MMR(0.5, model=MODEL),
-    DPP(given_vectors=True),
-    Facets(Lexical() | TopN(3), facets=("cost", "été")),
-    Facets(Lexical(), model=CHAT),
-    Cover(),
-    Cover(field="answers", times=2),
-    Cover(CHAT),
-    TokenBudget(900, model=MODEL, truncate="last"),
-    Knapsack(900),
-    Place(),
-    Place("by_source", field="url"),
-    DynamicRAG(CHAT),
-    DynamicRAG(MODEL, k_max=5, samples=4, combine="best", reward=CheapReward(size=0.1)),
-)
 named = pytest.mark.parametrize("stage", STAGES_MADE, ids=lambda stage: type(stage).__name__)
 
 

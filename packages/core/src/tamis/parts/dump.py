@@ -38,10 +38,15 @@ def dump(value: Any) -> Any:
 
 
 def dump_fields(value: Any) -> dict[str, Any]:
-    """The fields of a part that are not at their default."""
-    return {
-        f.name: dump(getattr(value, f.name)) for f in fields(value) if f.repr and getattr(value, f.name) != _default(f)
-    }
+    """The fields of a part that are not at their default, as plain data."""
+    return {name: dump(item) for name, item in changed(value).items()}
+
+
+def changed(value: Any) -> dict[str, Any]:
+    """The fields of a part that are not at their default: all that distinguishes it from another of its class, whatever
+    optional fields the class gets later."""
+    shown = {f.name: (getattr(value, f.name), _default(f)) for f in fields(value) if f.repr}
+    return {name: item for name, (item, default) in shown.items() if item != default}
 
 
 def to_yaml(data: Any) -> str:

@@ -14,7 +14,7 @@ from tamis.errors import ConfigError, ScaleError
 from tamis.parts.dump import dump
 from tamis.parts.family import REFERENCE, Family
 from tamis.parts.part import part
-from tamis.select.calibrate.scorer import UNSCORED, scorer_id
+from tamis.select.calibrate.scorer import UNSCORED, first_id, scorer_id
 from tamis.stage.base import Stage
 from tamis.values.ranking import Ranking
 from tamis.values.scale import Kind
@@ -101,12 +101,13 @@ def check_scorer(artefact: Artefact | None, earlier: Sequence[Stage]) -> None:
 
     With no scorer in front nothing is known yet, and nothing is checked.
     """
-    found = scorer_id(earlier)
-    if artefact is not None and found not in (UNSCORED, artefact.scorer):
-        raise ConfigError(
-            f"the artefact was fitted for the scorer {artefact.scorer!r} and stands behind {found!r}: scores of "
-            "different scorers do not compare. Fit one for this scorer."
-        )
+    scorer = scorer_id(earlier)
+    if artefact is None or scorer == UNSCORED or artefact.scorer in (scorer, first_id(earlier)):
+        return
+    raise ConfigError(
+        f"the artefact was fitted for the scorer {artefact.scorer!r} and stands behind {scorer!r}: scores of "
+        "different scorers do not compare. Fit one for this scorer."
+    )
 
 
 def _artefact(value: Any) -> Any:
