@@ -24,7 +24,7 @@ import numpy as np
 from default import DATA, ROOT, ndcg
 from report import ms, save, table
 from tamis import CrossEncoder, Embedding, FirstStage, LateInteraction, Stage
-from tamis.engine import DiskPassages, Engine
+from tamis.engine import DiskVectors, Engine
 from tamis.evaluate import Dataset, read
 from tamis.models import OnnxEmbedder, OnnxTokenEmbedder
 from tamis.models.local.vectors import unit
@@ -101,8 +101,8 @@ def main() -> None:
     rows = [["first stage (BM25)", f"{np.mean(values(Engine(), FirstStage(), dataset, queries)):.4f}", "", "", ""]]
     for name, stage in stages().items():
         with TemporaryDirectory() as temporary:
-            kept = DiskPassages(temporary)
-            engine = Engine(cache=None, passages=kept)
+            kept = DiskVectors(temporary)
+            engine = Engine(cache=None, vectors=kept)
             taken = []
             for _ in range(2):
                 start = time.perf_counter()

@@ -806,5 +806,5 @@ def test_copies_rank_alike_and_share_nothing_that_locks():
 
 
 def test_engine_options_are_those_of_the_engine():
-    assert TamisRanker(engine={"deadline": 3.0, "max_calls": 2})._reranker.engine.deadline == 3.0
-    assert TamisRanker()._reranker.engine.on_failure == Engine().on_failure
+    assert TamisRanker(engine={"deadline": 3.0, "max_calls": 2})._reranker.engine.options.deadline == 3.0
+    assert TamisRanker()._reranker.engine.options.on_failure == Engine().options.on_failure

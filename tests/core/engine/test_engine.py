@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import pickle
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.scripted import AsyncChat, Chat, grades, order
-from tamis import Cancellation, CrossEncoder, Engine, Listwise, Ranking, Rebel
+from tamis import Cancellation, CrossEncoder, Engine, Listwise, Ranking, Rebel, Reranker
 from tamis.engine import DiskCache, Event
+from tamis.engine.engine import Arguments
 from tamis.engine.limiter import Limiter
+from tamis.engine.options import EngineOptions
 from tamis.errors import BudgetError, CapabilityError, ConfigError, DegradedError, ModelError
 from tamis.models import CostOnly, Function
 from tamis.values.calls import Classify, Failure, Generated, Score
@@ -126,19 +131,19 @@ def test_the_concurrency_limit_holds_over_threads_and_reranks() -> None:
 
 
 async def test_the_limiter_serves_threads_and_loops_and_forgets_the_cancelled() -> None:
-    limiter = Limiter(1)
-    assert limiter.acquire()
-    assert not limiter.acquire(timeout=0.01)
-    waiting = asyncio.create_task(limiter.aacquire())
+    limiter = Limiter()
+    assert limiter.acquire(1)
+    assert not limiter.acquire(1, timeout=0.01)
+    waiting = asyncio.create_task(limiter.aacquire(1))
     await asyncio.sleep(0.01)
     waiting.cancel()
     await asyncio.sleep(0)
-    second = asyncio.create_task(limiter.aacquire())
+    second = asyncio.create_task(limiter.aacquire(1))
     await asyncio.sleep(0.01)
     limiter.release()
     await asyncio.wait_for(second, 1)
     limiter.release()
-    assert limiter.acquire(timeout=0.1)
+    assert limiter.acquire(1, timeout=0.1)
 
 
 def test_a_transient_error_is_retried_and_counted() -> None:
@@ -421,14 +426,43 @@ def test_spans_are_written_when_opentelemetry_is_there() -> None:
     assert "secret" not in str([span.attributes for span in spans.values()])
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"deadline": 0}, {"deadline": -1}, {"max_calls": -1}, {"retries": "2"}, {"concurrency": 0}, {"on_failure": "x"}],
-)
-def test_bad_engine_options_are_refused_by_name_and_value(options: dict[str, Any]) -> None:
-    (name,) = options
+BAD_OPTIONS: dict[str, tuple[Any, ...]] = {
+    "deadline": (0, -1, math.nan, math.inf, "2", True),
+    "max_calls": (-1, 2.5, math.nan, "2", True),
+    "max_tokens": (-1, math.inf, "many", False),
+    "retries": ("2", -1, None, 1.0),
+    "backoff": (-0.1, math.nan, math.inf, None, "1"),
+    "concurrency": (0, -3, 1.5, True, "all"),
+    "on_failure": ("x", None, True),
+    "over_budget": ("x", None),
+    "cache": ("answers.db", 3, object(), True),
+    "vectors": (3, object(), True),
+    "on_event": (3, "log"),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD_OPTIONS.items() for value in values])
+def test_bad_engine_options_are_refused_by_name_and_value(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=name) as refused:
+        Engine(**{name: value})
+    assert repr(value)[:20] in str(refused.value) or "must be" in str(refused.value)
     with pytest.raises(ConfigError, match=name):
-        Engine(**options)
+        Reranker("lexical", engine={name: value})
+
+
+def test_every_engine_option_has_bad_values_here() -> None:
+    assert set(BAD_OPTIONS) == {f.name for f in fields(EngineOptions)} == set(Arguments.__annotations__)
+
+
+def test_an_unknown_engine_option_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"unknown option 'deadlin'. Did you mean 'deadline'\?"):
+        Engine(deadlin=2.0)  # type: ignore[call-arg]
+
+
+def test_an_engine_prints_what_it_was_given_and_pickles_to_the_same() -> None:
+    engine = Engine(deadline=2.0, cache=None)
+    assert repr(engine) == "Engine(deadline=2.0, cache=None)"
+    assert pickle.loads(pickle.dumps(engine)).options == engine.options
 
 
 def test_results_do_not_depend_on_the_order_of_completion() -> None:

@@ -31,12 +31,12 @@ def allowed(starts: list[tuple[float, int]], requests: int | None, tokens: int |
 @given(arrivals, st.one_of(st.none(), st.integers(1, 5)), st.one_of(st.none(), st.integers(1, 20)))
 def test_every_window_holds_and_nothing_waits_longer(gaps, requests, tokens):
     now = 0.0
-    limit = Pace(requests, tokens, now=lambda: now)
+    limit = Pace(now=lambda: now)
     starts: list[tuple[float, int]] = []
     for gap, size in gaps:
         now += gap
         arrived = now
-        while wait := limit.book(size):
+        while wait := limit.book(requests, tokens, size):
             now += wait
         starts.append((now, size))
         assert allowed(starts, requests, tokens)
@@ -46,16 +46,16 @@ def test_every_window_holds_and_nothing_waits_longer(gaps, requests, tokens):
 
 def test_by_hand():
     now = 0.0
-    limit = Pace(requests=2, now=lambda: now)
-    assert [limit.book() for _ in range(4)] == [0, 0, 60, 60], "what has to wait is not booked"
+    limit = Pace(now=lambda: now)
+    assert [limit.book(requests=2) for _ in range(4)] == [0, 0, 60, 60], "what has to wait is not reserved"
     now = 50.0
-    assert limit.book() == 10
+    assert limit.book(requests=2) == 10
     now = 60.0
-    assert [limit.book() for _ in range(3)] == [0, 0, 60]
-    limit = Pace(tokens=100, now=lambda: now)
-    assert [limit.book(size) for size in (60, 40, 1)] == [0, 0, 60]
+    assert [limit.book(requests=2) for _ in range(3)] == [0, 0, 60]
+    limit = Pace(now=lambda: now)
+    assert [limit.book(most=100, tokens=size) for size in (60, 40, 1)] == [0, 0, 60]
     now = 120.0
-    assert [limit.book(size) for size in (500, 1)] == [0, 60], "larger than the limit: alone"
+    assert [limit.book(most=100, tokens=size) for size in (500, 1)] == [0, 60], "larger than the limit: alone"
 
 
 @pytest.fixture
@@ -128,7 +128,6 @@ def test_what_a_deadline_gave_up_does_not_delay_the_next(monkeypatch: pytest.Mon
     model = Counted()
     engine = Engine(cache=None, deadline=3.0)
     hasty = Engine(cache=None, deadline=0.1)
-    hasty._limiters = engine._limiters
     hasty.rerank(CrossEncoder(model), "q", TEXTS * 4)
     ranking = engine.rerank(CrossEncoder(model), "q", ["a", "bb"])
     assert not ranking.degraded

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tamis import CrossEncoder, Embedding, Engine, LateInteraction, Query, TopN, load
-from tamis.engine import DiskPassages
+from tamis.engine import DiskVectors
 from tamis.engine.cache import DiskCache, cache_key
 from tamis.errors import CapabilityError
 from tamis.models import CostOnly, Function, OnnxTokenEmbedder
@@ -168,7 +168,7 @@ def test_a_real_encoder_as_the_memory(onnx_embedder_folder: Path, tmp_path: Path
     stage = CrossEncoder(Function(scored, "classify_vectors"), compressor=tokens)
     expected = LateInteraction(tokens).rerank("how tall is Everest?", texts)
     for calls in (6, 3):
-        ranking = Engine(passages=DiskPassages(tmp_path / "memory")).rerank(stage, "how tall is Everest?", texts)
+        ranking = Engine(vectors=DiskVectors(tmp_path / "memory")).rerank(stage, "how tall is Everest?", texts)
         assert ranking.positions == expected.positions == (1, 2, 0)
         assert [r.score for r in ranking.kept] == pytest.approx([r.score for r in expected.kept], abs=1e-6)
         assert ranking.usage.calls == calls

@@ -73,7 +73,7 @@ def test_with_vectors_given_a_query_costs_one_call_and_its_own_vector_is_not_tak
 def test_an_engine_that_keeps_vectors_asks_for_the_prompt_alone(tmp_path: Path) -> None:
     model = Letters()
     model.cache_key = "letters 1"  # type: ignore[attr-defined]
-    engine = Engine(passages=tmp_path)
+    engine = Engine(vectors=tmp_path)
     PseudoQuery(model).rerank("q", ["xx", "yy"], engine=engine)
     model.asked.clear()
     ranking = PseudoQuery(model).rerank("another", ["xx", "yy"], engine=engine)

@@ -320,8 +320,8 @@ def test_the_schema_and_the_loader_both_reject_a_typo(written: Any, schema: json
         (7, "got 7"),
         ({"stage": None}, "got None"),
         ([{"lexical": {"depth": "many"}}], r"stage 'lexical': depth: .*integer.*\(got 'many'\)"),
-        ([{"lexical": {"k3": 1}}], r"stage 'lexical': k3: Unexpected keyword argument \(got 1\)"),
-        ([{"lexical": {}, "top_n": 1}], "stage 'lexical': top_n: Unexpected"),
+        ([{"lexical": {"k3": 1}}], r"stage 'lexical': unknown option 'k3'. Known: b, depth, k1"),
+        ([{"lexical": {}, "top_n": 1}], "stage 'lexical': unknown option 'top_n'"),
         ([{"lexical": {1: 2}}], "stage 'lexical': 1: "),
         ([{"top_n": {}}], "stage 'top_n': n: "),
         ([{"first_stage": 5}], r"stage 'first_stage': unscored: .*'order'.*\(got 5\)"),
@@ -337,7 +337,10 @@ def test_the_schema_and_the_loader_both_reject_a_typo(written: Any, schema: json
             [{"rebel": {"model": {"openai": "x", "base_url": "localhost"}}}],
             "model 'openai': base_url: must start with http",
         ),
-        ([{"rebel": {"model": {"openai": "x", "base_ur": "http://x"}}}], "base_ur: Unexpected"),
+        (
+            [{"rebel": {"model": {"openai": "x", "base_ur": "http://x"}}}],
+            "unknown option 'base_ur'. Did you mean 'base_url'\?",
+        ),
     ],
 )
 def test_errors_name_the_part_the_field_the_value_and_the_remedy(written: Any, said: str) -> None:
@@ -370,7 +373,7 @@ def test_a_model_name_outside_a_pipeline_is_explained() -> None:
         ("- lexical: {", "(?s)is not valid YAML: .*line 1"),
         ("\t- lexical", "is not valid YAML"),
         ("\x00", "is not valid YAML"),
-        ("- lexical: {}\n  top_n: 3", "stage 'lexical': top_n"),
+        ("- lexical: {}\n  top_n: 3", "stage 'lexical': unknown option 'top_n'"),
         ("42", "got 42"),
     ],
 )

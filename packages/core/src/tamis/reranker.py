@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tamis.engine.cancel import Cancellation
 from tamis.engine.engine import Engine
+from tamis.engine.shared import default_engine
 from tamis.errors import ConfigError
 from tamis.parts.dump import dump
 from tamis.rankers.learned.stage import Learned
@@ -48,7 +49,7 @@ class Reranker:
         self.source = pipeline
         self.stage = load(pipeline, models=models)
         self.top_n, self.threshold = top_n, threshold
-        self.engine = engine if isinstance(engine, Engine) else _engine({} if engine is None else engine)
+        self.engine = engine if isinstance(engine, Engine) else default_engine() if engine is None else _engine(engine)
         self._with_cuts(top_n, threshold)
 
     def rerank(
@@ -105,10 +106,7 @@ def plain(source: Any) -> Any:
 def _engine(options: Mapping[str, Any]) -> Engine:
     if not isinstance(options, Mapping):
         raise ConfigError(f"engine must be a tamis.Engine or a mapping of its options, got {options!r}")
-    try:
-        return Engine(**options)
-    except TypeError as error:
-        raise ConfigError(f"engine options {sorted(options)}: {error}") from None
+    return Engine(**options)
 
 
 def rerank(

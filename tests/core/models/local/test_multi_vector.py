@@ -140,8 +140,8 @@ def test_half_precision_halves_the_bytes_and_hardly_moves_a_score(pair):
 
 def test_token_vectors_survive_a_folder(pair, tmp_path):
     model, _ = pair
-    cold = Engine(passages=tmp_path).rerank(LateInteraction(model), "tall mountain", TEXTS)
-    warm = Engine(passages=tmp_path).rerank(LateInteraction(model), "tall mountain", TEXTS)
+    cold = Engine(vectors=tmp_path).rerank(LateInteraction(model), "tall mountain", TEXTS)
+    warm = Engine(vectors=tmp_path).rerank(LateInteraction(model), "tall mountain", TEXTS)
     assert warm.kept == cold.kept
     assert (cold.usage.cached, warm.usage.cached) == (0, len(TEXTS))
     assert warm.usage.calls == 1

@@ -57,7 +57,7 @@ def test_padding_leaves_no_vectors(model):
 def test_it_ranks_and_an_engine_keeps_the_passages(model, tmp_path):
     half = OnnxTokenEmbedder(model.path, query_prefix=PROMPT, threads=1, precision="float16")
     for embedder in (model, half):
-        engine = Engine(passages=tmp_path)
+        engine = Engine(vectors=tmp_path)
         ranking = engine.rerank(LateInteraction(embedder), QUERY, TEXTS)
         again = engine.rerank(LateInteraction(embedder), "bread", TEXTS)
         assert ranking.positions == (1, 2, 0)

@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo,
 
 from tamis.criteria.sources import SOURCES, Rubric, Source, SourceRef
 from tamis.errors import ConfigError
-from tamis.parts.family import REFERENCE, unknown
-from tamis.parts.part import part
+from tamis.parts.family import REFERENCE
+from tamis.parts.part import part, unknown
 
 
 @part

@@ -3,8 +3,8 @@ from .cache import DiskCache as DiskCache
 from .cache import MemoryCache as MemoryCache
 from .cancel import Cancellation as Cancellation
 from .engine import Engine as Engine
-from .passages import DiskPassages as DiskPassages
-from .passages import MemoryPassages as MemoryPassages
-from .passages import PassageCache as PassageCache
 from .shared import default_engine as default_engine
 from .trace import Event as Event
+from .vectors import DiskVectors as DiskVectors
+from .vectors import MemoryVectors as MemoryVectors
+from .vectors import VectorCache as VectorCache

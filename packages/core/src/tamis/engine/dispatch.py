@@ -1,6 +1,6 @@
 """The engine's heart, without I/O: which calls are ready, which batch goes out next, whom an answer belongs to.
 
-Both drivers (threads, asyncio) turn the same `Dispatcher`, so that sync, async and many-at-once cannot differ.
+Both drivers (threads, asyncio) run the same `Dispatcher`, so that sync, async and many-at-once cannot differ.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Two ways to turn a `Dispatcher`: with threads and with asyncio."""
+"""Two drivers for the `Dispatcher`: threads and asyncio."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ import tenacity
 from tamis.engine.cancel import Cancellation
 from tamis.engine.cost import call_tokens
 from tamis.engine.dispatch import Batch, Dispatcher, Outcome
-from tamis.engine.limiter import Limiter
-from tamis.engine.pace import Pace
+from tamis.engine.limits import LIMITS
 from tamis.engine.retry import policy
 from tamis.errors import CapabilityError
 from tamis.values.calls import Failure
@@ -48,22 +47,24 @@ def spawn(work: Callable[[], T]) -> Future[T]:
 
 @dataclass(frozen=True)
 class Asker:
-    """Puts one batch to its model, with the model's concurrency limit, its pace and the retry policy around it."""
+    """Sends one batch to its model, within the model's limits and under the retry policy.
 
-    limiter: Callable[[Any], Limiter]
+    `slots`: how many batches a model may have in flight, for this engine.
+    """
+
+    slots: Callable[[Any], int]
     observe: Callable[[Batch, Outcome], None]
     retries: int = 2
     backoff: float = 0.5
     dry: bool = False
-    pace: Callable[[Any], Pace | None] = lambda model: None
 
     def ask(self, batch: Batch, abandoned: threading.Event | None = None) -> Outcome:
         """In this thread. Once `abandoned` is set nobody waits any more and no retry is made."""
         if self.dry:
             return Outcome([call.stand_in() for call in batch.calls])
         given_up = abandoned or threading.Event()
-        limiter = self.limiter(batch.model)
-        while not limiter.acquire(timeout=1.0):
+        limiter = LIMITS.of(batch.model).limiter
+        while not limiter.acquire(self.slots(batch.model), timeout=1.0):
             if given_up.is_set():
                 return Outcome(None, TimeoutError("no slot became free in time"))
         started, attempts = time.monotonic(), 0
@@ -94,8 +95,8 @@ class Asker:
                 return await asyncio.wrap_future(spawn(lambda: self.ask(batch, abandoned)))
             finally:
                 abandoned.set()
-        limiter = self.limiter(batch.model)
-        await limiter.aacquire()
+        limiter = LIMITS.of(batch.model).limiter
+        await limiter.aacquire(self.slots(batch.model))
         started, attempts = time.monotonic(), 0
         try:
             async for attempt in tenacity.AsyncRetrying(**policy(self.retries, self.backoff)):
@@ -114,8 +115,11 @@ class Asker:
 
     def _wait(self, batch: Batch) -> float:
         """Seconds to wait before asking again for leave by the model's pace; 0: the batch may go out, and counts."""
-        pace = self.pace(batch.model)
-        return pace.book(sum(map(call_tokens, batch.calls))) if pace else 0.0
+        model = batch.model
+        requests, most = getattr(model, "requests_per_minute", None), getattr(model, "tokens_per_minute", None)
+        if not requests and not most:
+            return 0.0
+        return LIMITS.of(model).pace.book(requests, most, sum(map(call_tokens, batch.calls)))
 
     def _method(self, batch: Batch, prefix: str) -> Callable[..., Any]:
         target = batch.model
@@ -128,7 +132,7 @@ class Asker:
 
 
 def drive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | None = None) -> None:
-    """Turn the dispatcher from this thread until every job is done, past no deadline. Starts no event loop."""
+    """Run the dispatcher from this thread until every job is done, past no deadline. Starts no event loop."""
     done: queue.SimpleQueue[tuple[Batch, Outcome] | None] = queue.SimpleQueue()
     abandoned = threading.Event()
     unsubscribe = cancel.subscribe(lambda: done.put(None)) if cancel else lambda: None

@@ -9,36 +9,33 @@ from concurrent.futures import Future, TimeoutError
 
 
 class Limiter:
-    """At most `slots` holders at once, over all threads and all event loops; first come, first served."""
+    """Counts who holds a model, over all threads and all event loops; first come, first served.
 
-    def __init__(self, slots: int) -> None:
-        self._free = slots
+    Each caller says how many holders it accepts, itself included: engines of different `concurrency` share one limiter,
+    and the strictest one waits longest.
+    """
+
+    def __init__(self) -> None:
+        self._held = 0
         self._lock = threading.Lock()
-        self._waiting: deque[Future[None]] = deque()
+        self._waiting: deque[tuple[Future[None], int]] = deque()
 
-    def _claim(self) -> Future[None] | None:
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                return None
-            place: Future[None] = Future()
-            self._waiting.append(place)
-            return place
-
-    def acquire(self, timeout: float | None = None) -> bool:
-        """Wait in this thread. False when `timeout` seconds passed without a slot."""
-        place = self._claim()
+    def acquire(self, slots: int, timeout: float | None = None) -> bool:
+        """Wait in this thread until fewer than `slots` hold. False when `timeout` seconds passed before."""
+        place = self._claim(slots)
         if place is None:
             return True
         try:
             place.result(timeout)
         except TimeoutError:
-            return not place.cancel()
+            given_up = place.cancel()
+            self._admit()
+            return not given_up
         return True
 
-    async def aacquire(self) -> None:
-        """Wait without blocking the event loop."""
-        place = self._claim()
+    async def aacquire(self, slots: int) -> None:
+        """As `acquire`, without blocking the event loop."""
+        place = self._claim(slots)
         if place is None:
             return
         try:
@@ -46,15 +43,34 @@ class Limiter:
         except asyncio.CancelledError:
             if not place.cancel() and not place.cancelled():
                 self.release()
+            self._admit()
             raise
 
     def release(self) -> None:
         with self._lock:
+            self._held -= 1
+        self._admit()
+
+    def _claim(self, slots: int) -> Future[None] | None:
+        with self._lock:
+            if not self._waiting and self._held < slots:
+                self._held += 1
+                return None
+            place: Future[None] = Future()
+            self._waiting.append((place, slots))
+            return place
+
+    def _admit(self) -> None:
+        """Let in who waits longest, as many as fit, and forget who gave up."""
+        admitted: list[Future[None]] = []
+        with self._lock:
             while self._waiting:
-                place = self._waiting.popleft()
-                if place.set_running_or_notify_cancel():
+                place, slots = self._waiting[0]
+                if not place.cancelled() and self._held >= slots:
                     break
-            else:
-                self._free += 1
-                return
-        place.set_result(None)
+                self._waiting.popleft()
+                if place.set_running_or_notify_cancel():
+                    self._held += 1
+                    admitted.append(place)
+        for place in admitted:
+            place.set_result(None)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamis.engine.cache import OBJECT_ONLY, Cache, MemoryCache, cache_key, outlives_process
-from tamis.engine.passages import MemoryPassages, PassageCache
+from tamis.engine.vectors import MemoryVectors, VectorCache
 from tamis.values.calls import Answer, Call, Score, TokenVectors
 
 log = logging.getLogger("tamis")
@@ -29,11 +29,11 @@ class Memory:
     `vectors`: whether single vectors of passages, which both can hold, go to the cache of passages.
     """
 
-    def __init__(self, answers: Cache | None = None, passages: PassageCache | None = None, *, vectors: bool = True):
+    def __init__(self, answers: Cache | None = None, passages: VectorCache | None = None, *, vectors: bool = True):
         self._answers = answers
         self._passages = passages
         self._live_answers: Cache | None = MemoryCache() if outlives_process(answers) else answers
-        self._live_passages: PassageCache | None = MemoryPassages() if outlives_process(passages) else passages
+        self._live_passages: VectorCache | None = MemoryVectors() if outlives_process(passages) else passages
         self._vectors = vectors
 
     def key(self, call: Call) -> bytes | None:
@@ -70,7 +70,7 @@ class Memory:
     def _answers_of(self, model: str) -> Cache | None:
         return self._live_answers if _is_live(model) else self._answers
 
-    def _passages_of(self, model: str) -> PassageCache | None:
+    def _passages_of(self, model: str) -> VectorCache | None:
         return self._live_passages if _is_live(model) else self._passages
 
     def _is_passage(self, call: Call) -> bool:

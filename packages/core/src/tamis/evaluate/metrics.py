@@ -12,7 +12,7 @@ from typing import Any
 from tamis.errors import ConfigError, installed
 from tamis.evaluate.dataset import Dataset
 from tamis.evaluate.own_metrics import PLAIN, SHAPES, View, own
-from tamis.parts.family import unknown
+from tamis.parts.part import unknown
 from tamis.values.ranking import Ranking
 from tamis.values.scale import ORDINAL
 

@@ -12,9 +12,8 @@ So plain data reaches installed, registered classes and nothing else.
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from importlib import import_module
 from inspect import isabstract
@@ -24,7 +23,7 @@ from typing import Any
 from pydantic import BeforeValidator, PydanticUserError, TypeAdapter, ValidationError, ValidationInfo, WithJsonSchema
 
 from tamis.errors import ConfigError
-from tamis.parts.part import explain
+from tamis.parts.part import explain, unknown
 from tamis.parts.plugins import Plugin, normal, plugins
 
 REFERENCE = "x-tamis-part"
@@ -118,7 +117,7 @@ class Family:
         try:
             return self.adapter(cls).validate_python({**options, **dict(rest)}, context=context)
         except ValidationError as error:
-            raise ConfigError(explain(f"{self.kind} {name!r}", error)) from error
+            raise ConfigError(explain(f"{self.kind} {name!r}", error, cls)) from error
 
     def adapter(self, cls: type) -> TypeAdapter[Any]:
         """What validates and describes `cls`. `ConfigError` for a class that pydantic cannot read."""
@@ -187,14 +186,6 @@ def snake(name: str) -> str:
     ('top_n', 'lm_cross_encoder', 'dynamic_rag')
     """
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """A message for an unknown name, with the nearest known one."""
-    known = sorted(known)
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
-    return f"unknown {kind} {name!r}. {hint}Known: {', '.join(known) or 'none'}."
 
 
 def _fields(cls: Any) -> tuple[Any, ...]:

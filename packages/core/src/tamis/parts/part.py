@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import field
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import field, fields, is_dataclass
 from functools import wraps
 from typing import Any, TypeVar, dataclass_transform
 
@@ -20,14 +21,18 @@ PART = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 def part(cls: type[T]) -> type[T]:
     """Make `cls` a frozen pydantic dataclass whose bad arguments raise `ConfigError`: one line with name and value."""
     made: Any = dataclass(frozen=True, config=PART)(cls)
-    made.__init__ = _readable(made.__init__, cls.__name__)
+    made.__init__ = _readable(made.__init__, made)
     return made
 
 
-def explain(what: str, error: ValidationError) -> str:
-    """A pydantic `ValidationError` as one line a user can act on."""
+def explain(what: str, error: ValidationError, cls: type | None = None) -> str:
+    """A pydantic `ValidationError` as one line a user can act on. `cls`: what was to be made, for suggestions."""
+    known = [f.name for f in fields(cls)] if is_dataclass(cls) else []
     problems = []
     for item in error.errors(include_url=False):
+        if item["type"] == "unexpected_keyword_argument" and len(item["loc"]) == 1 and known:
+            problems.append(unknown("option", str(item["loc"][0]), known).rstrip("."))
+            continue
         where = ".".join(str(part) for part in item["loc"])
         got = "" if item["type"] in ("missing", "value_error") else f" (got {item['input']!r:.80})"
         message = item["msg"].removeprefix("Value error, ").removeprefix(f"{what}: ")
@@ -35,12 +40,20 @@ def explain(what: str, error: ValidationError) -> str:
     return f"{what}: " + "; ".join(problems)
 
 
-def _readable(init: Callable[..., None], name: str) -> Callable[..., None]:
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """A message for an unknown name, with the nearest known one."""
+    known = sorted(known)
+    near = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return f"unknown {kind} {name!r}. {hint}Known: {', '.join(known) or 'none'}."
+
+
+def _readable(init: Callable[..., None], cls: type) -> Callable[..., None]:
     @wraps(init)
     def checked(self: Any, *args: Any, **kwargs: Any) -> None:
         try:
             init(self, *args, **kwargs)
         except ValidationError as error:
-            raise ConfigError(explain(name, error)) from None
+            raise ConfigError(explain(cls.__name__, error, cls)) from None
 
     return checked

@@ -8,7 +8,7 @@ from importlib import import_module, resources
 from typing import Any
 
 from tamis.errors import ConfigError
-from tamis.parts.family import unknown
+from tamis.parts.part import unknown
 from tamis.parts.plugins import plugins
 
 ENDING = ".yaml"

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from tamis.errors import ConfigError
-from tamis.parts.family import unknown
-from tamis.parts.part import part
+from tamis.parts.part import part, unknown
 from tamis.prompts.harmless import neutralise
 from tamis.prompts.hints import hints
 from tamis.text.tokens import truncate

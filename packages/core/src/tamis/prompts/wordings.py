@@ -8,8 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from tamis.errors import ConfigError
-from tamis.parts.family import unknown
-from tamis.parts.part import part
+from tamis.parts.part import part, unknown
 
 OPTIONAL_LINE = re.compile(r"[^\n]*\{instruction\}[^\n]*\n?")
 PLACE = re.compile(r"(\{(?:instruction|query|passage)\})")

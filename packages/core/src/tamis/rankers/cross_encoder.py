@@ -26,7 +26,7 @@ class CrossEncoder(Stage):
     `passages`: cut long documents and score them by their passages, one call a passage; without, a model reads as much
     of the beginning as fits. A document is judged if all its passages were. `early_exit`: leave the tail unread once
     the top has settled. `compressor`: a model that makes a few vectors of a passage (`embed_tokens`), which an engine
-    keeps (`Engine(passages=...)`), so that `model` reads those instead of the text (`classify_vectors`). Source: Déjean
+    keeps (`Engine(vectors=...)`), so that `model` reads those instead of the text (`classify_vectors`). Source: Déjean
     and Clinchant, 2025 (RRK). What a model makes of a passage for a generator beside its score (OSCAR: Louis et al.,
     2025) comes back as `Ranked.artefact`, of documents that are one passage.
 

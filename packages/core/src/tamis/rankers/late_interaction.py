@@ -24,7 +24,7 @@ TOKENS_AT_ONCE = 16_384
 @part
 class LateInteraction(Stage):
     """Sort by MaxSim: each query token looks for its most similar passage token. One `embed_tokens` call a text, all in
-    one round. What passages give does not depend on the query, and an engine keeps it (`Engine(passages=...)`).
+    one round. What passages give does not depend on the query, and an engine keeps it (`Engine(vectors=...)`).
 
     The score is the mean over query tokens of the best cosine (the paper's sum, divided by how many they are, which
     changes no order), so it compares across queries. Scale: `cosine`. Source: Khattab and Zaharia, 2020 (ColBERT).

@@ -31,7 +31,7 @@ LEAST = 16
 class PseudoQuery(Stage):
     """Sort by the cosine to one vector of the query and the `first` candidates together, as they came in. One `embed`
     call for that prompt and one a candidate, all in one round; candidates are embedded as for retrieval, so that with
-    vectors kept (`Engine(passages=...)`, `given_vectors`) a query costs one call.
+    vectors kept (`Engine(vectors=...)`, `given_vectors`) a query costs one call.
 
     Made for embedders trained on such prompts; the preset `e2rank` words it for the published checkpoints. For others
     take `Refinement` (preset `prf`), which does the same to vectors: with bge-small, not trained so, the prompt lost

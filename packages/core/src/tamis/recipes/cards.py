@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from tamis.errors import ConfigError
-from tamis.parts.family import unknown
-from tamis.parts.part import part
+from tamis.parts.part import part, unknown
 from tamis.recipes.load import model_names, presets
 from tamis.stage.base import PRESETS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tamis.errors import ConfigError
-from tamis.parts.family import unknown
+from tamis.parts.part import unknown
 from tamis.parts.shelf import parse, read_text
 from tamis.stage.base import PRESETS, STAGES, Stage
 from tamis.values.model import MODELS

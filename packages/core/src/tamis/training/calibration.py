@@ -10,7 +10,7 @@ import numpy as np
 
 from tamis.errors import ConfigError, installed
 from tamis.evaluate.reliability import bins, brier, ece
-from tamis.parts.family import unknown
+from tamis.parts.part import unknown
 from tamis.select.calibrate.artefact import Artefact
 from tamis.select.calibrate.calibration import Calibration, Conformal, Isotonic, Platt, Temperature, Unit
 from tamis.select.calibrate.in_list import InList, features

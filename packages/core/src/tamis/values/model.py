@@ -20,7 +20,8 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from tamis.errors import CapabilityError, ConfigError
-from tamis.parts.family import Family, unknown
+from tamis.parts.family import Family
+from tamis.parts.part import unknown
 from tamis.text.tokens import estimate_tokens
 from tamis.values.calls import CAPABILITIES, Capability
 

@@ -16,7 +16,7 @@ from tamis.compute.architectures import ArchitectureRef
 from tamis.errors import ConfigError, ModelError
 from tamis.models.served.http import Dialogue, Home, HttpModel, Url
 from tamis.models.served.rerank_providers import PROVIDERS, Provider, found
-from tamis.parts.family import unknown
+from tamis.parts.part import unknown
 from tamis.text.tokens import estimate_tokens
 from tamis.values.calls import Capability, Classify, Failure, Score
 from tamis.values.scale import COSINE, Scale

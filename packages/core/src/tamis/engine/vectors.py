@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 ALIGNED = 64
 """Arrays start at multiples of this many bytes, so that they can be read where they lie."""
 MEMORY = 256 * 2**20
-"""Bytes of arrays that `MemoryPassages` holds unless told otherwise."""
+"""Bytes of arrays that `MemoryVectors` holds unless told otherwise."""
 
 
-class PassageCache(Protocol):
+class VectorCache(Protocol):
     """Where arrays are kept, by a model's `cache_key` and the 16-byte digest of what it was asked.
 
     An array comes back with the numbers, type and shape it was put with, and is not to be written to. Safe to share
@@ -37,10 +37,10 @@ class PassageCache(Protocol):
     def put(self, model: str, arrays: Mapping[bytes, NDArray[Any]]) -> None: ...
 
 
-class MemoryPassages:
+class MemoryVectors:
     """The most recently used arrays, `max_bytes` of them.
 
-    >>> kept = MemoryPassages(max_bytes=1000)
+    >>> kept = MemoryVectors(max_bytes=1000)
     >>> kept.put("a model", {b"a passage": np.ones((3, 4), np.float32)})
     >>> kept.get("a model", b"a passage").shape
     (3, 4)
@@ -70,7 +70,7 @@ class MemoryPassages:
                     self._arrays[model, key] = array
 
 
-class DiskPassages:
+class DiskVectors:
     """Arrays in a folder: for each model one file of numbers, mapped into memory, and one index for all.
 
     Any number of threads and processes may read and write at once. Numbers are written before the index says where they

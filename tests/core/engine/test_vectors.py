@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tamis import Embedding, Engine, LateInteraction, Ranking
-from tamis.engine import DiskPassages, MemoryPassages
-from tamis.engine.passages import ALIGNED
+from tamis.engine import DiskVectors, MemoryVectors
+from tamis.engine.vectors import ALIGNED
 from tamis.values.calls import Embed, EmbedTokens, TokenVectors, Vector
 
 TEXTS = [f"passage {n}" for n in range(20)]
@@ -43,7 +43,7 @@ def key(n: int) -> bytes:
 
 @pytest.fixture(params=["memory", "disk"])
 def passages(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    return MemoryPassages() if request.param == "memory" else DiskPassages(tmp_path / "kept")
+    return MemoryVectors() if request.param == "memory" else DiskVectors(tmp_path / "kept")
 
 
 def test_arrays_come_back_as_they_were(passages: Any) -> None:
@@ -64,7 +64,7 @@ def test_a_later_array_takes_the_place_of_an_earlier_one(passages: Any) -> None:
 
 
 def test_memory_is_bounded_by_bytes_and_forgets_what_was_not_used() -> None:
-    kept = MemoryPassages(max_bytes=1000)
+    kept = MemoryVectors(max_bytes=1000)
     for n in range(3):
         kept.put("m", {key(n): np.zeros(80, np.float32)})
     assert kept.get("m", key(0)) is not None
@@ -79,14 +79,14 @@ def test_memory_is_bounded_by_bytes_and_forgets_what_was_not_used() -> None:
 
 
 def test_a_folder_is_read_by_the_next_process(tmp_path: Path) -> None:
-    DiskPassages(tmp_path).put("m", {key(n): array(n) for n in range(9)})
-    again = DiskPassages(tmp_path)
+    DiskVectors(tmp_path).put("m", {key(n): array(n) for n in range(9)})
+    again = DiskVectors(tmp_path)
     assert len(again) == 9
     assert all(same(again.get("m", key(n)), array(n)) for n in range(9))
 
 
 def test_numbers_lie_where_they_can_be_read_in_place(tmp_path: Path) -> None:
-    kept = DiskPassages(tmp_path)
+    kept = DiskVectors(tmp_path)
     for n in range(5):
         kept.put("m", {key(n): array(n)})
     read = kept.get("m", key(4))
@@ -96,7 +96,7 @@ def test_numbers_lie_where_they_can_be_read_in_place(tmp_path: Path) -> None:
 
 
 def test_an_array_outlives_the_growth_of_its_file(tmp_path: Path) -> None:
-    kept = DiskPassages(tmp_path)
+    kept = DiskVectors(tmp_path)
     kept.put("m", {key(0): array(0)})
     first = kept.get("m", key(0))
     kept.put("m", {key(1): np.ones((500, 500))})
@@ -105,7 +105,7 @@ def test_an_array_outlives_the_growth_of_its_file(tmp_path: Path) -> None:
 
 
 def _write(folder: Path, numbers: Sequence[int]) -> None:
-    kept = DiskPassages(folder)
+    kept = DiskVectors(folder)
     for n in numbers:
         kept.put("m", {key(n): array(n)})
         assert same(kept.get("m", key(n)), array(n))
@@ -120,12 +120,12 @@ def test_processes_write_and_read_one_folder_at_the_same_time(tmp_path: Path) ->
     for worker in workers:
         worker.join(60)
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    kept = DiskPassages(tmp_path)
+    kept = DiskVectors(tmp_path)
     assert all(same(kept.get("m", key(n)), array(n)) for order in orders for n in order)
 
 
 def test_threads_share_one_folder(tmp_path: Path) -> None:
-    kept = DiskPassages(tmp_path)
+    kept = DiskVectors(tmp_path)
     threads = [
         threading.Thread(target=lambda s=s: [kept.put("m", {key(n): array(n)}) for n in range(s, 60, 4)])
         for s in range(4)
@@ -138,7 +138,7 @@ def test_threads_share_one_folder(tmp_path: Path) -> None:
 
 
 def _die_between_numbers_and_index(folder: Path) -> None:
-    kept = DiskPassages(folder)
+    kept = DiskVectors(folder)
     kept.put("m", {key(1): array(1)})
 
     class Dies:
@@ -161,7 +161,7 @@ def test_a_process_that_dies_half_way_costs_only_what_it_was_writing(tmp_path: P
     worker.start()
     worker.join(60)
     assert worker.exitcode == 9
-    kept = DiskPassages(tmp_path)
+    kept = DiskVectors(tmp_path)
     assert same(kept.get("m", key(1)), array(1))
     assert kept.get("m", key(2)) is None
     kept.put("m", {key(2): array(2), key(3): array(3)})
@@ -173,7 +173,7 @@ def test_a_process_that_dies_half_way_costs_only_what_it_was_writing(tmp_path: P
 def test_numbers_a_machine_lost_are_made_again_never_wrong(lost: int, damage: bool) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
-        kept = DiskPassages(folder)
+        kept = DiskVectors(folder)
         for n in range(6):
             kept.put("m", {key(n): array(n)})
         kept.close()
@@ -185,7 +185,7 @@ def test_numbers_a_machine_lost_are_made_again_never_wrong(lost: int, damage: bo
             numbers.write_bytes(bytes(content))
         else:
             os.truncate(numbers, max(0, size - lost))
-        kept = DiskPassages(folder)
+        kept = DiskVectors(folder)
         for n in range(6):
             read = kept.get("m", key(n))
             assert read is None or same(read, array(n))
@@ -194,7 +194,7 @@ def test_numbers_a_machine_lost_are_made_again_never_wrong(lost: int, damage: bo
 
 
 def test_a_folder_whose_numbers_are_gone_starts_anew(tmp_path: Path) -> None:
-    kept = DiskPassages(tmp_path)
+    kept = DiskVectors(tmp_path)
     kept.put("m", {key(1): array(1)})
     next(tmp_path.glob("*.numbers")).unlink()
     assert kept.get("m", key(1)) is None
@@ -233,21 +233,21 @@ class LetterTokens(Letters):
 
 
 def test_token_vectors_of_passages_are_kept_as_they_are_and_those_of_queries_are_not(tmp_path: Path) -> None:
-    for options in ({}, {"passages": tmp_path}, {"cache": str(tmp_path / "a.sqlite")}):
+    for options in ({}, {"vectors": tmp_path}, {"cache": str(tmp_path / "a.sqlite")}):
         engine, model = Engine(**options), LetterTokens()  # type: ignore[arg-type]
         cold = engine.rerank(LateInteraction(model), "page 1", TEXTS)
         warm = engine.rerank(LateInteraction(model), "page 1", TEXTS)
         assert warm.kept == cold.kept
         assert (warm.usage.calls, warm.usage.cached) == (1, 20)
         assert model.asked == ["page 1", *TEXTS, "page 1"]
-    kept = DiskPassages(tmp_path)
+    kept = DiskVectors(tmp_path)
     with kept._lock:
         kinds = {kind for (kind,) in kept._index.execute("SELECT type FROM arrays")}
     assert kinds == {"<f2"}
 
 
 def test_passages_are_embedded_once_for_all_queries(tmp_path: Path) -> None:
-    for engine in (Engine(), Engine(passages=tmp_path), Engine(cache=None, passages=str(tmp_path / "other"))):
+    for engine in (Engine(), Engine(vectors=tmp_path), Engine(cache=None, vectors=str(tmp_path / "other"))):
         model = Letters()
         first = engine.rerank(Embedding(model), "page 1", TEXTS)
         second = engine.rerank(Embedding(model), "page 2", TEXTS)
@@ -257,15 +257,15 @@ def test_passages_are_embedded_once_for_all_queries(tmp_path: Path) -> None:
 
 
 def test_a_folder_serves_another_engine_with_the_same_ranking(tmp_path: Path) -> None:
-    cold = Engine(passages=tmp_path).rerank(Embedding(Letters()), "page 1", TEXTS)
+    cold = Engine(vectors=tmp_path).rerank(Embedding(Letters()), "page 1", TEXTS)
     model = Letters()
-    warm = Engine(passages=tmp_path).rerank(Embedding(model), "page 1", TEXTS)
+    warm = Engine(vectors=tmp_path).rerank(Embedding(model), "page 1", TEXTS)
     assert warm.kept == cold.kept
     assert model.asked == ["page 1"]
 
 
 async def test_the_async_driver_reads_and_writes_it_too(tmp_path: Path) -> None:
-    engine = Engine(passages=tmp_path)
+    engine = Engine(vectors=tmp_path)
     await engine.arerank(Embedding(Letters()), "page 1", TEXTS)
     rankings = [Ranking.of(f"page {n}", TEXTS) for n in range(3)]
     done = await engine.arerank_many(Embedding(Letters()), rankings)
@@ -273,12 +273,12 @@ async def test_the_async_driver_reads_and_writes_it_too(tmp_path: Path) -> None:
 
 
 def test_another_version_of_a_model_starts_anew(tmp_path: Path) -> None:
-    Engine(passages=tmp_path).rerank(Embedding(Letters("v1")), "page 1", TEXTS)
-    assert Engine(passages=tmp_path).rerank(Embedding(Letters("v2")), "page 1", TEXTS).usage.cached == 0
+    Engine(vectors=tmp_path).rerank(Embedding(Letters("v1")), "page 1", TEXTS)
+    assert Engine(vectors=tmp_path).rerank(Embedding(Letters("v2")), "page 1", TEXTS).usage.cached == 0
 
 
 def test_a_model_without_a_cache_key_is_never_kept(tmp_path: Path) -> None:
-    engine = Engine(passages=tmp_path)
+    engine = Engine(vectors=tmp_path)
     engine.rerank(Embedding(Letters(None)), "page 1", TEXTS)
     assert engine.rerank(Embedding(Letters(None)), "page 2", TEXTS).usage.cached == 0
 
@@ -293,21 +293,21 @@ def test_a_cache_on_disk_keeps_vectors_unless_a_folder_is_given(tmp_path: Path) 
     path = str(tmp_path / "answers.sqlite")
     Engine(cache=path).rerank(Embedding(Letters()), "page 1", TEXTS)
     assert Engine(cache=path).rerank(Embedding(Letters()), "page 1", TEXTS).usage.cached == 21
-    assert Engine(cache=path, passages=tmp_path / "v").rerank(Embedding(Letters()), "page 1", TEXTS).usage.cached == 1
+    assert Engine(cache=path, vectors=tmp_path / "v").rerank(Embedding(Letters()), "page 1", TEXTS).usage.cached == 1
 
 
 def test_a_full_disk_costs_the_memory_not_the_ranking(caplog: pytest.LogCaptureFixture) -> None:
-    class Full(MemoryPassages):
+    class Full(MemoryVectors):
         def put(self, model: str, arrays: Any) -> None:
             raise OSError(28, "No space left on device")
 
-    ranking = Engine(passages=Full()).rerank(Embedding(Letters()), "page 1", TEXTS)
+    ranking = Engine(vectors=Full()).rerank(Embedding(Letters()), "page 1", TEXTS)
     assert not ranking.degraded
     assert "No space left" in caplog.text
 
 
 def test_an_engine_with_a_folder_can_be_pickled(tmp_path: Path) -> None:
-    engine = Engine(passages=DiskPassages(tmp_path))
+    engine = Engine(vectors=DiskVectors(tmp_path))
     engine.rerank(Embedding(Letters()), "page 1", TEXTS)
     twin = pickle.loads(pickle.dumps(engine))
     assert twin.rerank(Embedding(Letters()), "page 2", TEXTS).usage.cached == 20
