@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tamis import Candidate, MultiCriteria, Ranking
 from tamis.criteria import Criterion, Diversity, Field
 from tamis.errors import ConfigError
-from tamis.text.terms import STOPWORDS, terms
+from tamis.text.terms import COMMON, terms
 
 words = st.lists(st.sampled_from(["sieve", "flour", "mesh", "drum", "cook", "oven", "the"]), max_size=6).map(" ".join)
 pools = st.lists(st.tuples(words, st.floats(0, 1)), min_size=1, max_size=10)
@@ -35,7 +35,7 @@ def candidates(pool: list[tuple[str, float]]) -> list[Candidate]:
 
 def cosines(texts: list[str]) -> list[list[float]]:
     """By the book: tf x log(1 + n / df), every pair on its own."""
-    counts = [Counter(term for term in terms(text) if term not in STOPWORDS) for text in texts]
+    counts = [Counter(term for term in terms(text) if term not in COMMON) for text in texts]
 
     def weight(term: str) -> float:
         return math.log(1 + len(texts) / sum(term in count for count in counts))

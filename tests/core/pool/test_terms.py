@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis.pool import lexicon, sparse
-from tamis.pool.terms import Incidence, Tokens, phrases, runs
-from tamis.text.terms import terms
+from tamis.pool.terms import Incidence, Tokens, phrases, runs, term_vectors
+from tamis.text.terms import COMMON, terms
 
 odd_texts = st.lists(
     st.one_of(
@@ -86,3 +87,20 @@ def test_products_are_those_of_the_dense_matrix_in_blocks_of_any_size(cells: lis
 def test_rarity_is_that_of_the_pool() -> None:
     found = Tokens.of(["a b", "a c", "a"]).incidence
     assert found.rarity == pytest.approx(np.log([2.0, 4.0, 4.0]))
+
+
+words = st.lists(st.sampled_from(["sieve", "flour", "mesh", "drum", "this", "the"]), max_size=6).map(" ".join)
+
+
+@given(texts=st.lists(st.one_of(words, st.text(max_size=12)), max_size=7))
+def test_term_vectors_compare_as_counts_times_rarity_do_by_the_book(texts: list[str]) -> None:
+    read = [[term for term in terms(text) if term not in COMMON] for text in texts]
+    known = sorted(set().union(*read))
+    rarity = [math.log(1 + len(texts) / sum(term in own for own in read)) for term in known]
+    table = np.array([[own.count(t) * rare for t, rare in zip(known, rarity, strict=True)] for own in read])
+    table = table.reshape(len(texts), len(known))
+    lengths = np.linalg.norm(table, axis=1, keepdims=True)
+    table = np.divide(table, lengths, out=np.zeros_like(table), where=lengths > 0)
+    rows = term_vectors(texts)
+    assert np.allclose(rows @ rows.T, table @ table.T)
+    assert np.allclose(np.linalg.norm(rows, axis=1), lengths[:, 0] > 0)

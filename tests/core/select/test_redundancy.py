@@ -16,7 +16,6 @@ from tamis import DPP, MMR, Candidate, Cover, CrossEncoder, FirstStage, Listwise
 from tamis.errors import CapabilityError, ConfigError, ScaleError
 from tamis.models import CostOnly, Function
 from tamis.select.cover import most_covering, normalised
-from tamis.select.diversify import term_vectors
 from tamis.select.near_duplicates import shingles
 from tamis.values.calls import Failure
 from tamis.values.scale import PROBABILITY
@@ -166,12 +165,6 @@ def test_what_cannot_be_diversified_is_refused() -> None:
         DPP(model=object())
 
 
-def test_term_vectors_have_length_one_or_zero_and_weigh_rare_words_more() -> None:
-    rows = term_vectors(["cat dog", "cat fish", "the and", "cat"])
-    assert np.linalg.norm(rows, axis=1).tolist() == pytest.approx([1.0, 1.0, 0.0, 1.0])
-    assert rows[0, 1] > rows[0, 0]
-
-
 # Coverage
 
 
@@ -182,6 +175,11 @@ def test_the_fewest_that_cover_the_question_are_kept_and_what_is_missing_is_told
     assert {d.why for d in found.dropped} == {"policy_cut"}
     assert str(found.warnings[0]) == "Cover: no candidate holds weight"
     assert not found.degraded
+
+
+def test_no_stop_word_is_an_aspect_whatever_its_stem() -> None:
+    found = Cover().rerank("does this tower", ["a tower"])
+    assert not found.warnings
 
 
 def test_each_aspect_can_be_asked_for_more_than_once() -> None:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from support.pools import texts
 from tamis.graph.networks.paths import graph_path_text, maximal_paths, path_text
-from tamis.pool.terms import COMMON
-from tamis.text.terms import terms
+from tamis.text.terms import COMMON, terms
 
 CROSS = ["question", "cross", "world-region", "crucifix", "number", "be-located-at", "country", "Spain"]
 FAITH = ["religion", "Catholicism", "belief", "worship"]

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from tamis.criteria.sources import Source, Unit
 from tamis.parts.part import part
-from tamis.text.terms import STOPWORDS, WORD, terms
+from tamis.text.terms import COMMON, WORD, terms
 from tamis.values.calls import Asking
 from tamis.values.ranking import Ranked, Ranking
 
@@ -29,7 +29,7 @@ class Depth(Source):
         return [self._score(ranked.text) for ranked in head]
 
     def _score(self, text: str) -> float:
-        distinct = len(set(terms(text)) - STOPWORDS)
+        distinct = len(set(terms(text)) - COMMON)
         return min(1.0, math.log1p(distinct) / math.log1p(self.full))
 
 
@@ -59,7 +59,7 @@ class Coverage(Source):
 
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
         yield from ()
-        wanted = set(terms(ranking.query.text)) - STOPWORDS or set(terms(ranking.query.text))
+        wanted = set(terms(ranking.query.text)) - COMMON or set(terms(ranking.query.text))
         present = [wanted & set(terms(ranked.candidate.full_text)) for ranked in head]
         weight = {term: math.log(1 + len(head) / (1 + sum(term in found for found in present))) for term in wanted}
         total = math.fsum(weight.values())

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, cast
 
+import numpy as np
 from pydantic import Field
 
 from tamis.criteria.combine import COMBINATIONS, Row, scale_of, value
 from tamis.criteria.criterion import RELEVANCE, Criteria, Criterion, CriterionRef
-from tamis.criteria.diversity import Diversity, similarity
+from tamis.criteria.diversity import Diversity
 from tamis.criteria.infer import infer_criteria
 from tamis.criteria.rubric import RubricJudge, Sheet
 from tamis.criteria.sources import Incoming, Rubric
 from tamis.errors import ConfigError
 from tamis.parts.part import part
+from tamis.pool.terms import term_vectors
+from tamis.pool.variety import marginal_relevance
 from tamis.stage.base import Stage
 from tamis.stage.scoring import Depth, failure_notices
 from tamis.values.calls import Asking, Failure, Plan, together
@@ -197,23 +200,18 @@ def _greedy(
 ) -> list[tuple[int, float, Row]]:
     """Choose one by one: each time the best composite, diversity measured against those already chosen."""
     diverse = _diverse(criteria)
-    vectors = diverse[0].source.vectors(head) if isinstance(diverse[0].source, Diversity) else []
-    combine = COMBINATIONS[combination]
     plain = [c for c in criteria if c not in diverse]
-    total = combine([rows[i] for i in left], [*plain, *diverse])
-    nearest = dict.fromkeys(left, 0.0)
+    total = np.array(COMBINATIONS[combination]([rows[i] for i in left], [*plain, *diverse]))
     loss = _loss_of_similarity(diverse, criteria, combination)
-    full = dict(zip(left, total, strict=True))
-    chosen: list[tuple[int, float, Row]] = []
-    remaining = list(left)
-    while remaining:
-        best = max(remaining, key=lambda i: full[i] - loss * nearest[i])
-        remaining.remove(best)
-        row = {**rows[best], **{c.name: c.max * (1.0 - nearest[best]) for c in diverse}}
-        chosen.append((best, full[best] - loss * nearest[best], row))
-        for index in remaining:
-            nearest[index] = max(nearest[index], similarity(vectors[best], vectors[index]))
-    return chosen
+    order, nearest = marginal_relevance(total, term_vectors([ranked.text for ranked in head])[list(left)], loss)
+    return [
+        (
+            left[place],
+            float(total[place] - loss * nearest[place]),
+            {**rows[left[place]], **{c.name: c.max * (1.0 - float(nearest[place])) for c in diverse}},
+        )
+        for place in order
+    ]
 
 
 def _loss_of_similarity(diverse: Sequence[Criterion], criteria: Sequence[Criterion], combination: str) -> float:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamis.pool.sparse import Floats
-from tamis.pool.terms import COMMON, Tokens
-from tamis.text.terms import terms
+from tamis.pool.terms import Tokens
+from tamis.text.terms import COMMON, terms
 from tamis.values.ranking import Candidate, Query
 
 SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|\n+")

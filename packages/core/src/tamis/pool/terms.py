@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from tamis.pool.lexicon import Lexicon, lexicon
 from tamis.pool.sparse import Floats, Ints, Products, summed
-from tamis.text.terms import STOPWORDS, stem
-
-COMMON = STOPWORDS | {stem(word) for word in STOPWORDS}
+from tamis.text.terms import COMMON
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +101,18 @@ def phrases(texts: Sequence[str]) -> list[list[str]]:
     return [words[first:last] for first, last in pairwise(np.searchsorted(chunks, ends).tolist())]
 
 
+def term_vectors(texts: Sequence[str]) -> Floats:
+    """One row of length 1 a text: how often each term occurs in it, times ln(1 + n / texts that have it).
+
+    The commonest words count nothing; a text without others is a row of zeros. Shape (texts, terms).
+    """
+    tokens = Tokens.of(texts)
+    found = tokens.incidence.only(~tokens.marked(tuple(COMMON)))
+    rows = np.zeros((found.size, found.features))
+    rows[found.rows, found.cols] = found.normalised(found.counts * found.rarity[found.cols])
+    return rows
+
+
 @dataclass(frozen=True, eq=False)
 class Incidence:
     """How often each of `features` things (terms, concepts, pairs of them) occurs in each of `size` documents.
@@ -134,6 +144,11 @@ class Incidence:
     def rarity(self) -> Floats:
         """Pool-level inverse document frequency, ln(1 + n / df); 0 for what does not occur."""
         return np.log1p(np.divide(self.size, self.spread, out=np.zeros(self.features), where=self.spread > 0))
+
+    def normalised(self, values: Floats) -> Floats:
+        """`values`, one number an entry, divided by the length of their document's row; rows of zeros stay zeros."""
+        norms = np.sqrt(summed(self.rows, values**2, self.size))[self.rows]
+        return np.divide(values, norms, out=np.zeros(len(values)), where=norms > 0)
 
     def only(self, kept: NDArray[np.bool_]) -> Incidence:
         """Without the things that `kept` does not mark."""

@@ -15,7 +15,7 @@ from tamis.judges.questions.answers import answers_call, parse_answers
 from tamis.parts.part import part
 from tamis.stage.base import Selection
 from tamis.stage.scoring import Depth, failure_notices
-from tamis.text.terms import STOPWORDS, terms
+from tamis.text.terms import COMMON, terms
 from tamis.values.calls import Asking, Failure, Plan
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Notice, Ranked, Ranking
@@ -61,7 +61,7 @@ class Cover(Selection):
         elif self.field is not None:
             covers = [_values(lookup(ranked.candidate.metadata, self.field)) for ranked in head]
         else:
-            wanted = frozenset(terms(ranking.query.text)) - STOPWORDS
+            wanted = frozenset(terms(ranking.query.text)) - COMMON
             covers = [wanted & frozenset(terms(ranked.candidate.full_text)) for ranked in head]
             if missing := wanted.difference(*(own for own in covers if own)):
                 notices.append(Notice(f"Cover: no candidate holds {', '.join(sorted(missing))}", degraded=False))
@@ -96,7 +96,7 @@ class Cover(Selection):
 def normalised(answer: str) -> str:
     """An answer as it is compared: its words without case, plural endings and words such as "the"."""
     found = terms(answer)
-    return " ".join([term for term in found if term not in STOPWORDS] or found)
+    return " ".join([term for term in found if term not in COMMON] or found)
 
 
 def _values(value: Any) -> Aspects:

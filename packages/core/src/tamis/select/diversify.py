@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -12,11 +11,12 @@ from pydantic import Field
 
 from tamis.errors import ScaleError
 from tamis.parts.part import part
-from tamis.select.policies.base import Floats
+from tamis.pool.sparse import Floats
+from tamis.pool.terms import term_vectors
+from tamis.pool.variety import greedy, marginal_relevance
 from tamis.stage.base import Selection
 from tamis.stage.scoring import Depth, failure_notices
 from tamis.stage.vectors import vectors
-from tamis.text.terms import STOPWORDS, terms
 from tamis.values.calls import Asking, Failure, Plan
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Ranked, Ranking
@@ -83,32 +83,6 @@ def _row(vector: Sequence[float] | Failure, size: int) -> Floats | Failure:
     return row / (np.linalg.norm(row) or 1.0)
 
 
-def term_vectors(texts: Sequence[str]) -> Floats:
-    """Rows of length 1: how often each term occurs in a text, times ln(1 + n / texts that have it)."""
-    counts = [Counter(term for term in terms(text) if term not in STOPWORDS) for text in texts]
-    column = {term: place for place, term in enumerate(dict.fromkeys(term for count in counts for term in count))}
-    rows = np.zeros((len(texts), max(1, len(column))))
-    for row, count in zip(rows, counts, strict=True):
-        row[[column[term] for term in count]] = list(count.values())
-    rows *= np.log1p(len(texts) / np.maximum(1, np.count_nonzero(rows, axis=0)))
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
-
-
-def greedy(gain: Callable[[], Floats], taken: Callable[[int], None], n: int, enough: float = -np.inf) -> list[int]:
-    """Indices in the order of largest `gain()`, the first of equals, each told to `taken`; once no gain is above
-    `enough`, the rest in order."""
-    left, order = np.ones(n, dtype=bool), []
-    for _ in range(n):
-        gains = np.where(left, gain(), -np.inf)
-        best = int(np.argmax(gains))
-        if not gains[best] > enough:
-            break
-        left[best] = False
-        order.append(best)
-        taken(best)
-    return order + np.flatnonzero(left).tolist()
-
-
 @part
 class MMR(Diversify):
     """Pick the largest `trade_off` x relevance - (1 - `trade_off`) x largest similarity to one picked before.
@@ -117,14 +91,8 @@ class MMR(Diversify):
     """
 
     def pick(self, relevance: Floats, vectors: Floats) -> list[int]:
-        nearest = np.zeros(len(relevance))
-
-        def taken(index: int) -> None:
-            np.maximum(nearest, vectors @ vectors[index], out=nearest)
-
-        return greedy(
-            lambda: self.trade_off * relevance - (1 - self.trade_off) * np.round(nearest, 12), taken, len(relevance)
-        )
+        order, _ = marginal_relevance(self.trade_off * relevance, vectors, 1 - self.trade_off)
+        return order
 
 
 @part

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tamis.errors import ScaleError
 from tamis.parts.part import part
-from tamis.text.terms import STOPWORDS, terms
+from tamis.text.terms import COMMON, terms
 from tamis.values.ranking import Query, Ranked
 from tamis.values.scale import UNKNOWN, Scale
 
@@ -34,7 +34,7 @@ class CheapReward:
         except ScaleError:
             unit = []
         known = [score for score in unit if score is not None]
-        wanted = frozenset(terms(query.text)) - STOPWORDS
+        wanted = frozenset(terms(query.text)) - COMMON
         held = wanted.intersection(term for ranked in chosen for term in terms(ranked.candidate.full_text))
         share = len(held) / len(wanted) if wanted else 0.0
         return self.relevance * (fmean(known) if known else 0.0) - self.size * len(chosen) + self.coverage * share

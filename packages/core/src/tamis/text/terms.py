@@ -60,6 +60,10 @@ def stem(word: str) -> str:
     return word
 
 
+COMMON = STOPWORDS | {stem(word) for word in STOPWORDS}
+"""Stop words as `terms` writes them ("this" is the term "thi"): what to leave out where content counts."""
+
+
 def passages(text: str, words: int, overlap: int, at_most: int) -> list[str]:
     """`text` as overlapping passages of at most `words` words; one at least, the whole where there are no blanks.
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamis.evaluate import Dataset
-from tamis.pool.terms import COMMON, Tokens
+from tamis.pool.terms import Tokens
 from tamis.rankers.learned.match import K1, B
-from tamis.text.terms import terms
+from tamis.text.terms import COMMON, terms
 from tamis.values.calls import Classify
 from tamis.values.ranking import Candidate
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from tamis.graph.edges.base import Degree, Edges, Share, Weight
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
-from tamis.pool.sparse import TIE, Adjacency, Floats, Products, mutual, summed, symmetric
+from tamis.pool.sparse import TIE, Adjacency, Floats, Products, mutual, symmetric
 
 
 @part
@@ -59,9 +59,7 @@ class Neighbours(Edges):
             return Products(len(pool), lambda first, last: rows[first:last] @ rows.T)
         found = pool.tokens.incidence
         weights = found.rarity * pool.content(pool.tokens, self.query_weight)
-        values = (1.0 + np.log(found.counts)) * weights[found.cols]
-        norms = np.sqrt(summed(found.rows, values**2, found.size))
-        values = np.divide(values, norms[found.rows], out=np.zeros(len(values)), where=norms[found.rows] > 0)
+        values = found.normalised((1.0 + np.log(found.counts)) * weights[found.cols])
         joining = (weights > 0) & found.connecting(1.0, self.max_documents)
         return found.only(joining).products(values[joining[found.cols]])
 

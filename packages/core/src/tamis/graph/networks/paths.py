@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 
 from tamis.graph.edges.given import QUESTION, read_graph
 from tamis.pool.pool import SENTENCE
-from tamis.pool.terms import COMMON
-from tamis.text.terms import terms
+from tamis.text.terms import COMMON, terms
 
 T = TypeVar("T")
 WORDS = 64

@@ -7,10 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from tamis.pool.terms import COMMON, Tokens
+from tamis.pool.terms import Tokens
 from tamis.pool.titles import BRACKET, occurrences
 from tamis.rankers.learned.match import Floats, Ints, Match, per_text
-from tamis.text.terms import terms
+from tamis.text.terms import COMMON, terms
 from tamis.text.vectors import WordVectors, unit
 from tamis.values.ranking import Candidate
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis.pool.terms import COMMON, Tokens
-from tamis.text.terms import terms
+from tamis.pool.terms import Tokens
+from tamis.text.terms import COMMON, terms
 from tamis.text.vectors import UNLIKE, Vectors, WordVectors, lengths, unit
 
 Floats = NDArray[np.float64]
