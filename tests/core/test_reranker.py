@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tamis
 from tamis import DynamicK, FirstStage, Place, Reranker, TokenBudget
+from tamis.errors import ConfigError
 from tamis.select import Fixed
 from tamis.text.tokens import left_of
 
@@ -49,3 +51,19 @@ def test_what_is_left_of_a_text_is_its_beginning(front: str, content: str, at: i
 
 def test_a_text_that_is_not_there_is_left_as_it_is() -> None:
     assert left_of("a mountain", "something else", "some") == "a mountain"
+
+
+def test_there_is_one_default_and_it_trusts_the_order() -> None:
+    texts = [f"passage {n} about mountains" for n in range(12)]
+    assert Reranker().source == "default"
+    trusted = tamis.rerank("mountains", texts)
+    assert trusted.positions == Reranker().rerank("mountains", texts).positions
+    turned = [tamis.rerank("mountains", given, ordered=False) for given in (texts, texts[::-1])]
+    assert [{r.text: r.score for r in ranking.kept} for ranking in turned[:1]] == [
+        {r.text: r.score for r in ranking.kept} for ranking in turned[1:]
+    ]
+
+
+def test_an_unordered_list_has_no_meaning_for_another_pipeline() -> None:
+    with pytest.raises(ConfigError, match="ordered=False has no effect on the pipeline 'lexical'"):
+        tamis.rerank("q", ["a"], "lexical", ordered=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import tamis
 from support.evaluations import QUERIES, TEXTS
 from tamis.cli.app import app
 
@@ -86,6 +87,20 @@ def test_compare_shows_both_orders(tmp_path: Path) -> None:
     assert "To sharpen a knife" in told
     assert "kept 10 of 10" in told
     assert page.read_text(encoding="utf-8").count('class="tamis-ranking"') == 2
+
+
+def test_rerank_has_the_default_of_the_library_and_says_when_the_order_means_nothing(tmp_path: Path) -> None:
+    texts = ["a tall tree", "a tall mountain", "another tall mountain", "a recipe"]
+    docs = tmp_path / "docs.txt"
+    docs.write_text("\n".join(texts))
+
+    def positions(*words: object) -> list[int]:
+        lines = run("rerank", "--query", "tall mountain", "--docs", docs, "--json", *words).splitlines()
+        return [json.loads(line)["position"] for line in lines]
+
+    assert positions() == list(tamis.rerank("tall mountain", texts).positions)
+    assert positions("--unordered") == list(tamis.rerank("tall mountain", texts, ordered=False).positions)
+    assert "ordered=False" in fails("rerank", "lexical", "--unordered", "--query", "tall", "--docs", docs)
 
 
 def test_rerank_prints_lines_or_json(tmp_path: Path) -> None:

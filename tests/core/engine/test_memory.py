@@ -57,11 +57,11 @@ def rows(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("options", [("cache",), ("passages",), ("cache", "passages")])
+@pytest.mark.parametrize("options", [("cache",), ("vectors",), ("cache", "vectors")])
 async def test_answers_of_a_live_object_are_remembered_and_never_written_to_disk(
     tmp_path: Path, stage: str, options: tuple[str, ...]
 ) -> None:
-    places = {"cache": str(tmp_path / "answers.sqlite"), "passages": str(tmp_path / "passages")}
+    places = {"cache": str(tmp_path / "answers.sqlite"), "vectors": str(tmp_path / "passages")}
     engine = Engine(**{name: places[name] for name in options})
     model = Letters("object:Letters:1")
     first = engine.rerank(STAGES[stage](model), "q", TEXTS)
@@ -75,7 +75,7 @@ async def test_answers_of_a_live_object_are_remembered_and_never_written_to_disk
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_answers_under_a_stable_key_are_written(tmp_path: Path, stage: str) -> None:
-    engine = Engine(cache=str(tmp_path / "answers.sqlite"), passages=str(tmp_path / "passages"))
+    engine = Engine(cache=str(tmp_path / "answers.sqlite"), vectors=str(tmp_path / "passages"))
     engine.rerank(STAGES[stage](Letters("letters-1")), "q", TEXTS)
     assert rows(tmp_path) >= len(TEXTS)
 

@@ -118,27 +118,27 @@ def test_as_data() -> None:
     assert list(flattened(load([data], models=models))) == [CrossEncoder(scorer, compressor=compressor)]
 
 
-def with_artefact(call: Any) -> Score:
-    return Score(float(call.text.count(call.query)), artefact=call.text.upper())
+def with_compressed(call: Any) -> Score:
+    return Score(float(call.text.count(call.query)), compressed=call.text.upper())
 
 
 def test_what_a_scorer_makes_for_a_generator_comes_back_through_later_stages() -> None:
-    scorer = Function(with_artefact, "classify")
+    scorer = Function(with_compressed, "classify")
     letters = Function(lambda call: [call.text.count(letter) for letter in "abc"], "embed")
     ranking = (CrossEncoder(scorer) | Embedding(letters) | TopN(3)).rerank("a", TEXTS)
-    assert [r.artefact for r in ranking.kept] == [TEXTS[r.position].upper() for r in ranking.kept]
-    assert ranking.dropped[0].ranked.artefact == TEXTS[ranking.dropped[0].position].upper()
+    assert [r.compressed for r in ranking.kept] == [TEXTS[r.position].upper() for r in ranking.kept]
+    assert ranking.dropped[0].ranked.compressed == TEXTS[ranking.dropped[0].position].upper()
     plain = CrossEncoder(Function(asked_for, "classify_vectors"), compressor=pair()[1]).rerank("a", TEXTS)
-    assert [r.artefact for r in plain.kept] == [None] * 4
+    assert [r.compressed for r in plain.kept] == [None] * 4
 
 
-def test_an_artefact_is_of_a_document_that_is_one_passage() -> None:
-    stage = CrossEncoder(Function(with_artefact, "classify"), passages=Passages(words=2, overlap=0))
-    assert [r.artefact for r in stage.rerank("a", ["a b", "c c c"]).kept] == ["A B", None]
+def test_a_compressed_passage_is_of_a_document_that_is_one_passage() -> None:
+    stage = CrossEncoder(Function(with_compressed, "classify"), passages=Passages(words=2, overlap=0))
+    assert [r.compressed for r in stage.rerank("a", ["a b", "c c c"]).kept] == ["A B", None]
 
 
-def test_answers_with_an_artefact_are_made_anew(tmp_path: Path) -> None:
-    scorer = Function(with_artefact, "classify")
+def test_answers_with_a_compressed_passage_are_made_anew(tmp_path: Path) -> None:
+    scorer = Function(with_compressed, "classify")
     scorer.cache_key = "scorer"
     engine = Engine(cache=str(tmp_path / "answers.sqlite"))
     usages = [engine.rerank(CrossEncoder(scorer), "a", TEXTS).usage for _ in range(2)]

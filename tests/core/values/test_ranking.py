@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamis import Candidate, Query, Ranking
+from tamis import Candidate, Notice, Query, Ranking
 from tamis.errors import InputError
 from tamis.values.scale import LOGIT, ORDINAL, PROBABILITY, UNKNOWN, graded
 
@@ -100,3 +100,13 @@ def test_rankings_survive_pickling() -> None:
 
     made = Ranking.of("q", ["a", {"text": "b", "metadata": {"k": 1}}])
     assert pickle.loads(pickle.dumps(made)) == made
+
+
+def test_a_ranking_prints_short_whatever_it_holds() -> None:
+    many = Ranking.of("a question " * 40, [{"text": "x" * 9_000, "score": n / 3} for n in range(200)])
+    assert len(repr(many)) < 250
+    assert "kept=200 [0: 0, 1: 0.3333" in repr(many)
+    small = Ranking.of("q", ["a", {"text": "b", "id": "doc-2", "score": 1.25}])
+    assert repr(small) == "Ranking('q', kept=2 [0: no score, doc-2: 1.25], scale=unknown)"
+    cut = small.drop("top_n", lambda index, ranked: index > 0).warn(Notice("odd"))
+    assert repr(cut) == "Ranking('q', kept=1 [0: no score], scale=unknown, dropped=1, warnings=1, degraded)"

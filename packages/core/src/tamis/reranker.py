@@ -18,6 +18,10 @@ from tamis.select.place import Place
 from tamis.stage.base import Pipeline, Stage, flattened
 from tamis.values.ranking import Candidate, Query, Ranking
 
+DEFAULT = "default"
+UNORDERED = "texts"
+"""The default for candidates in no particular order."""
+
 Candidates = Iterable[str | Mapping[str, Any] | Candidate]
 
 
@@ -30,7 +34,9 @@ class Reranker:
         models: the models the pipeline calls by name.
         top_n: how many to keep at most, at least 1; `None` keeps what the pipeline keeps.
         threshold: the lowest score to keep, on the pipeline's own scale.
-        engine: an `Engine`, or its keyword arguments as a mapping.
+        engine: an `Engine`, or its keyword arguments as a mapping; by default the one engine of the process.
+        ordered: whether the order of the candidates means something, as a retriever's does. `False` is for a plain
+            list; it changes the default pipeline only (to the preset `texts`) and is refused for others.
 
     >>> reranker = Reranker("lexical", top_n=1)
     >>> reranker.rerank("tall mountain", ["a recipe", "a tall mountain"]).positions
@@ -39,14 +45,15 @@ class Reranker:
 
     def __init__(
         self,
-        pipeline: Any = "default",
+        pipeline: Any = DEFAULT,
         *,
         models: Mapping[str, Any] | None = None,
         top_n: int | None = None,
         threshold: float | None = None,
         engine: Engine | Mapping[str, Any] | None = None,
+        ordered: bool = True,
     ) -> None:
-        self.source = pipeline
+        self.source = pipeline = _default(pipeline, ordered)
         self.stage = load(pipeline, models=models)
         self.top_n, self.threshold = top_n, threshold
         self.engine = engine if isinstance(engine, Engine) else default_engine() if engine is None else _engine(engine)
@@ -92,6 +99,17 @@ class Reranker:
         return Pipeline((*stages[:end], *cuts, *stages[end:])) if cuts else self.stage
 
 
+def _default(pipeline: Any, ordered: bool) -> Any:
+    if ordered:
+        return pipeline
+    if pipeline != DEFAULT:
+        raise ConfigError(
+            f"ordered=False has no effect on the pipeline {pipeline!r:.80}: it only changes the default. Leave it out, "
+            "or leave the pipeline out"
+        )
+    return UNORDERED
+
+
 def plain(source: Any) -> Any:
     """A pipeline description as JSON-like data; paths become strings."""
     if source is None or isinstance(source, (str, int, float, bool)):
@@ -112,36 +130,39 @@ def _engine(options: Mapping[str, Any]) -> Engine:
 def rerank(
     query: str | Query,
     candidates: Candidates,
-    pipeline: Any = "default",
+    pipeline: Any = DEFAULT,
     *,
     top_n: int | None = None,
     models: Mapping[str, Any] | None = None,
     engine: Engine | Mapping[str, Any] | None = None,
+    ordered: bool = True,
 ) -> Ranking:
     """Rerank `candidates` (strings, mappings or `Candidate`s) for `query`.
 
-    `pipeline` is anything `tamis.load` takes; this default needs no model and takes the texts as being in no particular
-    order. For what a retriever found use `"default"`, which trusts its order. `top_n`
-    keeps that many; the rest is in `dropped`. `models` are those a pipeline calls by name, such as `{"llm": ...}`. To
-    rerank more than once keep a `Reranker`.
+    `pipeline` is anything `tamis.load` takes. The default needs no model and trusts the order of the candidates, as a
+    retriever gave them; `ordered=False` says that their order means nothing. `top_n` keeps that many; the rest is in
+    `dropped`. `models` are those a pipeline calls by name, such as `{"llm": ...}`. To rerank more than once keep a
+    `Reranker`.
 
-    >>> rerank("tall mountain", ["a recipe", "a tall mountain"]).candidates[0].text
+    >>> rerank("tall mountain", ["a recipe", "a tall mountain"], ordered=False).candidates[0].text
     'a tall mountain'
     """
-    return Reranker(pipeline, models=models, top_n=top_n, engine=engine).rerank(query, candidates)
+    return Reranker(pipeline, models=models, top_n=top_n, engine=engine, ordered=ordered).rerank(query, candidates)
 
 
 async def arerank(
     query: str | Query,
     candidates: Candidates,
-    pipeline: Any = "default",
+    pipeline: Any = DEFAULT,
     *,
     top_n: int | None = None,
     models: Mapping[str, Any] | None = None,
     engine: Engine | Mapping[str, Any] | None = None,
+    ordered: bool = True,
 ) -> Ranking:
     """As `rerank`, without blocking the event loop."""
-    return await Reranker(pipeline, models=models, top_n=top_n, engine=engine).arerank(query, candidates)
+    reranker = Reranker(pipeline, models=models, top_n=top_n, engine=engine, ordered=ordered)
+    return await reranker.arerank(query, candidates)
 
 
 def default(

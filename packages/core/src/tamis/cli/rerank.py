@@ -17,15 +17,16 @@ from tamis.values.ranking import Ranking
 def rerank(
     query: options.Query,
     docs: options.Docs,
-    pipeline: Annotated[str, typer.Argument(help="A preset or a YAML file.")] = "texts",
+    pipeline: Annotated[str, typer.Argument(help="A preset or a YAML file.")] = "default",
     top_n: options.TopN = None,
     model: options.Models = [],  # noqa: B006
+    unordered: Annotated[bool, typer.Option("--unordered", help="The order of the passages means nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Rerank passages for a question."""
     given = options.models(model)
     used = {name: given[name] for name in model_names(pipeline) if name in given}
-    ranking = Reranker(pipeline, models=used, top_n=top_n).rerank(query, options.passages(docs))
+    ranking = Reranker(pipeline, models=used, top_n=top_n, ordered=not unordered).rerank(query, options.passages(docs))
     if as_json:
         _print_json(ranking)
     else:

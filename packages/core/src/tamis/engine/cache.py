@@ -107,8 +107,13 @@ def _encode(answer: Answer) -> str:
     return json.dumps([type(answer).__name__, state])
 
 
-def _decode(text: str) -> Answer:
+def _decode(text: str) -> Answer | None:
+    """The answer in a row, `None` for one that this version cannot read. Fields it does not know are left out."""
     name, state = json.loads(text)
+    if name not in ANSWERS:
+        return None
+    known = {f.name for f in fields(ANSWERS[name])}
     if isinstance(state.get("values"), list):
         state["values"] = tuple(state["values"])
-    return ANSWERS[name](**state)
+    answer: Answer = ANSWERS[name](**{name: value for name, value in state.items() if name in known})
+    return answer

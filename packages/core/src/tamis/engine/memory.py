@@ -1,7 +1,7 @@
 """What an engine remembers: answers by what was asked, and what models made of passages.
 
-Token vectors of queries and scores with an artefact are remembered by neither: they are large, and rarely asked for
-twice.
+Token vectors of queries and scores with a compressed passage are remembered by neither: they are large, and rarely
+asked for twice.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Memory:
             answers = self._answers_of(model)
             if self._passages is not None and self._is_passage(call):
                 arrays[key] = as_array(answer)
-            elif answers is not None and answer.stored and not _has_artefact(answer):
+            elif answers is not None and answer.stored and not _compressed(answer):
                 answers.put(key, answer)
         passages = self._passages_of(model)
         if arrays and passages is not None:
@@ -81,8 +81,8 @@ def _is_live(model: Any) -> bool:
     return isinstance(model, str) and model.startswith(OBJECT_ONLY)
 
 
-def _has_artefact(answer: Answer) -> bool:
-    return isinstance(answer, Score) and answer.artefact is not None
+def _compressed(answer: Answer) -> bool:
+    return isinstance(answer, Score) and answer.compressed is not None
 
 
 def as_array(answer: Any) -> NDArray[Any]:

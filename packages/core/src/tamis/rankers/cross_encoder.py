@@ -28,7 +28,7 @@ class CrossEncoder(Stage):
     the top has settled. `compressor`: a model that makes a few vectors of a passage (`embed_tokens`), which an engine
     keeps (`Engine(vectors=...)`), so that `model` reads those instead of the text (`classify_vectors`). Source: Déjean
     and Clinchant, 2025 (RRK). What a model makes of a passage for a generator beside its score (OSCAR: Louis et al.,
-    2025) comes back as `Ranked.artefact`, of documents that are one passage.
+    2025) comes back as `Ranked.compressed`, of documents that are one passage.
 
     >>> from tamis.models import Function
     >>> overlap = Function(lambda call: len({*call.query.split()} & {*call.text.split()}), "classify")
@@ -53,19 +53,19 @@ class CrossEncoder(Stage):
         block = self.early_exit.block if self.early_exit else max(1, len(head))
         scores: list[float | None] = []
         failures: list[Failure | None] = []
-        artefacts: dict[int, Any] = {}
+        compressed: dict[int, Any] = {}
         while len(scores) < len(head) and not (self.early_exit and self.early_exit.settled(scores)):
             read_now = [self._texts(ranked.candidate) for ranked in head[len(scores) : len(scores) + block]]
             answers = iter((yield from self._answers(ranking.query, [t for texts in read_now for t in texts])))
             for texts in read_now:
                 own = [next(answers) for _ in texts]
-                artefacts |= _artefact(head[len(scores)].position, own)
+                compressed |= _compressed(head[len(scores)].position, own)
                 score, failure = self._judged(own, scale)
                 scores.append(score)
                 failures.append(failure)
         ranked = rescored(ranking, scores, self.passages.scale(scale) if self.passages else scale)
-        if artefacts:
-            ranked = replace(ranked, kept=tuple(_with(artefacts, each) for each in ranked.kept))
+        if compressed:
+            ranked = replace(ranked, kept=tuple(_with(compressed, each) for each in ranked.kept))
         unread = tuple(ranked.position for ranked in head[len(scores) :])
         if unread and self.early_exit:
             left = f"{len(unread)} of {len(head)} candidates unread, the top {self.early_exit.top} had settled"
@@ -100,11 +100,11 @@ class CrossEncoder(Stage):
         return (self.passages.score(known, scale) if self.passages else known[0]), None
 
 
-def _artefact(position: int, answers: Sequence[Any]) -> dict[int, Any]:
+def _compressed(position: int, answers: Sequence[Any]) -> dict[int, Any]:
     """What was made of a document that is one passage, by its position."""
-    made = [answer.artefact for answer in answers if isinstance(answer, Score) and answer.artefact is not None]
+    made = [answer.compressed for answer in answers if isinstance(answer, Score) and answer.compressed is not None]
     return {position: made[0]} if len(answers) == len(made) == 1 else {}
 
 
-def _with(artefacts: Mapping[int, Any], ranked: Ranked) -> Ranked:
-    return replace(ranked, artefact=artefacts[ranked.position]) if ranked.position in artefacts else ranked
+def _with(compressed: Mapping[int, Any], ranked: Ranked) -> Ranked:
+    return replace(ranked, compressed=compressed[ranked.position]) if ranked.position in compressed else ranked

@@ -19,7 +19,7 @@ Depth = Annotated[int, Field(ge=1)] | None
 def rescored(ranking: Ranking, scores: Sequence[float | None], scale: Scale) -> Ranking:
     """Sort by `scores` of the first `len(scores)` kept candidates; the others follow, without a score."""
     judged = [
-        Ranked(r.candidate, r.position, finite(score), r.criteria, r.reason, r.lifted_by, r.artefact)
+        Ranked(r.candidate, r.position, finite(score), r.criteria, r.reason, r.lifted_by, r.compressed)
         for r, score in zip_longest(ranking.kept, scores)
     ]
     return ranking.scored(judged, scale)

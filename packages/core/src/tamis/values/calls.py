@@ -82,13 +82,13 @@ class Logprobs(Answer):
 class Score(Answer):
     """One number, on the scale the model declares.
 
-    `search_units`: what a service that bills by the search bills. `artefact`: what the model made of the passage on the
-    way, for a generator to read in its place (OSCAR's compressed tokens); answers with one are not cached.
+    `search_units`: what a service that bills by the search bills. `compressed`: what the model made of the passage on
+    the way, for a generator to read in its place (OSCAR's compressed tokens); answers with one are not cached.
     """
 
     value: float
     search_units: int = 0
-    artefact: Any = field(default=None, repr=False, compare=False)
+    compressed: Any = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, value: Any) -> Self:

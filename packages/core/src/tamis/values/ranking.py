@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -94,8 +95,8 @@ class Neighbour:
 class Ranked:
     """A candidate in a ranking. `position` is its index in the input and its identity; texts and ids may repeat.
 
-    `lifted_by`: the candidates that a graph stage let speak for this one, strongest first. `artefact`: what the model
-    that scored it made of the passage for a generator, where it makes something (`Score.artefact`).
+    `lifted_by`: the candidates that a graph stage let speak for this one, strongest first. `compressed`: what the
+    model that scored it made of the passage for a generator, where it makes something (`Score.compressed`).
     """
 
     candidate: Candidate
@@ -104,7 +105,7 @@ class Ranked:
     criteria: Mapping[str, float | None] = field(default_factory=dict, hash=False)
     reason: str | None = None
     lifted_by: tuple[Neighbour, ...] = ()
-    artefact: Any = field(default=None, repr=False, compare=False)
+    compressed: Any = field(default=None, repr=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -154,7 +155,15 @@ class Notice:
         return self.message
 
 
-@dataclass(frozen=True, slots=True)
+SHOWN = 5
+"""Candidates in the `repr` of a ranking."""
+
+
+def _short(score: float | None) -> str:
+    return "no score" if score is None else f"{score:.4g}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Ranking:
     """An ordering of candidates, best first, with everything that was taken out.
 
@@ -214,6 +223,18 @@ class Ranking:
 
     def __len__(self) -> int:
         return len(self.kept)
+
+    def __repr__(self) -> str:
+        """Sizes, scale and the best few; never the texts of all candidates."""
+        best = ", ".join(f"{r.candidate.id or r.position}: {_short(r.score)}" for r in self.kept[:SHOWN])
+        more = ", ..." if len(self.kept) > SHOWN else ""
+        notes = [f"dropped={len(self.dropped)}"] if self.dropped else []
+        notes += [f"warnings={len(self.warnings)}"] if self.warnings else []
+        notes += ["degraded"] if self.degraded else []
+        notes += ["abstained"] if self.abstained else []
+        query = textwrap.shorten(self.query.text, 60, placeholder="...")
+        parts = [repr(query), f"kept={len(self.kept)} [{best}{more}]", f"scale={self.scale.kind}", *notes]
+        return f"Ranking({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
         """The picture of this ranking that a notebook shows."""
