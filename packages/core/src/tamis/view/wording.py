@@ -22,15 +22,24 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def safe(value: object, length: int | None = None) -> str:
-    """Text from outside as HTML: escaped, cut to `length` characters, without characters no encoding can write.
+    """Text from outside as HTML: `cut` and escaped.
 
     >>> safe("a < b", 3)
     'a &lt;…'
     """
+    return escape(cut(value, length))
+
+
+def cut(value: object, length: int | None = None) -> str:
+    """Text from outside, cut to `length` characters, without characters no encoding can write.
+
+    >>> cut("a < b", 3)
+    'a <…'
+    """
     text = str(value)
     if length is not None and len(text) > length:
         text = text[:length].rstrip() + "…"
-    return escape(text.encode("utf-8", "replace").decode("utf-8"))
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def number(value: float | None) -> str:

@@ -8,16 +8,15 @@ import hashlib
 import json
 from collections.abc import Sequence
 from importlib.resources import files
-from string import Template
 from typing import Any
 
 from tamis.errors import installed
 from tamis.evaluate.page.figures import gains, movement
 from tamis.evaluate.page.overview import overview
 from tamis.evaluate.page.pictures import DRAWN
+from tamis.evaluate.page.rendering import rendered
 from tamis.evaluate.page.sections import Section, section
 from tamis.view.picture import stylesheet
-from tamis.view.wording import safe
 
 __all__ = ["Section", "render", "section"]
 
@@ -28,7 +27,7 @@ def render(sections: Sequence[Section], *, title: str = "Reranking, measured") -
     """The page as one string to write as UTF-8; `sections` come from `section`, one a data set.
 
     It loads nothing: style, data, the script and plotly (packed, about 2 MB) are inside, and its content security
-    policy forbids all else. Raises `MissingExtra` when plotly is not installed.
+    policy forbids all else. Raises `MissingExtra` when plotly or Jinja2 is not installed.
 
     >>> page = render([section(evaluation)], title="Our help pages")          # doctest: +SKIP
     >>> Path("report.html").write_text(page, encoding="utf-8")                # doctest: +SKIP
@@ -45,21 +44,18 @@ def render(sections: Sequence[Section], *, title: str = "Reranking, measured") -
         "figures": {"gains": gains(), "movement": movement()},
         "near": DRAWN,
     }
-    return Template(here.joinpath("page.html").read_text(encoding="utf-8")).substitute(
-        title=safe(title),
-        policy=f"default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
+    return rendered(
+        "page.html.j2",
+        title=title,
+        policy="default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
         f"form-action 'none'; script-src {_fingerprint(plotly)} {_fingerprint(script)}",
         style=here.joinpath("page.css").read_text(encoding="utf-8") + stylesheet(),
-        overview=overview(names, sections) if len(sections) > 1 else "",
-        sections="".join(
-            f'<section class="dataset" data-index="{index}" aria-label="{safe(name)}">{item.head}</section>'
-            for index, (name, item) in enumerate(zip(names, sections, strict=True))
-        ),
+        overview=overview(names, sections) if len(sections) > 1 else None,
+        sections=[
+            {"name": name, "head": item.head, "pictures": embedded(item.pictures)}
+            for name, item in zip(names, sections, strict=True)
+        ],
         data=embedded(data),
-        pictures="".join(
-            f'<script type="application/json" id="pictures-{index}">{embedded(item.pictures)}</script>'
-            for index, item in enumerate(sections)
-        ),
         plotly=base64.b64encode(gzip.compress(plotly.encode("utf-8"), mtime=0)).decode("ascii"),
         script=script,
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from tamis.compute.flops import qpp, rpp
-from tamis.evaluate.page.cells import cell, heading, table, titled
+from tamis.evaluate.page.cells import Cell, Head, Row
 from tamis.evaluate.result import Evaluation, System
-from tamis.view.wording import large, number, safe
+from tamis.view.wording import large, number
 
 
 def costs(system: System, queries: int) -> dict[str, float | None]:
@@ -24,8 +25,11 @@ def costs(system: System, queries: int) -> dict[str, float | None]:
     }
 
 
-def cost(evaluation: Evaluation) -> str:
-    """One row a pipeline, one column for each kind of cost that some of them has. What other runs cost is not known."""
+def cost(evaluation: Evaluation) -> dict[str, Any] | None:
+    """One row a pipeline, one column for each kind of cost that some of them has; `None` where no cost was measured.
+
+    What other runs cost is not known.
+    """
     queries = len(evaluation.query_ids) or 1
     systems = [system for system in evaluation.systems if system.kind == "pipeline"]
     columns: list[tuple[str, Callable[[System], float | None], Callable[[float], str]]] = [
@@ -48,14 +52,10 @@ def cost(evaluation: Evaluation) -> str:
     ]
     shown = [column for column in columns if any(column[1](system) for system in systems)]
     if not shown:
-        return '<p class="note">No cost was measured.</p>'
+        return None
 
-    def line(system: System) -> str:
-        cells = []
-        for _, read, write in shown:
-            value = read(system)
-            cells.append(cell("–" if value is None else write(value), -1 if value is None else value))
-        return titled(system) + "".join(cells)
+    def cell(value: float | None, write: Callable[[float], str]) -> Cell:
+        return Cell("–", -1) if value is None else Cell(write(value), value)
 
     alone = max((system.speed.alone for system in systems), default=0)
     notes = [
@@ -63,8 +63,11 @@ def cost(evaluation: Evaluation) -> str:
         "Calls and tokens include what systems have in common, as if each had run alone.",
         _about_flops(systems, evaluation.main),
     ]
-    note = f'<p class="note">{" ".join(part for part in notes if part)}</p>'
-    return table([heading("system", False), *(heading(name) for name, _, _ in shown)], systems, line) + note
+    return {
+        "heads": [Head("system", numeric=False), *(Head(name) for name, _, _ in shown)],
+        "rows": [Row(system, [cell(read(system), write) for _, read, write in shown]) for system in systems],
+        "notes": [note for note in notes if note],
+    }
 
 
 def _about_flops(systems: Sequence[System], main: str) -> str:
@@ -72,7 +75,7 @@ def _about_flops(systems: Sequence[System], main: str) -> str:
         return ""
     unknown = "; where that is unknown for a model, so are they" if any(s.usage.unmetered for s in systems) else ""
     return (
-        f"FLOPs are counted from the shape of the models{unknown}. RPP is {safe(main)} and QPP is queries a PetaFLOP: "
+        f"FLOPs are counted from the shape of the models{unknown}. RPP is {main} and QPP is queries a PetaFLOP: "
         "they reward what is cheap, so see the metric too."
     )
 

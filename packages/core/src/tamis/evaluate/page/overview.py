@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from tamis.evaluate.page.cells import cell, heading, interval, scrolled
+from tamis.evaluate.page.cells import interval
 from tamis.evaluate.result import Evaluation
-from tamis.view.wording import safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,41 +41,13 @@ class Standings(Protocol):
     def standings(self) -> Sequence[Standing]: ...
 
 
-def overview(names: Sequence[str], sections: Sequence[Standings]) -> str:
+def overview(names: Sequence[str], sections: Sequence[Standings]) -> dict[str, Any]:
     """One row a system, one column a data set."""
-    systems = list(dict.fromkeys(s.system for item in sections for s in item.standings if s.kind != "bound"))
-    heads = "".join(
-        heading(f'<bdi>{safe(name, 40)}</bdi><span class="aside">{safe(item.main)}</span>')
-        for name, item in zip(names, sections, strict=True)
-    )
-    found = [{s.system: s for s in item.standings if s.kind != "bound"} for item in sections]
-    best = [max((s.mean for s in of.values()), default=math.nan) for of in found]
-    rows = []
-    for system in systems:
-        cells = "".join(
-            _standing(index, of.get(system), top) for index, (of, top) in enumerate(zip(found, best, strict=True))
-        )
-        rows.append(f'<tr><th scope="row"><bdi>{safe(system, 60)}</bdi></th>{cells}</tr>')
-    head = f"<thead><tr>{heading('system', False)}{heads}</tr></thead>"
-    table = f'<table class="sortable">{head}<tbody>{"".join(rows)}</tbody></table>'
-    return (
-        '<section class="overview"><h2>All data sets</h2>'
-        f"{scrolled(table)}"
-        '<p class="note"><span class="better">▲</span> better and <span class="worse">▼</span> worse than the first '
-        "stage, beyond chance; without a mark no difference was seen. The best of each column is bold.</p></section>"
-    )
+    systems = dict.fromkeys(s.system for item in sections for s in item.standings if s.kind != "bound")
+    return {"systems": list(systems), "columns": [_column(*pair) for pair in zip(names, sections, strict=True)]}
 
 
-def _standing(section: int, found: Standing | None, best: float) -> str:
-    if found is None:
-        return cell("–" + _mark(""), -math.inf)
-    value = f"{found.mean:.3f}"
-    shown = f"<b>{value}</b>" if found.mean == best else value
-    link = f'<a data-section="{section}" data-system="{safe(found.system)}">{shown}</a>'
-    return cell(link + _mark(found.verdict), found.mean)
-
-
-def _mark(verdict: str) -> str:
-    """A mark of the same width for each verdict, so that the numbers stand in line."""
-    sign = {"better": "▲", "worse": "▼"}.get(verdict)
-    return f' <span class="{verdict}" title="{verdict}">{sign}</span>' if sign else ' <span class="nomark">▲</span>'
+def _column(name: str, section: Standings) -> dict[str, Any]:
+    of = {s.system: s for s in section.standings if s.kind != "bound"}
+    best = max((standing.mean for standing in of.values()), default=None)
+    return {"name": name, "main": section.main, "of": of, "best": best}

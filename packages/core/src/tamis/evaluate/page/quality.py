@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
-from tamis.evaluate.page.cells import cell, heading, interval, mean, signed, table, titled
-from tamis.evaluate.result import Comparison, Evaluation, System
-from tamis.view.wording import number, safe
+from tamis.evaluate.page.cells import Cell, Head, Row, interval, mean
+from tamis.evaluate.result import Comparison, Evaluation, Interval, System
+from tamis.view.wording import number
 
 SUMMARIES = {
     "abstained": "the share of queries for which nothing was kept",
@@ -17,102 +19,76 @@ SUMMARIES = {
 """What numbers about all queries together say."""
 
 
-def quality(evaluation: Evaluation) -> str:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One row: the main metric, the difference from the first stage (`None`: not compared), the other metrics."""
+
+    system: System
+    found: Interval | None
+    pair: Comparison | None
+    others: list[Cell]
+
+    @property
+    def mean(self) -> Cell:
+        return Cell(f"{self.found.mean:.3f}", self.found.mean) if self.found else Cell("–", -math.inf)
+
+
+def quality(evaluation: Evaluation) -> dict[str, Any]:
     """The main metric with its interval and the difference from the first stage; the other metrics beside it."""
     main = evaluation.main
     others = [
         name for name in evaluation.metrics if name != main and any(interval(s, name) for s in evaluation.systems)
     ]
     heads = [
-        heading("system", False),
-        heading(safe(main)),
-        heading("95 % interval", False, plain=True),
-        heading("difference"),
-        heading("against the first stage", False),
-        heading("queries better"),
-        heading("worse"),
-        *(heading(safe(name)) for name in others),
+        Head("system", numeric=False),
+        Head(main),
+        Head("95 % interval", numeric=False, plain=True),
+        Head("difference"),
+        Head("against the first stage", numeric=False),
+        Head("queries better"),
+        Head("worse"),
+        *map(Head, others),
     ]
-    strip = _Strip(evaluation)
-
-    def line(system: System) -> str:
-        found = interval(system, main)
-        pair = None if system.kind in ("first stage", "bound") else evaluation.comparison(system.name)
-        return "".join(
-            [
-                titled(system),
-                cell(f"<b>{found.mean:.3f}</b>" if found else "–", found.mean if found else -math.inf),
-                strip.draw(system) if found else "<td></td>",
-                *_difference(pair, system),
-                *(mean(interval(system, name)) for name in others),
-            ]
+    rows = [
+        Measured(
+            system,
+            interval(system, main),
+            None if system.kind in ("first stage", "bound") else evaluation.comparison(system.name),
+            [mean(interval(system, name)) for name in others],
         )
-
-    note = (
-        '<p class="note">The bar is the range in which the mean would likely fall with other queries of the same kind; '
-        "the upright line is the first stage. Differences are tested query by query and corrected for the number of "
-        "comparisons.</p>"
-    )
-    return table(heads, evaluation.systems, line) + note
+        for system in evaluation.systems
+    ]
+    return {"heads": heads, "rows": rows, "strip": Strip(evaluation)}
 
 
-def summaries(evaluation: Evaluation) -> str:
-    """Numbers that systems have about all queries together; nothing where no system has any."""
+def summaries(evaluation: Evaluation) -> dict[str, Any] | None:
+    """Numbers that systems have about all queries together; `None` where no system has any."""
     systems = [s for s in evaluation.systems if any(map(math.isfinite, s.summary.values()))]
     names = list(dict.fromkeys(n for s in systems for n, value in s.summary.items() if math.isfinite(value)))
     if not names:
-        return ""
+        return None
 
-    def line(system: System) -> str:
-        values = [system.summary.get(name, math.nan) for name in names]
-        return titled(system) + "".join(cell(number(v) if math.isfinite(v) else "–", v) for v in values)
+    def cell(value: float) -> Cell:
+        return Cell(number(value) if math.isfinite(value) else "–", value)
 
-    heads = [heading("system", False), *(heading(safe(name)) for name in names)]
-    told = "; ".join(f"<b>{name}</b>: {meaning}" for name, meaning in SUMMARIES.items() if name in names)
-    note = f'<p class="note">{told}.</p>' if told else ""
-    return f"<h3>All queries together</h3>{table(heads, systems, line)}{note}"
-
-
-def _difference(pair: Comparison | None, system: System) -> list[str]:
-    if pair is None:
-        word = {"first stage": "the first stage", "bound": ""}.get(system.kind, "not compared")
-        return ["<td></td>", f'<td class="muted">{word}</td>', "<td></td>", "<td></td>"]
-    verdict = pair.verdict()
-    mark = {"better": "▲ ", "worse": "▼ "}.get(verdict, "")
-    name = verdict if mark else "muted"
-    return [
-        f'<td class="number" data-value="{pair.difference}" title="95 % interval {signed(pair.low)} to '
-        f'{signed(pair.high)}">{signed(pair.difference)}</td>',
-        f'<td class="{name}" title="p = {pair.corrected:.2g} after correction ({pair.p:.2g} before), over {pair.n:,} '
-        f'queries">{mark}{verdict}</td>',
-        cell(f"{pair.better:,}", pair.better),
-        cell(f"{pair.worse:,}", pair.worse),
-    ]
+    return {
+        "heads": [Head("system", numeric=False), *map(Head, names)],
+        "rows": [Row(system, [cell(system.summary.get(name, math.nan)) for name in names]) for system in systems],
+        "meanings": [(name, meaning) for name, meaning in SUMMARIES.items() if name in names],
+    }
 
 
-class _Strip:
-    """Draws intervals on the range that the systems (not the bounds) span."""
+class Strip:
+    """Where intervals are drawn: on the range that the systems (not the bounds) span."""
 
     def __init__(self, evaluation: Evaluation) -> None:
-        self.main = evaluation.main
-        found = [i for s in evaluation.systems if s.kind != "bound" and (i := interval(s, self.main))]
+        found = [i for s in evaluation.systems if s.kind != "bound" and (i := interval(s, evaluation.main))]
         self.low = min((i.low for i in found), default=0.0)
         self.high = max((i.high for i in found), default=1.0)
-        first = interval(evaluation.systems[0], self.main)
+        first = interval(evaluation.systems[0], evaluation.main)
         self.first = None if first is None else first.mean
 
     def at(self, value: float) -> float:
+        """As a share of the range, 0 to 1."""
         share = (value - self.low) / ((self.high - self.low) or 1.0)
         return round(min(1.0, max(0.0, share)), 3)
-
-    def draw(self, system: System) -> str:
-        found = system.means[self.main]
-        text = f"{found.low:.3f} to {found.high:.3f}"
-        if system.kind == "bound":
-            return f'<td class="muted">{text}</td>'
-        line = "" if self.first is None else f'<i class="first" style="--at:{self.at(self.first)}"></i>'
-        low, high = self.at(found.low), self.at(found.high)
-        return (
-            f'<td class="strip" title="{text}">{line}<i class="range" style="--at:{low};--to:{high}"></i>'
-            f'<i class="dot" style="--at:{self.at(found.mean)}"></i><span class="sr">{text}</span></td>'
-        )
