@@ -56,7 +56,7 @@ def criterion(value: Any, info: ValidationInfo) -> Any:
         return Criterion(SOURCES.name_of(type(value)) or type(value).__name__.lower(), source=value)
     if isinstance(value, str):
         if value not in STANDARD:
-            hint = f" To use the source of that name write {{{value}: {{}}}}." if value in SOURCES.members else ""
+            hint = f" To use the source of that name write {{{value}: {{}}}}." if value in SOURCES else ""
             raise ConfigError(unknown("criterion", value, STANDARD) + hint)
         return STANDARD[value]
     if isinstance(value, Mapping) and "name" not in value and len(value) == 1:

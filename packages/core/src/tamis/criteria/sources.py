@@ -27,7 +27,7 @@ class Source(ABC):
         calls."""
 
 
-SOURCES = Family("criterion source", Source, ("tamis.criteria",), "source", "tamis.sources")
+SOURCES = Family("criterion source", Source, "tamis.criteria", "source", "tamis.sources")
 SourceRef = Annotated[Source, *SOURCES]
 """Field type: a source of criterion scores, its name or its plain data."""
 

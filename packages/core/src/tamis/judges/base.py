@@ -135,7 +135,7 @@ class Judge(ABC):
         return 1 if self.unit == "point" else None
 
 
-JUDGES = Family("judge", Judge, ("tamis.judges",), "judge", "tamis.judges")
+JUDGES = Family("judge", Judge, "tamis.judges", "judge", "tamis.judges")
 JudgeRef = Annotated[Judge, *JUDGES]
 """Field type: a judge, its name or its plain data."""
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
-from datetime import date, datetime
+from enum import Enum
+from pathlib import PurePath
 from typing import Any
 
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
 from tamis.errors import ConfigError
-from tamis.parts.family import name_of
+from tamis.parts.family import kind_of, name_of
 
 
 def dump(value: Any) -> Any:
@@ -20,21 +25,15 @@ def dump(value: Any) -> Any:
         return value.as_data(dump)
     if name := name_of(type(value)):
         return {name: dump_fields(value)}
-    if is_dataclass(value) and not isinstance(value, type) and type(value).__module__.startswith("tamis."):
+    if is_dataclass(value) and not isinstance(value, type) and kind_of(value) is None:
         return dump_fields(value)
     if isinstance(value, Mapping):
-        return {key: dump(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
+        return {_plain(key): dump(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return [dump(item) for item in sorted(value, key=repr)]
+    if isinstance(value, (list, tuple)):
         return [dump(item) for item in value]
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if value is None or isinstance(value, (str, int, float, bool)):
-        return value
-    raise ConfigError(
-        f"{type(value).__name__} cannot be written as data. Describe the pipeline by name, data or YAML with a model "
-        "name (such as `model: llm`) and give the model when loading it; a class of your own needs an entry point that "
-        "names it (docs/extending.md)."
-    )
+    return _plain(value)
 
 
 def dump_fields(value: Any) -> dict[str, Any]:
@@ -44,8 +43,9 @@ def dump_fields(value: Any) -> dict[str, Any]:
 
 def changed(value: Any) -> dict[str, Any]:
     """The fields of a part that are not at their default: all that distinguishes it from another of its class, whatever
-    optional fields the class gets later."""
-    shown = {f.name: (getattr(value, f.name), _default(f)) for f in fields(value) if f.repr}
+    optional fields the class gets later. Those its constructor does not take, and those it does not show
+    (`repr=False`), do not count."""
+    shown = {f.name: (getattr(value, f.name), _default(f)) for f in fields(value) if f.repr and f.init}
     return {name: item for name, (item, default) in shown.items() if item != default}
 
 
@@ -56,5 +56,30 @@ def to_yaml(data: Any) -> str:
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 
 
+def _plain(value: Any) -> Any:
+    """A single value in the types that YAML and JSON have; a subclass of one of them becomes that type."""
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (str, PurePath)):
+        return str(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if not isinstance(value, type) and kind_of(value) is None:
+        with suppress(PydanticSerializationError):
+            return to_jsonable_python(value)
+    raise ConfigError(
+        f"{type(value).__name__} cannot be written as data. Describe the pipeline by name, data or YAML with a model "
+        "name (such as `model: llm`) and give the model when loading it; a class of your own needs an entry point that "
+        "names it (docs/extending.md)."
+    )
+
+
 def _default(f: Any) -> Any:
-    return f.default if f.default is not MISSING else f.default_factory() if f.default_factory is not MISSING else f
+    default = f.default_factory() if f.default_factory is not MISSING else f.default
+    if isinstance(default, FieldInfo):
+        default = default.get_default(call_default_factory=True)
+    return f if default is MISSING else default

@@ -1,7 +1,7 @@
 """Families of parts that can be written by name: judges, schedules, stages, models, ...
 
-A family is declared beside the base class of its members. Its own members are the classes that its packages list in
-their `__init__.pyi`: the name in YAML is the class name in snake case. Other installed packages add members by an entry
+A family is declared beside the base class of its members. Its own members are the classes that its package lists in
+its `__init__.pyi`: the name in YAML is the class name in snake case. Other installed packages add members by an entry
 point in the family's group, under whatever name they choose:
 
     [project.entry-points."tamis.judges"]
@@ -13,8 +13,10 @@ So plain data reaches installed, registered classes and nothing else.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
 from importlib import import_module
 from inspect import isabstract
 from types import MappingProxyType
@@ -24,7 +26,7 @@ from pydantic import BeforeValidator, PydanticUserError, TypeAdapter, Validation
 
 from tamis.errors import ConfigError
 from tamis.parts.part import explain, unknown
-from tamis.parts.plugins import Plugin, normal, plugins
+from tamis.parts.plugins import Plugin, claimed, normal, plugins
 
 REFERENCE = "x-tamis-part"
 """Marks, in a JSON schema, a field that holds a part of another family; `tamis.json_schema` turns it into a `$ref`."""
@@ -39,7 +41,7 @@ class Family:
     Args:
         kind: what messages call a member, such as "judge".
         base: the class members derive from; `None` where members share none (models).
-        packages: dotted names of the packages whose public names are the built-in members.
+        package: dotted name of the package whose public classes are the built-in members.
         key: what the JSON schema calls the family.
         group: the entry point group in which other packages name theirs.
         names: class names by YAML name, where that is not the class name in snake case.
@@ -49,7 +51,7 @@ class Family:
 
     kind: str
     base: type | None
-    packages: tuple[str, ...]
+    package: str
     key: str
     group: str
     names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -67,37 +69,53 @@ class Family:
         Raises `ConfigError`: with suggestions for an unknown name, naming both packages for a name claimed twice, and
         naming the package whose class cannot be used.
         """
-        name = normal(name) if isinstance(name, str) else name
-        own, others = self._own(name), plugins(self.group, name)
+        own, others = self._own(normal(name)), plugins(self.group, normal(name))
         if own is None and not others:
-            others = plugins(self.group, name, fresh=True)
+            others = plugins(self.group, normal(name), fresh=True)
         claims = ([f"tamis ({own.__module__}:{own.__qualname__})"] if own else []) + [str(other) for other in others]
         if len(claims) > 1:
-            raise ConfigError(
-                f"the {self.kind} name {name!r} is claimed by {' and by '.join(claims)}. Uninstall one of the "
-                "packages, or ask its authors for another name."
-            )
+            raise claimed(self.kind, name, claims)
         if own is not None:
             return own
         if not others:
             raise ConfigError(unknown(self.kind, name, self.members))
         return self._checked(others[0])
 
+    def __contains__(self, name: object) -> bool:
+        """Whether a member is called `name`, whether or not it can be used."""
+        return isinstance(name, str) and bool(self._own(normal(name)) or plugins(self.group, normal(name)))
+
     def name_of(self, cls: type) -> str | None:
         """What YAML calls `cls`; `None` when it is no registered member."""
-        if any(cls.__module__.startswith(f"{package}.") for package in self.packages) and self._is_member(cls):
-            name = next((name for name, known in self.names.items() if known == cls.__name__), snake(cls.__name__))
-            if (own := self._own(name)) is not None and own.__qualname__ == cls.__qualname__:
+        if cls.__module__.startswith("tamis."):
+            name = next((name for name, public in self._public.items() if public == cls.__name__), None)
+            if name is not None and self._own(name) is cls:
                 return name
-        place = f"{cls.__module__}:{cls.__qualname__}"
-        return next((plugin.name for plugin in plugins(self.group) if plugin.value == place), None)
+        plugin = self._plugin(cls)
+        return plugin.name if plugin else None
+
+    def package_of(self, cls: type) -> str | None:
+        """The other package that adds `cls`, with its version; `None` for a built-in or unregistered class."""
+        return None if (plugin := self._plugin(cls)) is None else plugin.package
 
     @property
     def members(self) -> tuple[str, ...]:
-        """All names, in alphabetical order. Imports the packages."""
-        aliased = set(self.names.values())
-        own = {snake(name) for name in self._public() if name not in aliased and self._is_member(self._attribute(name))}
-        return tuple(sorted({*own, *self.names, *(plugin.name for plugin in plugins(self.group))}))
+        """All names, in alphabetical order. Imports the built-in members, not those of other packages."""
+        own = {name for name in self._public if self._own(name) is not None}
+        return tuple(sorted({*own, *(plugin.name for plugin in plugins(self.group))}))
+
+    def usable(self) -> Iterator[tuple[str, type]]:
+        """Name and class of each member, in alphabetical order. One that cannot be used is left out with a warning that
+        names its package, so that one broken package does not take the others away."""
+        for name in self.members:
+            try:
+                yield name, self.resolve(name)
+            except ConfigError as error:
+                warnings.warn(f"left out the {self.kind} {name!r}: {error}", stacklevel=2)
+
+    def kin(self, value: Any) -> bool:
+        """Whether `value` is of this kind, registered or not."""
+        return self.base is not None and isinstance(value, self.base)
 
     def build(self, value: Any, context: Any = None) -> Any:
         """Make the member that `value` describes: `"name"`, `{name: {field: value}}` or `{name: first_field, field:
@@ -106,7 +124,7 @@ class Family:
             value = {value: None}
         if not isinstance(value, Mapping) or not value:
             raise ConfigError(f"a {self.kind} is written as a name or as {{name: options}}, got {value!r}")
-        (name, options), *rest = value.items()
+        (name, options), *others = value.items()
         cls = self.resolve(name)
         if options is None:
             options = {}
@@ -114,8 +132,10 @@ class Family:
             if not _fields(cls):
                 raise ConfigError(f"{self.kind} {name!r} takes no options, got {options!r}")
             options = {_fields(cls)[0].name: options}
+        if twice := options.keys() & dict(others).keys():
+            raise ConfigError(f"{self.kind} {name!r}: {', '.join(sorted(map(str, twice)))} is given twice")
         try:
-            return self.adapter(cls).validate_python({**options, **dict(rest)}, context=context)
+            return self.adapter(cls).validate_python({**options, **dict(others)}, context=context)
         except ValidationError as error:
             raise ConfigError(explain(f"{self.kind} {name!r}", error, cls)) from error
 
@@ -126,46 +146,61 @@ class Family:
         except PydanticUserError as error:
             raise ConfigError(
                 f"{cls.__module__}.{cls.__qualname__} cannot be made from plain data "
-                f"({error.message.splitlines()[0]}); decorate it with tamis.extend.part and annotate its "
-                "fields with types pydantic knows"
+                f"({error.message.splitlines()[0]}); annotate its fields with types that pydantic knows"
             ) from error
 
     def validate(self, value: Any, context: Any) -> Any:
         """A member from itself or from the data that describes it."""
-        return value if self.base is not None and isinstance(value, self.base) else self.build(value, context)
+        return value if self.kin(value) else self.build(value, context)
+
+    def check(self, cls: type) -> None:
+        """Raise `ConfigError`, beginning with "is" or "has", unless `cls` can be a member."""
+        if self.base is not None and not issubclass(cls, self.base):
+            raise ConfigError(f"is not a {self.kind}: derive {cls.__qualname__} from tamis.extend.{self.base.__name__}")
+        if isabstract(cls):
+            missing = ", ".join(sorted(cls.__abstractmethods__))
+            raise ConfigError(f"is not a whole {self.kind}: {cls.__qualname__} has to define {missing}")
+        if "__dataclass_fields__" not in vars(cls):
+            raise ConfigError(f"is not a part: put the decorator tamis.extend.part on {cls.__qualname__}")
 
     def _validated(self, value: Any, info: ValidationInfo) -> Any:
         return self.validate(value, info.context)
 
-    def _public(self) -> Iterator[str]:
-        for package in self.packages:
-            yield from import_module(package).__all__
-
-    def _attribute(self, name: str) -> Any:
-        package = next(package for package in self.packages if name in import_module(package).__all__)
-        return getattr(import_module(package), name)
+    @cached_property
+    def _public(self) -> Mapping[str, str]:
+        """By YAML name, the public classes of the package, among them the members. Imports none."""
+        aliased = set(self.names.values())
+        public = [name for name in import_module(self.package).__all__ if name[0].isupper() and name not in aliased]
+        return {**{snake(name): name for name in public}, **self.names}
 
     def _own(self, name: str) -> type | None:
         """The built-in member called `name`, without importing any other."""
-        wanted = self.names.get(name)
-        for public in self._public():
-            if public == wanted or (wanted is None and snake(public) == name):
-                found = self._attribute(public)
-                return found if self._is_member(found) else None
-        return None
+        public = self._public.get(name)
+        cls = None if public is None else getattr(import_module(self.package), public)
+        return cls if self._is_member(cls) else None
 
     def _is_member(self, cls: Any) -> bool:
         if not isinstance(cls, type) or isabstract(cls) or cls is self.base:
             return False
         return is_dataclass(cls) if self.base is None else issubclass(cls, self.base)
 
+    def _plugin(self, cls: type) -> Plugin | None:
+        """The entry point that adds `cls`, whether it names the module that defines the class or one that imports
+        it."""
+        others = plugins(self.group)
+        place = f"{cls.__module__}:{cls.__qualname__}"
+        return next((one for one in others if one.value == place), None) or next(
+            (one for one in others if not cls.__module__.startswith("tamis.") and _names(one, cls)), None
+        )
+
     def _checked(self, plugin: Plugin) -> type:
         cls = plugin.load()
         if not isinstance(cls, type):
             raise ConfigError(f"{plugin} must name a class, not {type(cls).__name__}")
-        if self.base is not None and not issubclass(cls, self.base):
-            base = f"{self.base.__module__}.{self.base.__qualname__}"
-            raise ConfigError(f"{plugin} is not a {self.kind}: derive {cls.__qualname__} from {base}")
+        try:
+            self.check(cls)
+        except ConfigError as error:
+            raise ConfigError(f"{plugin} {error}") from None
         return cls
 
 
@@ -179,6 +214,16 @@ def name_of(cls: type) -> str | None:
     return next((name for family in _declared if (name := family.name_of(cls))), None)
 
 
+def package_of(cls: type) -> str | None:
+    """The other package that adds `cls`, in whatever family; `None` for a built-in or unregistered class."""
+    return next((package for family in _declared if (package := family.package_of(cls))), None)
+
+
+def kind_of(value: Any) -> str | None:
+    """Which kind of part `value` is, registered or not; `None` when it is none."""
+    return next((family.kind for family in _declared if family.kin(value)), None)
+
+
 def snake(name: str) -> str:
     """A class name in snake case.
 
@@ -190,3 +235,10 @@ def snake(name: str) -> str:
 
 def _fields(cls: Any) -> tuple[Any, ...]:
     return fields(cls) if is_dataclass(cls) else ()
+
+
+def _names(plugin: Plugin, cls: type) -> bool:
+    try:
+        return plugin.load() is cls
+    except ConfigError:
+        return False

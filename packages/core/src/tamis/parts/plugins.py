@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 from tamis.errors import ConfigError
 
 PREFIX = "tamis."
+"""Every group of entry points that tamis reads begins so."""
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """One entry point: `name = value` in the group of a family, in the package `distribution` of version `version`."""
+    """One entry point: `name = value` in `group`, of the installed package `distribution` in `version`."""
 
     name: str
     value: str
@@ -23,8 +23,13 @@ class Plugin:
     distribution: str
     version: str
 
+    @property
+    def package(self) -> str:
+        """The package and its version, as messages name it."""
+        return f"{self.distribution} {self.version}"
+
     def __str__(self) -> str:
-        return f"{self.distribution} {self.version} ({self.value})"
+        return f"{self.package} ({self.value})"
 
     def load(self) -> Any:
         """The object it names. `ConfigError` that names the package when it cannot be imported."""
@@ -34,33 +39,47 @@ class Plugin:
             return EntryPoint(self.name, self.value, self.group).load()
         except Exception as error:
             raise ConfigError(
-                f"the package {self.distribution} {self.version} names {self.value!r} as {self.group} {self.name!r}, "
-                f"and that cannot be imported: {type(error).__name__}: {error}"
+                f"the package {self.package} names {self.value!r} as {self.group} {self.name!r}, and that cannot be "
+                f"imported: {type(error).__name__}: {error}"
             ) from error
 
 
 def plugins(group: str, name: str | None = None, *, fresh: bool = False) -> tuple[Plugin, ...]:
     """Entry points of `group`, all or those called `name`. `fresh`: also of packages installed since the first look."""
     if fresh:
-        _installed.cache_clear()
+        refresh()
     known = _installed().get(group, ())
     return known if name is None else tuple(plugin for plugin in known if plugin.name == name)
 
 
+def refresh() -> None:
+    """Look again at what is installed, the next time it matters."""
+    _installed.cache_clear()
+
+
 @lru_cache(maxsize=1)
 def _installed() -> Mapping[str, tuple[Plugin, ...]]:
-    from importlib.metadata import distributions
+    """Entry points by group, ordered by package. Of a package that is found twice, the one that Python imports."""
+    from importlib.metadata import entry_points
 
-    found: dict[str, dict[str, tuple[Plugin, ...]]] = {}
-    for package in distributions():
-        points = [point for point in package.entry_points if point.group.startswith(PREFIX)]
-        for group in {point.group for point in points}:
-            name, version = package.metadata["Name"], package.version
-            own = tuple(Plugin(normal(p.name), p.value, group, name, version) for p in points if p.group == group)
-            found.setdefault(group, {}).setdefault(name, own)
-    return {group: tuple(chain.from_iterable(owns[name] for name in sorted(owns))) for group, owns in found.items()}
+    found: dict[str, dict[Plugin, None]] = {}
+    for point in entry_points():
+        if point.group.startswith(PREFIX):
+            package = point.dist
+            name, version = (package.name, package.version) if package else ("an unnamed package", "")
+            plugin = Plugin(normal(point.name), point.value, point.group, name, version)
+            found.setdefault(point.group, {})[plugin] = None
+    return {group: tuple(sorted(own, key=lambda p: (p.distribution, p.name))) for group, own in found.items()}
 
 
-def normal(name: str) -> str:
-    """A name of a part as it is registered: hyphens are underscores."""
-    return name.replace("-", "_")
+def normal(name: Any) -> Any:
+    """A name of a part or a preset as it is compared: hyphens and underscores are the same. Anything else unchanged."""
+    return name.replace("-", "_") if isinstance(name, str) else name
+
+
+def claimed(kind: str, name: str, claims: list[str]) -> ConfigError:
+    """The error for a name that several packages have given to different things."""
+    return ConfigError(
+        f"the {kind} name {name!r} is claimed by {' and by '.join(claims)}. Uninstall one of the packages, or ask its "
+        "authors for another name."
+    )

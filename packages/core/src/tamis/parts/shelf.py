@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module, resources
 from typing import Any
 
 from tamis.errors import ConfigError
 from tamis.parts.part import unknown
-from tamis.parts.plugins import plugins
+from tamis.parts.plugins import claimed, normal, plugins
 
 ENDING = ".yaml"
+OURS = "tamis"
 
 
 @dataclass(frozen=True)
@@ -19,60 +21,85 @@ class Shelf:
     """Files `NAME.yaml` of one `kind`.
 
     `package` and `folder`: where tamis keeps its own. `group`: the entry point group in which another package names one
-    of its (sub)packages, whose YAML files join in. Hyphens and underscores in names are the same.
+    of its (sub)packages, whose YAML files join in. `needs`: the keys every file must have. Hyphens and underscores in
+    names are the same.
     """
 
     kind: str
     package: str
     folder: str
     group: str
+    needs: tuple[str, ...] = ()
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _normal(name) in self._files()
+        return isinstance(name, str) and normal(name) in self._files()[0]
 
     def names(self) -> tuple[str, ...]:
-        """In alphabetical order."""
-        return tuple(sorted(self._files()))
+        """All names with hyphens, in alphabetical order. Packages whose files cannot be listed are left out, with a
+        warning."""
+        files, broken = self._files()
+        for problem in broken:
+            warnings.warn(f"left out {self.kind}s: {problem}", stacklevel=2)
+        return tuple(sorted(name.replace("_", "-") for name in files))
+
+    def readable(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Name and content of each file, by name. One that cannot be read is left out with a warning that names its
+        package, so that one broken package does not take the others away."""
+        for name in self.names():
+            try:
+                yield name, self.data(name)
+            except ConfigError as error:
+                warnings.warn(f"left out the {self.kind} {name!r}: {error}", stacklevel=2)
 
     def text(self, name: str) -> str:
         """The file called `name`. `ConfigError` for an unknown name, and for one that two packages claim."""
-        files = self._files()
-        if _normal(name) not in files:
-            raise ConfigError(unknown(self.kind, name, files))
-        places = files[_normal(name)]
-        if len(places) > 1:
-            raise ConfigError(
-                f"the {self.kind} name {name!r} is claimed by {' and by '.join(places)}. Uninstall one of the "
-                "packages, or ask its authors for another name."
-            )
-        (path,) = places.values()
-        return read_text(path)
+        return read_text(self._file(name)[1])
 
-    def data(self, name: str) -> Any:
-        """The file called `name` as plain data."""
-        return parse(self.text(name), f"{self.kind} {name!r}")
+    def package_of(self, name: str) -> str | None:
+        """The other package that brings the file called `name`, with its version; `None` for one of tamis's own."""
+        package = self._file(name)[0]
+        return None if package == OURS else package
 
-    def _files(self) -> Mapping[str, Mapping[str, Any]]:
-        """For each name, the files of that name by who ships them."""
-        folders = {"tamis": resources.files(self.package) / self.folder}
+    def data(self, name: str) -> Mapping[str, Any]:
+        """The file called `name` as plain data. `ConfigError` naming its package when it lacks what it needs."""
+        package = self._file(name)[0]
+        where = f"{self.kind} {name!r}" + ("" if package == OURS else f" of {package}")
+        data = parse(self.text(name), where)
+        if not isinstance(data, Mapping):
+            raise ConfigError(f"{where} must be a mapping with {', '.join(self.needs)}, got {type(data).__name__}")
+        if missing := [key for key in self.needs if key not in data]:
+            raise ConfigError(f"{where} has no {' and no '.join(missing)}; it has {', '.join(map(str, data)) or 'nothing'}")
+        return data
+
+    def _file(self, name: str) -> tuple[str, Any]:
+        """The package and the path of the file called `name`."""
+        files, broken = self._files()
+        if normal(name) not in files:
+            also = "".join(f" Not searched: {problem}." for problem in broken)
+            raise ConfigError(unknown(self.kind, name, (known.replace("_", "-") for known in files)) + also)
+        claims = files[normal(name)]
+        if len(claims) > 1:
+            raise claimed(self.kind, name, [f"{package} ({path.name})" for package, path in claims])
+        return claims[0]
+
+    def _files(self) -> tuple[Mapping[str, list[tuple[str, Any]]], list[str]]:
+        """For each name, the packages and paths of the files of that name; and why some packages could not be read."""
+        found: dict[str, list[tuple[str, Any]]] = {}
+        broken = []
+        folders = [(OURS, resources.files(self.package) / self.folder)]
         for plugin in plugins(self.group):
             try:
-                folders[str(plugin)] = resources.files(import_module(plugin.value))
-            except ImportError as error:
-                raise ConfigError(
-                    f"the package {plugin} names {plugin.value!r} as a package of {self.kind}s, and it cannot be "
-                    f"imported: {error}"
-                ) from error
-        found: dict[str, dict[str, Any]] = {}
-        for owner, folder in folders.items():
+                folders.append((plugin.package, resources.files(import_module(plugin.value))))
+            except Exception as error:
+                broken.append(
+                    f"the package {plugin.package} names {plugin.value!r} as a package of {self.kind}s, and that cannot "
+                    f"be imported: {type(error).__name__}: {error}"
+                )
+        for package, folder in folders:
             for path in folder.iterdir():
                 if path.name.endswith(ENDING):
-                    found.setdefault(_normal(path.name.removesuffix(ENDING)), {})[owner] = path
-        return found
-
-
-def _normal(name: str) -> str:
-    return name.replace("_", "-")
+                    found.setdefault(normal(path.name.removesuffix(ENDING)), []).append((package, path))
+        return found, broken
 
 
 def read_text(path: Any) -> str:

@@ -75,7 +75,7 @@ def from_yaml(text: str, *, models: Mapping[str, Any] | None = None) -> Stage:
 
 def presets() -> dict[str, str]:
     """Names of the ready pipelines, each with its title."""
-    return {name: PRESETS.data(name)["title"] for name in PRESETS.names()}
+    return {name: str(data["title"]) for name, data in PRESETS.readable()}
 
 
 def _read(source: str | Path) -> Any:

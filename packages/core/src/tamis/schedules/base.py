@@ -71,7 +71,7 @@ class Schedule(ABC):
 
 
 SCHEDULES = Family(
-    "schedule", Schedule, ("tamis.schedules",), "schedule", "tamis.schedules", {"tournament": "Knockout"}
+    "schedule", Schedule, "tamis.schedules", "schedule", "tamis.schedules", {"tournament": "Knockout"}
 )
 ScheduleRef = Annotated[Schedule, *SCHEDULES]
 """Field type: a schedule, its name or its plain data."""

@@ -19,6 +19,7 @@ from tamis.errors import ConfigError, ScaleError
 from tamis.parts.dump import dump, to_yaml
 from tamis.parts.family import Family
 from tamis.parts.part import part
+from tamis.parts.plugins import normal
 from tamis.parts.shelf import Shelf
 from tamis.stage.merging import drop_where_all_did, merge
 from tamis.values.calls import Plan, together
@@ -96,17 +97,31 @@ class _Stages(Family):
             made = ((item, self.validate(item, context)) for item in value)
             return Pipeline(tuple(s for item, one in made for s in (steps(one) if isinstance(item, str) else (one,))))
         if isinstance(value, str) and value in PRESETS:
-            stage = self.validate(PRESETS.data(value)["stage"], context)
-            first, *others = steps(stage)
-            return stage if others else first
+            inside = (context or {}).get("presets", ())
+            if normal(value) not in inside:
+                return self._preset(value, {**(context or {}), "presets": (*inside, normal(value))})
+            if value not in self:
+                raise ConfigError(f"the preset {value!r} contains itself: {' > '.join((*inside, value))}")
         return self.build(value, context)
 
+    def _preset(self, name: str, context: Mapping[str, Any]) -> Stage:
+        """The steps of a preset. In its own file, its name means the stage of that name."""
+        first, *others = steps(stage := self.validate(PRESETS.data(name)["stage"], context))
+        made: Stage = stage if others else first
+        if name in self and type(made) is not (other := self.resolve(name)):
+            homes = [package or "tamis" for package in (PRESETS.package_of(name), self.package_of(other))]
+            raise ConfigError(
+                f"{name!r} is a preset of {homes[0]} and a different stage of {homes[1]}, so the bare name could mean "
+                f"either. Write {{{name}: {{}}}} for the stage; the preset needs another name."
+            )
+        return made
 
-STAGES = _Stages("stage", Stage, ("tamis",), "stage", "tamis.stages")
+
+STAGES = _Stages("stage", Stage, "tamis", "stage", "tamis.stages")
 StageRef = Annotated[Stage, *STAGES]
 """Field type: a stage, its name, `{name: options}`, a preset's name, or a list of these."""
 
-PRESETS = Shelf("preset", "tamis.recipes", "presets", "tamis.presets")
+PRESETS = Shelf("preset", "tamis.recipes", "presets", "tamis.presets", ("title", "stage"))
 """Ready pipelines, as YAML files."""
 
 

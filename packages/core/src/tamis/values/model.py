@@ -27,19 +27,28 @@ from tamis.values.calls import CAPABILITIES, Capability
 
 
 class _Models(Family):
-    """Models are also given by the caller and called by name: a string is such a name."""
+    """Models are also given by the caller and called by name: a string is such a name. They share no base class: a model
+    is what has a method for some kind of call."""
+
+    def kin(self, value: Any) -> bool:
+        return not isinstance(value, type) and bool(capabilities(value))
+
+    def check(self, cls: type) -> None:
+        if not any(hasattr(cls, name) or hasattr(cls, f"a{name}") for name in CAPABILITIES):
+            raise ConfigError(f"is not a model: {cls.__qualname__} has no method called {', '.join(CAPABILITIES)}")
+        super().check(cls)
 
     def validate(self, value: Any, context: Any) -> Any:
         if isinstance(value, Mapping):
             return self.build(value, context)
         if not isinstance(value, str):
             return value
-        if context is None:
+        given = (context or {}).get("models")
+        if given is None:
             raise ConfigError(
                 f"{value!r} is not a model: pass a model object such as tamis.models.OpenAIChat({value!r}), "
                 "or tamis.load(..., models={name: model}) where a pipeline names its models"
             )
-        given = context["models"]
         if value in given:
             context["used"].add(value)
             return given[value]
@@ -52,7 +61,7 @@ class _Models(Family):
 MODELS = _Models(
     "model",
     None,
-    ("tamis.models",),
+    "tamis.models",
     "model",
     "tamis.models",
     {"openai": "OpenAIChat", "sentence_transformer": "SentenceTransformerEmbedder", "seq2seq_lm": "Seq2SeqLM"},

@@ -45,6 +45,6 @@ class Edges(ABC):
         return EDGES.name_of(type(self)) or type(self).__name__
 
 
-EDGES = Family("kind of edge", Edges, ("tamis.graph",), "edges", "tamis.edges")
+EDGES = Family("kind of edge", Edges, "tamis.graph", "edges", "tamis.edges")
 EdgesRef = Annotated[Edges, *EDGES]
 """Field type: a kind of edge, its name or its plain data."""

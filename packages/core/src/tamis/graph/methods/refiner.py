@@ -27,7 +27,7 @@ class Refiner(ABC):
 
 
 REFINERS = Family(
-    "refinement of vectors", Refiner, ("tamis.graph",), "refiner", "tamis.refiners", {"superglobal": "SuperGlobal"}
+    "refinement of vectors", Refiner, "tamis.graph", "refiner", "tamis.refiners", {"superglobal": "SuperGlobal"}
 )
 RefinerRef = Annotated[Refiner, *REFINERS]
 """Field type: a refinement of vectors, its name or its plain data."""

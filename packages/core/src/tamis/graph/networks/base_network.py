@@ -62,7 +62,7 @@ class Network(ABC):
         return ()
 
 
-NETWORKS = Family("network", Network, ("tamis.graph.networks",), "network", "tamis.networks", {"hybrank": "HybRank"})
+NETWORKS = Family("network", Network, "tamis.graph.networks", "network", "tamis.networks", {"hybrank": "HybRank"})
 
 
 def cosines(pool: Pool, query: Floats) -> Floats:

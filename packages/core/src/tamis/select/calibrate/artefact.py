@@ -26,7 +26,7 @@ class Fitted:
     """What a fit can leave behind: a few numbers. Subclasses are frozen parts."""
 
 
-FITTED = Family("fitted value", Fitted, ("tamis.select",), "fitted", "tamis.fitted")
+FITTED = Family("fitted value", Fitted, "tamis.select", "fitted", "tamis.fitted")
 FittedRef = Annotated[Fitted, *FITTED]
 """Field type: a fitted value, its name or its plain data."""
 
@@ -80,7 +80,7 @@ class Artefact:
     def holds(self, wanted: type[T], by: str = "") -> T:
         """What was fitted, when it is a `wanted`; `ConfigError` naming who asked and what it is instead."""
         if not isinstance(self.fitted, wanted):
-            able = ", ".join(name for name in FITTED.members if issubclass(FITTED.resolve(name), wanted))
+            able = ", ".join(name for name, cls in FITTED.usable() if issubclass(cls, wanted))
             raise ConfigError(
                 f"{by} needs an artefact that holds one of: {able}; this one holds "
                 f"{FITTED.name_of(type(self.fitted))!r}"

@@ -28,7 +28,7 @@ class Confidence(ABC):
     def of(self, scores: Floats) -> float: ...
 
 
-CONFIDENCES = Family("confidence", Confidence, ("tamis.select",), "confidence", "tamis.confidences")
+CONFIDENCES = Family("confidence", Confidence, "tamis.select", "confidence", "tamis.confidences")
 ConfidenceRef = Annotated[Confidence, *CONFIDENCES]
 """Field type: a confidence, its name or its plain data."""
 

@@ -65,7 +65,7 @@ class Policy(ABC):
         """As `Stage.follows`, for a policy that was fitted to the scores of one stage."""
 
 
-POLICIES = Family("policy", Policy, ("tamis.select",), "policy", "tamis.policies")
+POLICIES = Family("policy", Policy, "tamis.select", "policy", "tamis.policies")
 PolicyRef = Annotated[Policy, *POLICIES]
 """Field type: a policy, its name or its plain data."""
 
