@@ -155,7 +155,7 @@ def test_the_framework_s_own_bound_is_a_cap(framework: Any, calibrated: str) -> 
 def test_a_policy_without_any_fit_goes_behind_any_preset(framework: Any) -> None:
     asks = framework(["cross-encoder", {"dynamic_k": {"policy": {"at_least": 0.5}, "k_min": 0}}])
     assert [len(both(asks, question)) for question in (ONE, MANY, NONE)] == [1, 6, 0]
-    asks = framework("dynamic-k")
+    asks = framework("cross-encoder-dynamic-k")
     assert both(asks, ONE) == ["bowline"]
     assert sorted(both(asks, MANY)) == MANY_IDS
 

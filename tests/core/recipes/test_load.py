@@ -138,7 +138,8 @@ def test_a_preset_is_a_step_like_any_other(schema: jsonschema.Draft202012Validat
 
     scored = CrossEncoder(MODEL)
     assert loaded(["cross-encoder", {"dynamic_k": "largest_gap"}]) == scored | DynamicK("largest_gap")
-    assert loaded(["dynamic-k", {"top_n": 3}]) == load("dynamic-k", models={"cross_encoder": MODEL}) | TopN(3)
+    several = "cross-encoder-dynamic-k"
+    assert loaded([several, {"top_n": 3}]) == load(several, models={"cross_encoder": MODEL}) | TopN(3)
     assert loaded([{"fuse": ["default", "cross-encoder"]}]) == Pipeline((Learned() & scored,))
     with pytest.raises(ConfigError, match="a model called 'cross_encoder' and none was given"):
         load(["cross-encoder", {"top_n": 3}])
@@ -172,7 +173,7 @@ PRESET_MODELS: dict[str, set[str]] = {
     "cross-encoder": {"cross_encoder"},
     "dear": {"cross_encoder", "llm"},
     "default": set(),
-    "dynamic-k": {"cross_encoder"},
+    "cross-encoder-dynamic-k": {"cross_encoder"},
     "dynamicrag": {"llm"},
     "duot5": {"llm", "pair_llm"},
     "e2rank": {"embedder"},

@@ -72,7 +72,7 @@ class Family:
         own, others = self._own(normal(name)), plugins(self.group, normal(name))
         if own is None and not others:
             others = plugins(self.group, normal(name), fresh=True)
-        claims = ([f"tamis ({own.__module__}:{own.__qualname__})"] if own else []) + [str(other) for other in others]
+        claims = ([f"tamis ({_place(own)})"] if own else []) + [str(other) for other in others]
         if len(claims) > 1:
             raise claimed(self.kind, name, claims)
         if own is not None:
@@ -89,7 +89,7 @@ class Family:
         """What YAML calls `cls`; `None` when it is no registered member."""
         if cls.__module__.startswith("tamis."):
             name = next((name for name, public in self._public.items() if public == cls.__name__), None)
-            if name is not None and self._own(name) is cls:
+            if name is not None and (own := self._own(name)) and _place(own) == _place(cls):
                 return name
         plugin = self._plugin(cls)
         return plugin.name if plugin else None
@@ -188,8 +188,7 @@ class Family:
         """The entry point that adds `cls`, whether it names the module that defines the class or one that imports
         it."""
         others = plugins(self.group)
-        place = f"{cls.__module__}:{cls.__qualname__}"
-        return next((one for one in others if one.value == place), None) or next(
+        return next((one for one in others if one.value == _place(cls)), None) or next(
             (one for one in others if not cls.__module__.startswith("tamis.") and _names(one, cls)), None
         )
 
@@ -235,6 +234,10 @@ def snake(name: str) -> str:
 
 def _fields(cls: Any) -> tuple[Any, ...]:
     return fields(cls) if is_dataclass(cls) else ()
+
+
+def _place(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def _names(plugin: Plugin, cls: type) -> bool:

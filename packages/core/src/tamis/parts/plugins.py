@@ -60,16 +60,20 @@ def refresh() -> None:
 @lru_cache(maxsize=1)
 def _installed() -> Mapping[str, tuple[Plugin, ...]]:
     """Entry points by group, ordered by package. Of a package that is found twice, the one that Python imports."""
-    from importlib.metadata import entry_points
+    from importlib.metadata import distribution, distributions
 
     found: dict[str, dict[Plugin, None]] = {}
-    for point in entry_points():
-        if point.group.startswith(PREFIX):
-            package = point.dist
-            name, version = (package.name, package.version) if package else ("an unnamed package", "")
-            plugin = Plugin(normal(point.name), point.value, point.group, name, version)
+    for name in sorted({package.name for package in distributions() if any(map(_ours, package.entry_points))}):
+        package = distribution(name)
+        for point in filter(_ours, package.entry_points):
+            plugin = Plugin(normal(point.name), point.value, point.group, name, package.version)
             found.setdefault(point.group, {})[plugin] = None
-    return {group: tuple(sorted(own, key=lambda p: (p.distribution, p.name))) for group, own in found.items()}
+    return {group: tuple(own) for group, own in found.items()}
+
+
+def _ours(point: Any) -> bool:
+    group: str = point.group
+    return group.startswith(PREFIX)
 
 
 def normal(name: Any) -> Any:

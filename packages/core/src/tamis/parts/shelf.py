@@ -68,7 +68,9 @@ class Shelf:
         if not isinstance(data, Mapping):
             raise ConfigError(f"{where} must be a mapping with {', '.join(self.needs)}, got {type(data).__name__}")
         if missing := [key for key in self.needs if key not in data]:
-            raise ConfigError(f"{where} has no {' and no '.join(missing)}; it has {', '.join(map(str, data)) or 'nothing'}")
+            raise ConfigError(
+                f"{where} has no {' and no '.join(missing)}; it has {', '.join(map(str, data)) or 'nothing'}"
+            )
         return data
 
     def _file(self, name: str) -> tuple[str, Any]:

@@ -70,9 +70,7 @@ class Schedule(ABC):
         """The most places in one tuple; `None`: all there are."""
 
 
-SCHEDULES = Family(
-    "schedule", Schedule, "tamis.schedules", "schedule", "tamis.schedules", {"tournament": "Knockout"}
-)
+SCHEDULES = Family("schedule", Schedule, "tamis.schedules", "schedule", "tamis.schedules", {"tournament": "Knockout"})
 ScheduleRef = Annotated[Schedule, *SCHEDULES]
 """Field type: a schedule, its name or its plain data."""
 
