@@ -158,7 +158,9 @@ class Family:
         if self.base is not None and not issubclass(cls, self.base):
             raise ConfigError(f"is not a {self.kind}: derive {cls.__qualname__} from tamis.extend.{self.base.__name__}")
         if isabstract(cls):
-            missing = ", ".join(sorted(cls.__abstractmethods__))
+            missing = ", ".join(
+                sorted(name for name in dir(cls) if getattr(getattr(cls, name), "__isabstractmethod__", False))
+            )
             raise ConfigError(f"is not a whole {self.kind}: {cls.__qualname__} has to define {missing}")
         if "__dataclass_fields__" not in vars(cls):
             raise ConfigError(f"is not a part: put the decorator tamis.extend.part on {cls.__qualname__}")

@@ -41,11 +41,16 @@ def explain(what: str, error: ValidationError, cls: type | None = None) -> str:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """A message for an unknown name, with the nearest known one."""
+    """A message for an unknown name, with the nearest known one; how words are joined does not count."""
     known = sorted(known)
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
+    bare = {_letters(one): one for one in known}
+    near = difflib.get_close_matches(_letters(name), bare, n=1)
+    hint = f"Did you mean {bare[near[0]]!r}? " if near else ""
     return f"unknown {kind} {name!r}. {hint}Known: {', '.join(known) or 'none'}."
+
+
+def _letters(name: Any) -> str:
+    return str(name).replace("-", "").replace("_", "").lower()
 
 
 def _readable(init: Callable[..., None], cls: type) -> Callable[..., None]:

@@ -94,8 +94,8 @@ class Shelf:
                 folders.append((plugin.package, resources.files(import_module(plugin.value))))
             except Exception as error:
                 broken.append(
-                    f"the package {plugin.package} names {plugin.value!r} as a package of {self.kind}s, and that cannot "
-                    f"be imported: {type(error).__name__}: {error}"
+                    f"the package {plugin.package} names {plugin.value!r} as a package of {self.kind}s, and that "
+                    f"cannot be imported: {type(error).__name__}: {error}"
                 )
         for package, folder in folders:
             for path in folder.iterdir():

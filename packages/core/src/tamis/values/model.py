@@ -27,8 +27,8 @@ from tamis.values.calls import CAPABILITIES, Capability
 
 
 class _Models(Family):
-    """Models are also given by the caller and called by name: a string is such a name. They share no base class: a model
-    is what has a method for some kind of call."""
+    """Models are also given by the caller and called by name: a string is such a name. They share no base class: a
+    model is what has a method for some kind of call."""
 
     def kin(self, value: Any) -> bool:
         return not isinstance(value, type) and bool(capabilities(value))
