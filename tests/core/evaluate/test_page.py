@@ -7,6 +7,7 @@ import gzip
 import json
 import re
 from dataclasses import replace
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -230,6 +231,13 @@ def test_nothing_from_outside_becomes_markup_or_ends_a_script() -> None:
     assert page.count("</script>") == 5, "data, pictures of two sets, plotly, script"
     assert page.count("<!--") == 0
     assert "alert(1)" in visible(ours)
+
+
+def test_only_what_the_page_made_itself_is_taken_unescaped() -> None:
+    texts = [file.read_text(encoding="utf-8") for file in files("tamis.evaluate.page").joinpath("templates").iterdir()]
+    unescaped = re.findall(r"([\w.]+)\s*\|\s*safe\b", " ".join(texts))
+    assert sorted(unescaped) == ["data", "plotly", "policy", "script", "section.head", "section.pictures", "style"]
+    assert not any("autoescape" in text for text in texts)
 
 
 def test_data_in_a_script_element_reads_back_as_it_was() -> None:

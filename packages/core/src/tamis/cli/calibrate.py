@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 
 from tamis.cli import options
-from tamis.cli.reliability import diagram
 from tamis.engine.engine import Engine
 from tamis.errors import ConfigError
 from tamis.evaluate import read
+from tamis.evaluate.page.reliability import diagram
 from tamis.evaluate.reliability import Bin
 from tamis.evaluate.systems import named
 from tamis.select.calibrate.scorer import scoring

@@ -25,10 +25,11 @@ def _environment() -> Any:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_writable,
+        keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(count="{:,}".format, cut=cut, number=number, signed=signed)
+    made.filters.update(count="{:,}".format, one="{:.1f}".format, cut=cut, number=number, signed=signed)
     made.globals.update(BOUNDS=BOUNDS)
     return made
 

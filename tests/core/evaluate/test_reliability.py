@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tamis.cli.reliability import LEFT, SIDE, TOP, diagram, interval
+from tamis.evaluate.page.reliability import LEFT, SIDE, TOP, diagram, interval
 from tamis.evaluate.reliability import Bin, bins
 
 SVG = "{http://www.w3.org/2000/svg}"
