@@ -105,14 +105,12 @@ def _library(name: str, relevant_from: int) -> Any:
     # What NumRet counts needs no relevance until it is given a grade.
     if relevant_from > 1 and "rel" in measure.SUPPORTED_PARAMS and not by_user and measure != ir_measures.NumRet:
         measure = measure(rel=relevant_from)
-    _computable(name, measure)
+    _computable(name, measure, ir_measures.DefaultPipeline)
     return measure
 
 
-def _computable(name: str, measure: Any) -> None:
+def _computable(name: str, measure: Any, pipeline: Any) -> None:
     """Raise `ConfigError` for what ir_measures can read but not compute: it would fail late, or take Python with it."""
-    import ir_measures
-
     takes = ", ".join(measure.SUPPORTED_PARAMS) or "none"
     try:
         measure.validate_params()
@@ -124,7 +122,6 @@ def _computable(name: str, measure: Any) -> None:
     for parameter in ("cutoff", "rel"):
         if measure.params.get(parameter, 1) < 1:
             raise ConfigError(f"metric {name!r}: {parameter} must be at least 1, got {measure.params[parameter]}")
-    pipeline: Any = ir_measures.DefaultPipeline
     if not pipeline.supports(measure):
         raise ConfigError(
             f"metric {name!r} cannot be computed here: ir_measures knows it, but nothing installed computes it so"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from tamis.errors import needed
 from tamis.evaluate.dataset import Dataset
 from tamis.values.ranking import Ranking
 from tamis.values.usage import Usage
@@ -168,8 +169,7 @@ class Result:
 
     def frame(self) -> pandas.DataFrame:
         """One line a data set, system, query and metric: columns dataset, system, query, metric, value, error."""
-        import pandas
-
+        pandas = needed("pandas", "A table of results", "eval")
         lines = [
             (evaluation.dataset.name, system.name, row.query_id, metric, value, row.error)
             for evaluation in self.evaluations

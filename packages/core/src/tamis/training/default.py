@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tamis.errors import needed
 from tamis.evaluate import Dataset, read
 from tamis.rankers.learned.features import Read, spanned
 from tamis.rankers.learned.model import EMBEDDING, Combination, Mode, standard
@@ -196,7 +197,7 @@ def matrix(features: Mapping[str, Floats], names: Sequence[str], spreads: Mappin
 def minimised(weighted: Sequence[tuple[float, Floats, Floats]], sets: int, positive: Sequence[bool]) -> list[float]:
     """Weights, not below 0 where `positive`, of least cross-entropy between softmax of the scores and the share of each
     grade, with an L2 penalty."""
-    from scipy.optimize import minimize
+    minimize = needed("scipy.optimize", "Training the default ranker", "train").minimize
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         total, slope = PENALTY * float(weights @ weights), 2 * PENALTY * weights

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tamis.errors import needed
 from tamis.text.terms import terms
 from tamis.text.vectors import WordVectors
 
 Array = NDArray[np.float32]
 
+DISTILLING = "Distilling word vectors"
 WIDTH = 128
 FIRST_CHARACTER, FIRST_WORD = 999, 1996
 """In BERT's vocabulary: where single characters begin, and where words sorted by frequency do."""
@@ -55,16 +57,17 @@ class Encoder:
 
     def _model(self) -> Any:
         if self._loaded is None:
-            import torch
-            from transformers import AutoModel, AutoTokenizer
-
-            torch.set_num_threads(self.threads)
-            self._loaded = AutoTokenizer.from_pretrained(self.folder), AutoModel.from_pretrained(self.folder).eval()
+            transformers = needed("transformers", DISTILLING, "transformers")
+            needed("torch", DISTILLING, "transformers").set_num_threads(self.threads)
+            self._loaded = (
+                transformers.AutoTokenizer.from_pretrained(self.folder),
+                transformers.AutoModel.from_pretrained(self.folder).eval(),
+            )
         return self._loaded
 
     def embed(self, texts: Sequence[str]) -> Array:
         """As `texts`, computed anew."""
-        import torch
+        torch = needed("torch", DISTILLING, "transformers")
 
         tokenizer, model = self._model()
         order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
@@ -81,7 +84,7 @@ class Encoder:
         return out
 
     def _embed_pieces(self) -> Array:
-        import torch
+        torch = needed("torch", DISTILLING, "transformers")
 
         tokenizer, model = self._model()
         ids = torch.arange(len(self.pieces))
@@ -98,7 +101,7 @@ def distil(encoder: Encoder, groups: Sequence[Sequence[str]], *, epochs: int = 4
 
     Pieces that no text holds keep what the encoder makes of them alone, longer the rarer they are.
     """
-    import torch
+    torch = needed("torch", DISTILLING, "transformers")
 
     torch.manual_seed(seed)
     pieces = encoder.pieces
