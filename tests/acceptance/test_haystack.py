@@ -196,7 +196,7 @@ def test_overrides_for_one_question():
     pipe = built(TamisRanker("rebel", chat_generator=Grader(), top_k=1))
     overridden = {**ASKED, "ranker": {"query": QUESTION, "top_k": 2, "score_threshold": 0.0}}
     assert texts(pipe.run(overridden)) == [TEXTS[1], TEXTS[2]]
-    with pytest.raises(Exception, match="top_k must be > 0"):
+    with pytest.raises(Exception, match="top_k must be a whole number > 0"):
         pipe.run({**ASKED, "ranker": {"query": QUESTION, "top_k": 0}})
 
 

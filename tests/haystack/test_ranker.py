@@ -164,11 +164,11 @@ async def test_a_blank_query_is_an_error(query):
 
 @pytest.mark.parametrize("top_k", [0, -1])
 async def test_a_top_k_that_is_not_positive_is_an_error_everywhere(top_k):
-    with pytest.raises(ValueError, match="top_k must be > 0"):
+    with pytest.raises(ValueError, match="top_k must be a whole number > 0"):
         TamisRanker(top_k=top_k)
-    with pytest.raises(ValueError, match="top_k must be > 0"):
+    with pytest.raises(ValueError, match="top_k must be a whole number > 0"):
         TamisRanker(top_k=2).run("q", docs("a", "b"), top_k=top_k)
-    with pytest.raises(ValueError, match="top_k must be > 0"):
+    with pytest.raises(ValueError, match="top_k must be a whole number > 0"):
         await TamisRanker(top_k=2).run_async("q", docs("a", "b"), top_k=top_k)
 
 

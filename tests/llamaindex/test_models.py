@@ -10,9 +10,10 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, LLMMetad
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.llms import MockLLM
 from llama_index.postprocessor.tamis import LlamaIndexEmbedding, LlamaIndexLLM
-from llama_index.postprocessor.tamis.models import to_model
+from llama_index.postprocessor.tamis.models import as_model
 
 from llamaindex.doubles import BlockingLLM, HashedWords, LogprobLLM, NativeHashedWords, NativeLLM
+from tamis.errors import ModelError
 from tamis.values.calls import ChoiceLogprobs, Embed, Failure, Generate, Message
 from tamis.values.model import capabilities
 
@@ -77,13 +78,13 @@ def test_usage_is_read_where_the_provider_tells_it(raw, told):
     assert (answer.tokens_in, answer.tokens_out) == told
 
 
-def test_an_answer_without_text_is_empty_text():
+def test_an_answer_without_text_is_a_failure():
     class Silent(NativeLLM):
         def _answer(self, messages, options):
             return ChatResponse(message=ChatMessage(content=None))
 
     model = LlamaIndexLLM(Silent(reply=str))
-    assert model.generate([Generate(model, ASKED)])[0].text == ""
+    assert isinstance(model.generate([Generate(model, ASKED)])[0], Failure)
 
 
 def test_async_methods_that_block_are_not_offered():
@@ -165,22 +166,21 @@ def test_an_embedding_model_batches_as_it_likes_to():
     assert (model.max_batch, capabilities(model)) == (7, ("embed",))
 
 
-def test_too_few_vectors_are_failures():
+def test_too_few_vectors_are_an_error_and_not_a_shift():
     class Short(HashedWords):
         def _get_text_embeddings(self, texts):
             return super()._get_text_embeddings(texts)[:-1]
 
     model = LlamaIndexEmbedding(Short())
-    first, last = model.embed([Embed(model, "a"), Embed(model, "b")])
-    assert not isinstance(first, Failure)
-    assert isinstance(last, Failure)
+    with pytest.raises(ModelError, match="1 results for 2"):
+        model.embed([Embed(model, "a"), Embed(model, "b")])
 
 
 def test_what_is_a_tamis_model_already_passes_through():
     model = LlamaIndexLLM(NativeLLM(reply=str))
-    assert to_model(model) is model
-    assert isinstance(to_model(NativeLLM(reply=str)), LlamaIndexLLM)
-    assert isinstance(to_model(HashedWords()), LlamaIndexEmbedding)
+    assert as_model(model) is model
+    assert isinstance(as_model(NativeLLM(reply=str)), LlamaIndexLLM)
+    assert isinstance(as_model(HashedWords()), LlamaIndexEmbedding)
 
 
 def test_a_native_llm_can_be_used_from_several_event_loops():

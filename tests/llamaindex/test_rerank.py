@@ -235,6 +235,8 @@ class TestNodes:
             "criteria": {"relevance": 9.0, "depth": 4.0},
             "reason": "saw summit",
             "retrieval_rank": 2,
+            "retrieval_score": 0.88,
+            "lifted_by": [],
         }
         assert best.node.get_content(MetadataMode.LLM) == best.node.get_content(MetadataMode.EMBED) == "the summit"
         assert json.loads(best.to_json())["score"] == 11.0

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import logging
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from numbers import Real
 from typing import Annotated, Any, Self
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import Runnable, RunnableLambda
-from pydantic import ConfigDict, Field, PrivateAttr, field_serializer
+from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, StrictBool, field_serializer
 from pydantic.json_schema import SkipJsonSchema
 
 from langchain_tamis.models import as_model
 from tamis import Candidate, Engine, Ranking, Reranker
-from tamis.errors import ConfigError
-from tamis.text.tokens import left_of
-from tamis.values.ranking import Ranked
+from tamis.adapters import arguments
+from tamis.adapters.models import named
+from tamis.adapters.results import OnRanking, announce, results
+from tamis.errors import ConfigError, InputError
 
+log = logging.getLogger(__name__)
+DOCUMENTS = "Pass what a retriever returned, or [Document(page_content=...)]."
 PARTS = ("pipeline", "llm", "embeddings", "cross_encoder", "models", "engine")
 Part = Annotated[Any, Field(default=None, exclude=True, repr=False)]
 
@@ -47,7 +52,7 @@ class TamisCompressor(BaseDocumentCompressor):
     'm'
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", validate_assignment=True)
 
     pipeline: Any = "default"
     """What to do: the name of a ready one, a `tamis.Stage`, plain data, a YAML path. May be the first argument."""
@@ -59,9 +64,9 @@ class TamisCompressor(BaseDocumentCompressor):
     """The model the pipeline calls `cross_encoder`: a LangChain `BaseCrossEncoder`, or a tamis model."""
     models: Mapping[str, Any] | None = Field(default=None, exclude=True, repr=False)
     """Further models by the name the pipeline calls them, LangChain's or tamis's."""
-    top_n: int | None = Field(default=None, ge=1)
+    top_n: int | None = Field(default=None, ge=1, strict=True)
     """How many documents to keep at most; `None`: what the pipeline keeps."""
-    threshold: float | None = None
+    threshold: float | None = Field(default=None, strict=True, allow_inf_nan=False)
     """The lowest score to keep (inclusive, applied before `top_n`), on the pipeline's scale."""
     engine: SkipJsonSchema[Engine | Mapping[str, Any] | None] = Field(default=None, exclude=True)
     """Deadline, budget, retries, cache, ...: options of `tamis.Engine`, or one to share between compressors."""
@@ -69,12 +74,18 @@ class TamisCompressor(BaseDocumentCompressor):
     """Metadata keys of the retriever's score; the first that holds a number counts."""
     metadata_in_text: tuple[str, ...] = ()
     """Metadata keys the ranker reads in front of the text, as `key: value` lines."""
-    explain: bool = False
-    """Whether to add `metadata["tamis"]`: the score on each criterion and the model's reason."""
-    keep_retrieval_score: bool = False
+    explain: StrictBool = False
+    """Whether to add `metadata["tamis"]`, the reasons for a document's rank: `criteria`, `reason`, `retrieval_rank`,
+    `retrieval_score`, `lifted_by` (see `tamis.adapters.results.explain`)."""
+    keep_retrieval_score: StrictBool = False
     """Whether to add `metadata["retrieval_score"]`, the score the document came with."""
-    on_ranking: SkipJsonSchema[Callable[[Ranking], Any] | None] = Field(default=None, exclude=True)
-    """Called with every `tamis.Ranking`: what was dropped and why, usage, warnings."""
+    on_ranking: Annotated[
+        SkipJsonSchema[OnRanking | None],
+        AfterValidator(partial(arguments.callback, "on_ranking")),
+        Field(default=None, exclude=True),
+    ]
+    """A function called once per rerank with the `tamis.Ranking`: what was dropped and why, usage, warnings. What it
+    raises is logged and loses no result."""
 
     _bound: _Bound = PrivateAttr(default_factory=_Bound)
 
@@ -85,37 +96,39 @@ class TamisCompressor(BaseDocumentCompressor):
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
     ) -> list[Document]:
-        """The documents to keep, best first. One run under `callbacks`, named as this class, the model's below it."""
-        given = {"query": query, "documents": list(documents)}
-        return self.as_runnable().invoke(given, {"callbacks": callbacks})
+        """The documents to keep, best first. One run under `callbacks`, named as this class, the model's below it.
+
+        `InputError` (a `ValueError`) for a blank query and for what is not a list of `Document`.
+        """
+        return self.as_runnable().invoke({"query": query, "documents": documents}, {"callbacks": callbacks})
 
     async def acompress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
     ) -> list[Document]:
         """As `compress_documents`, without blocking the event loop."""
-        given = {"query": query, "documents": list(documents)}
+        given = {"query": query, "documents": documents}
         return await self.as_runnable().ainvoke(given, {"callbacks": callbacks})
 
     def as_runnable(self) -> Runnable[dict[str, Any], list[Document]]:
         """A runnable from `{"query": ..., "documents": [...]}` to the documents to keep."""
 
         def compress(given: dict[str, Any]) -> list[Document]:
-            return self._documents(given["documents"], self.rank(given["documents"], given["query"]))
+            documents, candidates = self._asked(_given(given, "documents"))
+            return self._documents(documents, candidates, self._rank(candidates, _given(given, "query")))
 
         async def acompress(given: dict[str, Any]) -> list[Document]:
-            return self._documents(given["documents"], await self.arank(given["documents"], given["query"]))
+            documents, candidates = self._asked(_given(given, "documents"))
+            return self._documents(documents, candidates, await self._arank(candidates, _given(given, "query")))
 
         return RunnableLambda(compress, acompress, name=type(self).__name__)
 
     def rank(self, documents: Sequence[Document], query: str) -> Ranking:
         """The whole result: kept and dropped with reasons, usage, warnings. Positions are indices into `documents`."""
-        candidates = [self._candidate(document) for document in documents]
-        return self._told(self._reranker().rerank(query, candidates, top_n=self.top_n, threshold=self.threshold))
+        return self._rank(self._asked(documents)[1], query)
 
     async def arank(self, documents: Sequence[Document], query: str) -> Ranking:
         """As `rank`, without blocking the event loop."""
-        candidates = [self._candidate(document) for document in documents]
-        return self._told(await self._reranker().arerank(query, candidates, top_n=self.top_n, threshold=self.threshold))
+        return await self._arank(self._asked(documents)[1], query)
 
     def with_options(self, **options: Any) -> Self:
         """A copy with other values in some fields. Engine, cache and models are shared unless given."""
@@ -125,8 +138,8 @@ class TamisCompressor(BaseDocumentCompressor):
     def to_data(self) -> dict[str, Any]:
         """This compressor as plain data. Models and `on_ranking` are left out; `ConfigError` for an `Engine` object."""
         data = self.model_dump(mode="json", exclude={"pipeline"}, exclude_defaults=True)
-        engine = {} if self.engine is None else {"engine": _plain(self.engine)}
-        return {"pipeline": self._reranker().to_data(), **data, **engine}
+        engine = arguments.engine_data(self.engine, ConfigError)
+        return {"pipeline": self._reranker().to_data(), **data, **({} if engine is None else {"engine": engine})}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any], **objects: Any) -> Self:
@@ -138,46 +151,49 @@ class TamisCompressor(BaseDocumentCompressor):
         bound, parts = self._bound, tuple(getattr(self, name) for name in PARTS)
         if bound.reranker is None or any(old is not new for old, new in zip(bound.parts, parts, strict=True)):
             own = {"llm": self.llm, "embedder": self.embeddings, "cross_encoder": self.cross_encoder}
-            given = {**(self.models or {}), **{name: model for name, model in own.items() if model is not None}}
-            models = {name: as_model(model) for name, model in given.items()}
+            models = named(self.models, as_model, **own)
             bound = self._bound = _Bound(parts, Reranker(self.pipeline, models=models, engine=self.engine))
         assert bound.reranker is not None
         return bound.reranker
 
-    def _told(self, ranking: Ranking) -> Ranking:
-        if self.on_ranking is not None:
-            self.on_ranking(ranking)
-        return ranking
+    def _rank(self, candidates: Sequence[Candidate], query: str) -> Ranking:
+        ranking = self._reranker().rerank(query, candidates, top_n=self.top_n, threshold=self.threshold)
+        return announce(self.on_ranking, ranking, log)
+
+    async def _arank(self, candidates: Sequence[Candidate], query: str) -> Ranking:
+        ranking = await self._reranker().arerank(query, candidates, top_n=self.top_n, threshold=self.threshold)
+        return announce(self.on_ranking, ranking, log)
+
+    def _asked(self, value: Any) -> tuple[list[Document], list[Candidate]]:
+        documents = arguments.documents("documents", value, Document, DOCUMENTS)
+        return documents, [self._candidate(document) for document in documents]
 
     def _candidate(self, document: Document) -> Candidate:
         known = document.metadata
         scores = (known.get(key) for key in self.score_keys)
         name = known.get("id") if document.id is None else document.id
+        front = [f"{key}: {known[key]}" for key in self.metadata_in_text if known.get(key) is not None]
         return Candidate(
-            self._shown(document),
+            "\n".join([*front, document.page_content]),
             id=name if isinstance(name, Hashable) else None,
             score=next((float(s) for s in scores if isinstance(s, Real) and not isinstance(s, bool)), None),
             metadata=known,
         )
 
-    def _shown(self, document: Document) -> str:
-        known = document.metadata
-        front = [f"{key}: {known[key]}" for key in self.metadata_in_text if known.get(key) is not None]
-        return "\n".join([*front, document.page_content])
+    def _documents(
+        self, documents: Sequence[Document], candidates: Sequence[Candidate], ranking: Ranking
+    ) -> list[Document]:
+        def content(position: int) -> str:
+            return documents[position].page_content
 
-    def _documents(self, documents: Sequence[Document], ranking: Ranking) -> list[Document]:
-        return [self._document(documents[ranked.position], ranked) for ranked in ranking.kept]
-
-    def _document(self, document: Document, ranked: Ranked) -> Document:
-        metadata = {**document.metadata, "relevance_score": ranked.score}
-        if self.keep_retrieval_score:
-            metadata["retrieval_score"] = ranked.candidate.score
-        if self.explain:
-            metadata["tamis"] = {"criteria": dict(ranked.criteria), "reason": ranked.reason}
-        shown, text = self._shown(document), document.page_content
-        if ranked.text != shown:
-            text, metadata["truncated"] = left_of(text, shown, ranked.text), True
-        return document.model_copy(update={"page_content": text, "metadata": metadata})
+        kept = []
+        for result in results(
+            ranking, candidates, content, explained=self.explain, retrieval_score=self.keep_retrieval_score
+        ):
+            document = documents[result.position]
+            metadata = {**document.metadata, "relevance_score": result.score, **result.notes}
+            kept.append(document.model_copy(update={"page_content": result.text, "metadata": metadata}))
+        return kept
 
     @field_serializer("pipeline")
     def _dump_pipeline(self, pipeline: Any) -> Any:
@@ -187,7 +203,7 @@ class TamisCompressor(BaseDocumentCompressor):
             return repr(pipeline)
 
 
-def _plain(engine: Engine | Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(engine, Engine) or not all(isinstance(v, (str, int, float, type(None))) for v in engine.values()):
-        raise ConfigError(f"{engine!r} cannot be written as data: give the engine as a mapping of plain options")
-    return dict(engine)
+def _given(given: Any, key: str) -> Any:
+    if not isinstance(given, Mapping) or key not in given:
+        raise InputError(f"the input must be {{'query': ..., 'documents': [...]}}; {key!r} is missing")
+    return given[key]

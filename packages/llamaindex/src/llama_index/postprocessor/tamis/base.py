@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 from llama_index.core import instrumentation
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, field_serializer
@@ -13,14 +14,18 @@ from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayloa
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
-from llama_index.postprocessor.tamis.models import to_model
+from llama_index.postprocessor.tamis.models import as_model
+from pydantic import AfterValidator, StrictBool
 
 from tamis import Candidate, Engine, Query, Ranking, Reranker
-from tamis.text.tokens import left_of
-from tamis.values.ranking import Ranked
+from tamis.adapters import arguments
+from tamis.adapters.models import named
+from tamis.adapters.results import OnRanking, Result, announce, results
+from tamis.errors import InputError
 
 dispatcher = instrumentation.get_dispatcher(__name__)  # type: ignore[attr-defined]
 log = logging.getLogger(__name__)
+NODES = "Pass what a retriever returned, or [NodeWithScore(node=...)]."
 
 
 class TamisRerank(BaseNodePostprocessor):
@@ -39,10 +44,12 @@ class TamisRerank(BaseNodePostprocessor):
         metadata_mode: which metadata the pipeline reads in front of the text. Default: what the LLM would see when
             there is an `llm`, else what the embedding model would see.
         keep_retrieval_score: put the retriever's score into `metadata["retrieval_score"]` of a copy of the node.
-        explain: put criteria, reason and retrieval rank (from 0) into `metadata["tamis"]` of a copy of the node.
-            No key added here is shown to LLMs or embedding models.
+        explain: put the reasons for its rank into `metadata["tamis"]` of a copy of the node: `criteria`, `reason`,
+            `retrieval_rank`, `retrieval_score`, `lifted_by` (see `tamis.adapters.results.explain`). No key added here
+            is shown to LLMs or embedding models.
         engine: options of `tamis.Engine` (deadline, budget, retries, cache, `on_failure`), or one to share.
-        on_ranking: called with every `Ranking`: what was dropped and why, warnings, usage.
+        on_ranking: a function called once per rerank with the `Ranking`: what was dropped and why, warnings, usage.
+            What it raises is logged and loses no result.
 
     Raises a `tamis.TamisError`: `ConfigError` (a `ValueError`) for a pipeline that cannot be built, `CapabilityError`
     for a model that cannot do what it asks. A model that fails raises only with `engine={"on_failure": "raise"}`.
@@ -58,13 +65,17 @@ class TamisRerank(BaseNodePostprocessor):
     llm: Any = Field(default=None, exclude=True, frozen=True)
     embed_model: Any = Field(default=None, exclude=True, frozen=True)
     models: Mapping[str, Any] | None = Field(default=None, exclude=True, frozen=True)
-    top_n: int | None = Field(default=None, ge=1)
-    threshold: float | None = None
+    top_n: int | None = Field(default=None, ge=1, strict=True)
+    threshold: float | None = Field(default=None, strict=True, allow_inf_nan=False)
     metadata_mode: MetadataMode | None = None
-    keep_retrieval_score: bool = False
-    explain: bool = False
+    keep_retrieval_score: StrictBool = False
+    explain: StrictBool = False
     engine: Any = Field(default=None, frozen=True)
-    on_ranking: Callable[[Ranking], None] | None = Field(default=None, exclude=True)
+    on_ranking: Annotated[
+        OnRanking | None,
+        AfterValidator(partial(arguments.callback, "on_ranking")),
+        Field(default=None, exclude=True),
+    ]
 
     _reranker: Reranker = PrivateAttr()
     _model_name: str = PrivateAttr()
@@ -82,7 +93,7 @@ class TamisRerank(BaseNodePostprocessor):
         keep_retrieval_score: bool = False,
         explain: bool = False,
         engine: Engine | Mapping[str, Any] | None = None,
-        on_ranking: Callable[[Ranking], None] | None = None,
+        on_ranking: OnRanking | None = None,
         callback_manager: CallbackManager | None = None,
     ) -> None:
         super().__init__(
@@ -99,35 +110,44 @@ class TamisRerank(BaseNodePostprocessor):
             on_ranking=on_ranking,
             callback_manager=callback_manager or CallbackManager([]),
         )
-        given = {"llm": llm, "embedder": embed_model, **(models or {})}
-        named = {name: to_model(model) for name, model in given.items() if model is not None}
-        self._model_name = ", ".join(getattr(model, "name", name) for name, model in named.items()) or "tamis"
-        self._reranker = Reranker(pipeline, models=named, engine=engine)
+        known = named(models, as_model, llm=llm, embedder=embed_model)
+        self._model_name = ", ".join(getattr(model, "name", name) for name, model in known.items()) or "tamis"
+        self._reranker = Reranker(pipeline, models=known, engine=engine)
 
     def rank(self, nodes: Sequence[NodeWithScore], query: str | QueryBundle) -> Ranking:
         """The whole result: kept and dropped, with reasons, warnings and cost. `position` is an index into `nodes`."""
-        return self._reranker.rerank(*self._asked(nodes, query), top_n=self.top_n, threshold=self.threshold)
+        return self._rank(self._candidates(_checked(nodes)), query)
 
     async def arank(self, nodes: Sequence[NodeWithScore], query: str | QueryBundle) -> Ranking:
         """As `rank`, without blocking the event loop."""
-        return await self._reranker.arerank(*self._asked(nodes, query), top_n=self.top_n, threshold=self.threshold)
+        return await self._arank(self._candidates(_checked(nodes)), query)
 
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
+        nodes = _checked(nodes)
         with self._observed(nodes, query_bundle) as (query, result):
-            if nodes:
-                result.extend(self._reranked(nodes, self.rank(nodes, query)))
+            candidates = self._candidates(nodes)
+            result.extend(self._nodes(nodes, candidates, self._rank(candidates, query)))
         return result
 
     @dispatcher.span
     async def _apostprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
+        nodes = _checked(nodes)
         with self._observed(nodes, query_bundle) as (query, result):
-            if nodes:
-                result.extend(self._reranked(nodes, await self.arank(nodes, query)))
+            candidates = self._candidates(nodes)
+            result.extend(self._nodes(nodes, candidates, await self._arank(candidates, query)))
         return result
+
+    def _rank(self, candidates: Sequence[Candidate], query: str | QueryBundle) -> Ranking:
+        ranking = self._reranker.rerank(_query(query), candidates, top_n=self.top_n, threshold=self.threshold)
+        return announce(self.on_ranking, ranking, log)
+
+    async def _arank(self, candidates: Sequence[Candidate], query: str | QueryBundle) -> Ranking:
+        ranking = await self._reranker.arerank(_query(query), candidates, top_n=self.top_n, threshold=self.threshold)
+        return announce(self.on_ranking, ranking, log)
 
     @contextmanager
     def _observed(
@@ -152,9 +172,8 @@ class TamisRerank(BaseNodePostprocessor):
         finally:
             dispatcher.event(ReRankEndEvent(nodes=result))
 
-    def _asked(self, nodes: Sequence[NodeWithScore], query: str | QueryBundle) -> tuple[Query, list[Candidate]]:
-        bundle = QueryBundle(query) if isinstance(query, str) else query
-        return Query(bundle.query_str, vector=_vector(bundle.embedding)), [self._candidate(node) for node in nodes]
+    def _candidates(self, nodes: Sequence[NodeWithScore]) -> list[Candidate]:
+        return [self._candidate(node) for node in nodes]
 
     def _candidate(self, node: NodeWithScore) -> Candidate:
         metadata, vector = dict(node.node.metadata), _vector(node.node.embedding)
@@ -164,34 +183,14 @@ class TamisRerank(BaseNodePostprocessor):
         default = MetadataMode.EMBED if self.llm is None else MetadataMode.LLM
         return node.node.get_content(metadata_mode=self.metadata_mode or default)
 
-    def _reranked(self, nodes: Sequence[NodeWithScore], ranking: Ranking) -> list[NodeWithScore]:
-        if self.on_ranking is not None:
-            try:
-                self.on_ranking(ranking)
-            except Exception:
-                log.exception("the on_ranking callback raised; the rerank goes on")
-        return [self._node(nodes[ranked.position], ranked) for ranked in ranking.kept]
+    def _nodes(
+        self, nodes: Sequence[NodeWithScore], candidates: Sequence[Candidate], ranking: Ranking
+    ) -> list[NodeWithScore]:
+        def content(position: int) -> str:
+            return nodes[position].node.get_content()
 
-    def _node(self, given: NodeWithScore, ranked: Ranked) -> NodeWithScore:
-        notes: dict[str, Any] = {}
-        if self.keep_retrieval_score:
-            notes["retrieval_score"] = ranked.candidate.score
-        if self.explain:
-            criteria = {name: _number(value) for name, value in ranked.criteria.items()}
-            notes["tamis"] = {"criteria": criteria, "reason": ranked.reason, "retrieval_rank": ranked.position}
-        shown = self._shown(given)
-        if ranked.text != shown:
-            notes["truncated"] = True
-        node = given.node
-        if notes:
-            hidden = {
-                field: [*(key for key in getattr(node, field) if key not in notes), *notes]
-                for field in ("excluded_llm_metadata_keys", "excluded_embed_metadata_keys")
-            }
-            node = node.model_copy(update={"metadata": {**node.metadata, **notes}, **hidden})
-        if ranked.text != shown:
-            node.set_content(left_of(node.get_content(), shown, ranked.text))
-        return given.model_copy(update={"node": node, "score": _number(ranked.score)})
+        kept = results(ranking, candidates, content, explained=self.explain, retrieval_score=self.keep_retrieval_score)
+        return [_node(nodes[result.position], result) for result in kept]
 
     @field_serializer("pipeline")
     def _pipeline_as_data(self, pipeline: Any) -> Any:
@@ -199,9 +198,7 @@ class TamisRerank(BaseNodePostprocessor):
 
     @field_serializer("engine")
     def _engine_as_data(self, engine: Any) -> dict[str, Any] | None:
-        if not isinstance(engine, Mapping):
-            return None
-        return {name: value for name, value in engine.items() if isinstance(value, str | int | float | None)}
+        return None if isinstance(engine, Engine) else arguments.engine_data(engine)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what cannot be pickled. Asked of a copy, since the base class deletes it from the object itself."""
@@ -226,5 +223,27 @@ def _vector(embedding: Sequence[float] | None) -> tuple[float, ...] | None:
     return None if embedding is None else tuple(embedding)
 
 
-def _number(value: float | None) -> float | None:
-    return None if value is None else float(value)
+def _checked(nodes: Any) -> list[NodeWithScore]:
+    return arguments.documents("nodes", nodes, NodeWithScore, NODES)
+
+
+def _query(query: Any) -> Query:
+    if isinstance(query, str):
+        return Query(query)
+    if not isinstance(query, QueryBundle):
+        raise InputError(f"query must be a string or a QueryBundle, got {query!r}")
+    return Query(query.query_str, vector=_vector(query.embedding))
+
+
+def _node(given: NodeWithScore, result: Result) -> NodeWithScore:
+    """`given` with its new score; a copy of the node inside where something is added to it or cut."""
+    node, notes = given.node, result.notes
+    if notes:
+        hidden = {
+            field: [*(key for key in getattr(node, field) if key not in notes), *notes]
+            for field in ("excluded_llm_metadata_keys", "excluded_embed_metadata_keys")
+        }
+        node = node.model_copy(update={"metadata": {**node.metadata, **notes}, **hidden})
+    if result.truncated:
+        node.set_content(result.text)
+    return given.model_copy(update={"node": node, "score": result.score})

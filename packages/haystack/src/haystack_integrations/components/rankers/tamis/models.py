@@ -5,18 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, Literal
-from uuid import uuid4
 
 from haystack.components.embedders.types import TextEmbedder
 from haystack.components.generators.chat.types import ChatGenerator
 from haystack.dataclasses import ChatMessage
 from haystack.tracing.tracer import Span, tracer
 
+from tamis.adapters.models import ChatModel, EmbeddingModel, Reply, Role, Vectors, top_tokens, usage_of
 from tamis.errors import ConfigError
-from tamis.models.served.labels import label_logprobs
-from tamis.values.calls import Call, Capability, ChoiceLogprobs, Embed, Failure, Generate, Generated, Logprobs, Vector
+from tamis.values.calls import ChoiceLogprobs, Failure, Generate
 
 Setting = Literal["max_tokens", "temperature", "response_format"]
 AS_MESSAGE = {
@@ -24,63 +22,72 @@ AS_MESSAGE = {
     "user": ChatMessage.from_user,
     "assistant": ChatMessage.from_assistant,
 }
+CUT_SHORT = ("length", "max_tokens")
 
 
-class HaystackChat:
+def as_model(value: Any) -> Any:
+    """A tamis model for a Haystack one; anything else is returned as it is, to be judged by tamis."""
+    parameters = _parameters(value)
+    if "messages" in parameters:
+        return HaystackChat(value)
+    return HaystackTextEmbedder(value) if "text" in parameters else value
+
+
+class HaystackChat(ChatModel):
     """A Haystack chat generator as a tamis model that can `generate`.
-
-    It also gives `choice_logprobs` when its own `generation_kwargs` ask for log-probabilities, as in
-    `OpenAIChatGenerator(generation_kwargs={"logprobs": True, "top_logprobs": 20})`.
 
     Args:
         chat_generator: any component with `run(messages)`. Async pipelines await its `run_async`; without one it works
             in threads.
-        forward: which settings of a call to send along as `generation_kwargs`, in OpenAI's words. None by default: the
-            generator's own stand. `ConfigError` for a generator whose `run` takes no `generation_kwargs`.
+        forward: which settings of a call to send along as `generation_kwargs`, in OpenAI's terms. None by default: the
+            generator's own settings. `ConfigError` for a generator whose `run` takes no `generation_kwargs`.
+        name: for traces; default: the generator's `model`.
+        logprobs: whether replies show the log-probabilities of tokens, which pipelines such as `pointwise` need.
+            Default: if its own `generation_kwargs` ask for them, as in
+            `OpenAIChatGenerator(generation_kwargs={"logprobs": True, "top_logprobs": 20})`.
+        max_concurrency: calls at the same time.
+        cache_key: see `tamis.adapters.models.LiveModel`.
 
     Every call is traced in a span `haystack.chat_generator.run`, as Haystack's own rankers do.
     """
 
-    max_concurrency = 16
-    max_batch = 1
-
-    def __init__(self, chat_generator: ChatGenerator, *, forward: Sequence[Setting] = ()) -> None:
+    def __init__(
+        self,
+        chat_generator: ChatGenerator,
+        *,
+        forward: Sequence[Setting] = (),
+        name: str | None = None,
+        logprobs: bool | None = None,
+        max_concurrency: int = 16,
+        cache_key: str | None = None,
+    ) -> None:
         _check(chat_generator, "a chat generator", "run(messages)")
-        if forward and "generation_kwargs" not in inspect.signature(chat_generator.run).parameters:
+        if forward and "generation_kwargs" not in _parameters(chat_generator):
             raise ConfigError(f"{type(chat_generator).__name__}.run takes no generation_kwargs to forward {forward} in")
-        self.component = chat_generator
-        self.forward = tuple(forward)
-        self.name = str(getattr(chat_generator, "model", None) or type(chat_generator).__name__)
-        self.cache_key = f"object:{type(chat_generator).__name__}:{uuid4().hex}"
         kwargs = getattr(chat_generator, "generation_kwargs", None)
         declared = isinstance(kwargs, Mapping) and bool(kwargs.get("logprobs"))
-        self.capabilities: tuple[Capability, ...] = ("generate", "choice_logprobs") if declared else ("generate",)
-        if hasattr(chat_generator, "run_async"):
-            self.agenerate = self.achoice_logprobs = self._answers_async
+        super().__init__(
+            chat_generator,
+            name=name,
+            logprobs=declared if logprobs is None else logprobs,
+            native_async=hasattr(chat_generator, "run_async"),
+            max_concurrency=max_concurrency,
+            cache_key=cache_key,
+        )
+        self.component = chat_generator
+        self.forward = tuple(forward)
 
-    def generate(self, calls: Sequence[Generate]) -> list[Generated | Failure]:
-        return self._answers(calls)
+    def _ask(self, call: Generate | ChoiceLogprobs) -> Reply | Failure:
+        with self._span(call) as (arguments, span):
+            result = self.component.run(**arguments)
+            span.set_content_tag("haystack.component.output", result)
+        return _reply(result)
 
-    def choice_logprobs(self, calls: Sequence[ChoiceLogprobs]) -> list[Logprobs | Failure]:
-        return self._answers(calls)
-
-    def _answers(self, calls: Sequence[Any]) -> list[Any]:
-        answers = []
-        for call in calls:
-            with self._span(call) as (arguments, span):
-                result = self.component.run(**arguments)
-                span.set_content_tag("haystack.component.output", result)
-            answers.append(_answer(call, result))
-        return answers
-
-    async def _answers_async(self, calls: Sequence[Any]) -> list[Any]:
-        answers = []
-        for call in calls:
-            with self._span(call) as (arguments, span):
-                result = await self.component.run_async(**arguments)  # type: ignore[attr-defined]
-                span.set_content_tag("haystack.component.output", result)
-            answers.append(_answer(call, result))
-        return answers
+    async def _aask(self, call: Generate | ChoiceLogprobs) -> Reply | Failure:
+        with self._span(call) as (arguments, span):
+            result = await self.component.run_async(**arguments)  # type: ignore[attr-defined]
+            span.set_content_tag("haystack.component.output", result)
+        return _reply(result)
 
     @contextmanager
     def _span(self, call: Generate | ChoiceLogprobs) -> Iterator[tuple[dict[str, Any], Span]]:
@@ -96,25 +103,34 @@ class HaystackChat:
             yield arguments, span
 
 
-class HaystackTextEmbedder:
+class HaystackTextEmbedder(EmbeddingModel):
     """A Haystack text embedder as a tamis model that can `embed`, queries and passages alike, by its `run(text)`."""
 
-    max_concurrency = 16
-    max_batch = 1
-
-    def __init__(self, embedder: TextEmbedder) -> None:
+    def __init__(
+        self,
+        embedder: TextEmbedder,
+        *,
+        name: str | None = None,
+        max_concurrency: int = 16,
+        cache_key: str | None = None,
+    ) -> None:
         _check(embedder, "a text embedder", "run(text)")
+        super().__init__(
+            embedder,
+            name=name,
+            native_async=hasattr(embedder, "run_async"),
+            max_batch=1,
+            max_concurrency=max_concurrency,
+            cache_key=cache_key,
+        )
         self.component = embedder
-        self.name = str(getattr(embedder, "model", None) or type(embedder).__name__)
-        self.cache_key = f"object:{type(embedder).__name__}:{uuid4().hex}"
-        if hasattr(embedder, "run_async"):
-            self.aembed = self._aembed
 
-    def embed(self, calls: Sequence[Embed]) -> list[Vector | Failure]:
-        return [_vector(self.component.run(text=call.text)) for call in calls]
+    def _embed(self, texts: list[str], role: Role) -> Vectors:
+        return [self.component.run(text=text).get("embedding") for text in texts]
 
-    async def _aembed(self, calls: Sequence[Embed]) -> list[Vector | Failure]:
-        return [_vector(await self.component.run_async(text=call.text)) for call in calls]  # type: ignore[attr-defined]
+    async def _aembed(self, texts: list[str], role: Role) -> Vectors:
+        found = [await self.component.run_async(text=text) for text in texts]  # type: ignore[attr-defined]
+        return [result.get("embedding") for result in found]
 
 
 def _settings(call: Generate) -> dict[str, Any]:
@@ -125,39 +141,20 @@ def _settings(call: Generate) -> dict[str, Any]:
     return settings
 
 
-def _answer(call: Call, result: Mapping[str, Any]) -> Generated | Logprobs | Failure:
+def _reply(result: Mapping[str, Any]) -> Reply | Failure:
     replies = result.get("replies") or [None]
     reply = replies[0]
     if not isinstance(reply, ChatMessage):
         return Failure("malformed", "the chat generator gave no reply")
-    usage = reply.meta.get("usage") or {}
-    tokens: dict[str, Any] = {
-        "tokens_in": usage.get("prompt_tokens", usage.get("input_tokens")),
-        "tokens_out": usage.get("completion_tokens", usage.get("output_tokens")),
-    }
-    if isinstance(call, ChoiceLogprobs):
-        answer = label_logprobs(_first_token(reply.meta.get("logprobs")), call.choices)
-        return answer if isinstance(answer, Failure) else replace(answer, **tokens)
-    if reply.text is None:
-        return Failure("malformed", "the chat generator's reply has no text")
-    complete = reply.meta.get("finish_reason") not in ("length", "max_tokens")
-    return Generated(reply.text, complete, **tokens)
+    told = reply.meta
+    complete = told.get("finish_reason") not in CUT_SHORT
+    return Reply(reply.text, complete, top_tokens(told.get("logprobs")), **usage_of(told.get("usage")))
 
 
-def _first_token(shown: Any) -> list[tuple[str, float]]:
-    """The alternatives at the first output position, in OpenAI's form: one object, or a list of them from a stream."""
-    if isinstance(shown, list):
-        shown = shown[0] if shown else None
-    content = (shown or {}).get("content") or [{}]
-    alternatives = content[0].get("top_logprobs") or []
-    return [(top["token"], top["logprob"]) for top in alternatives if top["logprob"] is not None]
-
-
-def _vector(result: Mapping[str, Any]) -> Vector | Failure:
-    embedding = result.get("embedding")
-    if not embedding:
-        return Failure("malformed", "the text embedder gave no embedding")
-    return Vector(tuple(float(value) for value in embedding))
+def _parameters(component: Any) -> Mapping[str, Any]:
+    """Of its `run`; none for what has no `run`."""
+    run = getattr(component, "run", None)
+    return inspect.signature(run).parameters if callable(run) else {}
 
 
 def _check(component: Any, what: str, method: str) -> None:

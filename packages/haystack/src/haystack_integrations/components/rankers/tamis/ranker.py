@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -14,11 +15,16 @@ from haystack.components.generators.chat.types import ChatGenerator
 from haystack.core.errors import SerializationError
 from haystack.core.serialization import component_to_dict
 from haystack.utils.deserialization import deserialize_component_inplace
-from haystack_integrations.components.rankers.tamis.models import HaystackChat, HaystackTextEmbedder
+from haystack_integrations.components.rankers.tamis.models import HaystackChat, HaystackTextEmbedder, as_model
 
-from tamis import Candidate, Ranking, Reranker, presets
-from tamis.text.tokens import left_of
-from tamis.values.ranking import Ranked
+from tamis import Candidate, Engine, Query, Ranking, Reranker, presets
+from tamis.adapters import arguments
+from tamis.adapters.models import named
+from tamis.adapters.results import OnRanking, announce, results
+from tamis.errors import ConfigError
+
+log = logging.getLogger(__name__)
+DOCUMENTS = "Pass what a retriever returned, or [Document(content=...)]."
 
 
 @component
@@ -44,10 +50,11 @@ class TamisRanker:
         models: Mapping[str, Any] | None = None,
         top_k: int | None = None,
         score_threshold: float | None = None,
-        engine: Mapping[str, Any] | None = None,
+        engine: Engine | Mapping[str, Any] | None = None,
         meta_fields_to_embed: Sequence[str] = (),
         explain: bool = False,
         raise_on_failure: bool = False,
+        on_ranking: OnRanking | None = None,
     ) -> None:
         """Check everything that can be checked without a model; clients and secrets wait for `warm_up`.
 
@@ -55,39 +62,50 @@ class TamisRanker:
             The default needs no model.
         :param chat_generator: the model a pipeline calls `llm`.
         :param embedder: a text embedder, the model a pipeline calls `embedder`.
-        :param models: tamis models by the names the pipeline calls them. They cannot be serialised.
+        :param models: further models by the names the pipeline calls them, Haystack's or tamis's. Not serialised:
+            `to_dict` refuses them.
         :param top_k: how many documents to return at most; `None` leaves that to the pipeline.
         :param score_threshold: the lowest score to return, inclusive, on the pipeline's scale. Applied before `top_k`.
-        :param engine: options of `tamis.Engine`, such as `{"deadline": 5.0, "max_calls": 20}`.
-        :param meta_fields_to_embed: meta fields that are ranked along with the content, one a line in front of it.
-        :param explain: put `{"criteria", "reason", "retrieval_score"}` under `tamis` in the meta of each document.
+        :param engine: options of `tamis.Engine`, such as `{"deadline": 5.0, "max_calls": 20}`, or an `Engine` to share,
+            which `to_dict` refuses.
+        :param meta_fields_to_embed: meta fields that are ranked along with the content, one per line in front of it.
+        :param explain: put the reasons for its rank into the meta of each document, under `tamis`: `criteria`,
+            `reason`, `retrieval_rank`, `retrieval_score`, `lifted_by` (see `tamis.adapters.results.explain`).
         :param raise_on_failure: raise `tamis.errors.DegradedError` when some document could not be judged.
-        :raises ValueError: if `top_k` is not above 0 or the pipeline or the engine is described wrongly.
+        :param on_ranking: a function called once per run with the `tamis.Ranking`: what was dropped and why, usage,
+            warnings. What it raises is logged and loses no result. Positions are indices into the documents without
+            repeated ids. Not serialised: a component that was loaded has none.
+        :raises ValueError: for a wrong argument, which the message names; for a pipeline that cannot be built.
         :raises TypeError: if a model cannot do what the pipeline asks of it.
         """
         self.pipeline = pipeline
         self.chat_generator = chat_generator
         self.embedder = embedder
         self.models = models
-        self.top_k = top_k
-        self.score_threshold = score_threshold
+        self.top_k = arguments.limit("top_k", top_k, ConfigError)
+        self.score_threshold = arguments.threshold("score_threshold", score_threshold, ConfigError)
         self.engine = engine
-        self.meta_fields_to_embed = list(meta_fields_to_embed)
-        self.explain = explain
-        self.raise_on_failure = raise_on_failure
+        self.meta_fields_to_embed = arguments.names("meta_fields_to_embed", meta_fields_to_embed, ConfigError)
+        self.explain = arguments.flag("explain", explain, ConfigError)
+        self.raise_on_failure = arguments.flag("raise_on_failure", raise_on_failure, ConfigError)
+        self.on_ranking = arguments.callback("on_ranking", on_ranking, ConfigError)
         self._reranker = self._build()
 
     def _build(self) -> Reranker:
-        _check_top_k(self.top_k)
         own: dict[str, Any] = {}
         if self.chat_generator is not None:
             own["llm"] = HaystackChat(self.chat_generator)
         if self.embedder is not None:
             own["embedder"] = HaystackTextEmbedder(self.embedder)
-        if twice := own.keys() & (self.models or {}).keys():
-            raise ValueError(f"given twice, as a component and in `models`: {', '.join(sorted(twice))}")
-        self._models = {**(self.models or {}), **own}
-        engine = {**(self.engine or {}), **({"on_failure": "raise"} if self.raise_on_failure else {})}
+        self._models = named(self.models, as_model, **own)
+        engine = self.engine
+        if self.raise_on_failure:
+            if isinstance(engine, Engine):
+                raise ConfigError(
+                    "raise_on_failure=True cannot change an Engine that is shared: make it with "
+                    'Engine(on_failure="raise"), or give engine as a mapping of options'
+                )
+            engine = {**(engine or {}), "on_failure": "raise"}
         return Reranker(
             self.pipeline, models=self._models, top_n=self.top_k, threshold=self.score_threshold, engine=engine
         )
@@ -98,36 +116,44 @@ class TamisRanker:
     ) -> dict[str, Any]:
         """Rank `documents` for `query`. Of documents with the same id only the one with the highest score is ranked.
 
-        :param query: must not be blank.
-        :param documents: never changed; what comes back are copies with new scores, and where a token budget cut one,
-            with the shorter content and `truncated` in its meta.
-        :param top_k: overrides the component's own for this call.
-        :param score_threshold: overrides the component's own for this call.
+        :param query: the question to rank for; must not be blank.
+        :param documents: the documents to rank. They are never changed: copies with new scores come back, and where a
+            token budget cut one, with the shorter content and `truncated` in its meta.
+        :param top_k: the maximum number of documents to return, at least 1. Overrides the component's own for this run.
+        :param score_threshold: the lowest score to return, inclusive. Overrides the component's own for this run.
         :returns: `documents`, best first, scores as Python floats (`None` where there is none), and `diagnostics`,
             plain data: `kept` (`id`, `score`), `dropped` (`id`, `why`, `score`), `warnings` (`message`, `ids`),
             `degraded`, `abstained`, `confidence`, `scale`, `usage`.
-        :raises ValueError: if `top_k` is not above 0 or the query is blank.
+        :raises ValueError: for a wrong argument, which the message names.
         """
-        _check_top_k(top_k)
-        distinct, repeated = _by_id(documents)
-        if distinct:
+        asked, limits, given = Query.of(query), _limits(top_k, score_threshold), _documents(documents)
+        places, repeated = _by_id(given)
+        if places:
             self.warm_up()
-        candidates = map(self._candidate, distinct)
-        ranking = self._reranker.rerank(query, candidates, top_n=top_k, threshold=score_threshold)
-        return self._output(ranking, distinct, repeated)
+        candidates = [self._candidate(given[place]) for place in places]
+        ranking = announce(self.on_ranking, self._reranker.rerank(asked, candidates, **limits), log)
+        return self._output(ranking, given, candidates, places, repeated)
 
     @component.output_types(documents=list[Document], diagnostics=dict[str, Any])
     async def run_async(
         self, query: str, documents: list[Document], top_k: int | None = None, score_threshold: float | None = None
     ) -> dict[str, Any]:
-        """As `run`, without blocking the event loop, also where the chat generator has no `run_async`."""
-        _check_top_k(top_k)
-        distinct, repeated = _by_id(documents)
-        if distinct:
+        """As `run`, without blocking the event loop, also where the chat generator has no `run_async`.
+
+        :param query: the question to rank for; must not be blank.
+        :param documents: the documents to rank. They are never changed: copies with new scores come back.
+        :param top_k: the maximum number of documents to return, at least 1. Overrides the component's own for this run.
+        :param score_threshold: the lowest score to return, inclusive. Overrides the component's own for this run.
+        :returns: as `run`.
+        :raises ValueError: for a wrong argument, which the message names.
+        """
+        asked, limits, given = Query.of(query), _limits(top_k, score_threshold), _documents(documents)
+        places, repeated = _by_id(given)
+        if places:
             await self.warm_up_async()
-        candidates = map(self._candidate, distinct)
-        ranking = await self._reranker.arerank(query, candidates, top_n=top_k, threshold=score_threshold)
-        return self._output(ranking, distinct, repeated)
+        candidates = [self._candidate(given[place]) for place in places]
+        ranking = announce(self.on_ranking, await self._reranker.arerank(asked, candidates, **limits), log)
+        return self._output(ranking, given, candidates, places, repeated)
 
     def _candidate(self, document: Document) -> Candidate:
         return Candidate(
@@ -142,19 +168,28 @@ class TamisRanker:
         fields = [document.meta.get(name) for name in self.meta_fields_to_embed]
         return "\n".join([*(str(value) for value in fields if value is not None), document.content or ""])
 
-    def _document(self, document: Document, ranked: Ranked) -> Document:
-        meta, content, shown = document.meta, document.content, self._shown(document)
-        if self.explain:
-            why = {"criteria": dict(ranked.criteria), "reason": ranked.reason, "retrieval_score": document.score}
-            meta = {**meta, "tamis": why}
-        if ranked.text != shown:
-            content, meta = left_of(content or "", shown, ranked.text), {**meta, "truncated": True}
-        return replace(document, id=document.id, content=content, score=ranked.score, meta=meta)
+    def _output(
+        self,
+        ranking: Ranking,
+        given: Sequence[Document],
+        candidates: Sequence[Candidate],
+        places: Sequence[int],
+        repeated: Sequence[int],
+    ) -> dict[str, Any]:
+        """`places`, `repeated`: indices into `given` of what was ranked, and of what has the id of a better one."""
+        distinct = [given[place] for place in places]
 
-    def _output(self, ranking: Ranking, distinct: list[Document], repeated: list[Document]) -> dict[str, Any]:
-        documents = [self._document(distinct[ranked.position], ranked) for ranked in ranking.kept]
+        def content(position: int) -> str:
+            return distinct[position].content or ""
+
+        documents = []
+        for result in results(ranking, candidates, content, explained=self.explain, places=places):
+            document = distinct[result.position]
+            text = result.text if result.truncated else document.content
+            meta = {**document.meta, **result.notes} if result.notes else document.meta
+            documents.append(replace(document, id=document.id, content=text, score=result.score, meta=meta))
         dropped = [(distinct[d.position].id, d.why, d.ranked.score) for d in ranking.dropped]
-        dropped += [(document.id, "duplicate", document.score) for document in repeated]
+        dropped += [(given[place].id, "duplicate", given[place].score) for place in repeated]
         diagnostics = {
             "kept": [{"id": document.id, "score": document.score} for document in documents],
             "dropped": [dict(zip(("id", "why", "score"), entry, strict=True)) for entry in dropped],
@@ -173,13 +208,19 @@ class TamisRanker:
     def to_dict(self) -> dict[str, Any]:
         """Plain data; the pipeline as the name or path it was given by, else under the key `stage`.
 
-        :raises SerializationError: with `models`, which are live objects.
+        `on_ranking` is left out.
+
+        :raises SerializationError: with `models` or an `Engine`, which are live objects.
         """
         if self.models:
             raise SerializationError(
                 f"TamisRanker cannot serialise models={sorted(self.models)}: write them into the pipeline as data "
                 "(such as `model: {openai: name}`), or give Haystack components as `chat_generator` and `embedder`."
             )
+        try:
+            engine = arguments.engine_data(self.engine, ConfigError)
+        except ConfigError as error:
+            raise SerializationError(f"TamisRanker cannot serialise its engine: {error}") from None
         data = self._reranker.to_data()
         data = data.get("stage", data) if isinstance(data, dict) else data
         nested = {"chat_generator": self.chat_generator, "embedder": self.embedder}
@@ -189,7 +230,7 @@ class TamisRanker:
             **{name: None if part is None else component_to_dict(part, name) for name, part in nested.items()},
             top_k=self.top_k,
             score_threshold=self.score_threshold,
-            engine=None if self.engine is None else dict(self.engine),
+            engine=engine,
             meta_fields_to_embed=self.meta_fields_to_embed,
             explain=self.explain,
             raise_on_failure=self.raise_on_failure,
@@ -241,24 +282,30 @@ class TamisRanker:
         return {"pipeline": self.pipeline if ready else "custom"}
 
 
-def _by_id(documents: list[Document]) -> tuple[list[Document], list[Document]]:
-    """Winners and losers by Haystack's rule for repeated ids: the highest score wins, `None` is the lowest."""
+def _documents(value: Any) -> list[Document]:
+    return arguments.documents("documents", value, Document, DOCUMENTS)
+
+
+def _limits(top_k: Any, score_threshold: Any) -> dict[str, Any]:
+    return {
+        "top_n": arguments.limit("top_k", top_k),
+        "threshold": arguments.threshold("score_threshold", score_threshold),
+    }
+
+
+def _by_id(documents: Sequence[Document]) -> tuple[list[int], list[int]]:
+    """Indices of winners and losers by Haystack's rule for repeated ids: the highest score wins, `None` is lowest."""
     best: dict[str, int] = {}
     for index, document in enumerate(documents):
         held = documents[best.setdefault(document.id, index)]
         if _number(document.score) > _number(held.score):
             best[document.id] = index
     won = set(best.values())
-    return [documents[index] for index in best.values()], [d for index, d in enumerate(documents) if index not in won]
+    return list(best.values()), [index for index in range(len(documents)) if index not in won]
 
 
 def _number(score: float | None) -> float:
     return -math.inf if score is None else score
-
-
-def _check_top_k(top_k: int | None) -> None:
-    if top_k is not None and top_k <= 0:
-        raise ValueError(f"top_k must be > 0, but got {top_k}")
 
 
 def _call(part: Any, name: str) -> None:

@@ -1,0 +1,1 @@
+"""What the packages for LangChain, LlamaIndex and Haystack share. Nothing here imports a framework."""
