@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis.compute.architectures import ARCHITECTURES, architecture_named, architecture_of
-from tamis.compute.flops import Architecture, biencoder_flops, bm25_flops, qpp, rpp
+from tamis.compute.flops import Architecture, qpp, rpp
 from tamis.errors import ConfigError, InputError
 from tamis.models import CostOnly
 from tamis.values.usage import Usage
@@ -135,17 +135,6 @@ def test_an_architecture_is_a_value():
     one = Architecture("encoder", 2, 128, 512)
     one.flops(3)
     assert {one, Architecture("encoder", 2, 128, 512), pickle.loads(pickle.dumps(one))} == {one}
-
-
-def test_a_bi_encoder_pays_for_the_query_and_a_dot_product_a_document():
-    encoder = ARCHITECTURES["bge-small-en"]
-    assert biencoder_flops(encoder, 12, 1000) == encoder.flops(12) + 2 * 384 * 1000
-    assert biencoder_flops(encoder, 12, 1000, dimensions=128) - encoder.flops(12) == 256_000
-
-
-def test_bm25_is_bounded_by_eleven_operations_a_term_and_document():
-    assert bm25_flops(8, 1_000_000) == 88_000_000
-    assert bm25_flops(8, 1_000_000) < ARCHITECTURES["ms-marco-MiniLM-L6"].flops(256)
 
 
 @pytest.mark.parametrize(

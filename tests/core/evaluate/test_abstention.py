@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import replace
-from itertools import permutations
 
 import pytest
 
 from support.evaluations import kitchen
 from tamis import Candidate, FirstStage, Lexical, Ranking, Threshold
 from tamis.evaluate import evaluate
-from tamis.evaluate.abstention import aurc, auroc, confidence_of, nauc, risk_coverage
+from tamis.evaluate.abstention import auroc, confidence_of, nauc, risk_coverage
 from tamis.values.ranking import Ranked
 from tamis.values.scale import LEXICAL, PROBABILITY
 
@@ -61,20 +60,6 @@ def test_scores_that_an_earlier_stage_dropped_are_on_another_scale() -> None:
     judged = cut.scored([replace(r, score=s) for r, s in zip(cut.kept, (0.4, 0.7), strict=True)], PROBABILITY)
     assert confidence_of(judged) == 0.7
     assert confidence_of(judged.drop("below_threshold", lambda index, r: True)) == 0.7
-
-
-def test_the_risk_coverage_area_has_its_value_by_hand() -> None:
-    assert aurc([0.9, 0.5, 0.1], [1.0, 0.0, 1.0]) == pytest.approx((0 + 1 / 2 + 1 / 3) / 3)
-    assert aurc([0.9, 0.5, 0.1], [1.0, 1.0, 0.0]) == pytest.approx((0 + 0 + 1 / 3) / 3)
-    assert aurc([0.3] * len(METRIC), METRIC) == pytest.approx(1 - sum(METRIC) / len(METRIC))
-    assert aurc(METRIC, METRIC) < aurc([0.3] * len(METRIC), METRIC) < aurc([-value for value in METRIC], METRIC)
-    assert math.isnan(aurc([], []))
-
-
-def test_equal_confidences_count_as_in_random_order() -> None:
-    confidence, metric = [0.9, 0.4, 0.4, 0.4, 0.1], [0.2, 1.0, 0.0, 0.5, 0.3]
-    broken = [aurc([0.9, *(0.4 + place / 100 for place in places), 0.1], metric) for places in permutations(range(3))]
-    assert aurc(confidence, metric) == pytest.approx(sum(broken) / len(broken))
 
 
 def test_an_evaluation_sums_up_who_kept_nothing() -> None:

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TypeVar
 
-from tamis.errors import InputError
 from tamis.values.scale import rescale
 
 T = TypeVar("T", bound=Hashable)
-
-
-def spliced(order: Sequence[T], start: int, window: Sequence[T]) -> list[T]:
-    """`order` with the places from `start` taken by `window`, which must hold the same things.
-
-    >>> spliced("abcd", 1, "cb")
-    ['a', 'c', 'b', 'd']
-    """
-    if Counter(order[start : start + len(window)]) != Counter(window):
-        raise InputError("a window may only reorder what it was shown")
-    return [*order[:start], *window, *order[start + len(window) :]]
 
 
 def mean(repeats: Sequence[Sequence[float | None]]) -> list[float | None]:
@@ -55,21 +42,6 @@ def points(rounds: Iterable[Iterable[T]]) -> dict[T, int]:
     return dict(Counter(thing for survivors in rounds for thing in survivors))
 
 
-def reciprocal_ranks(
-    orders: Sequence[Sequence[T]], weights: Sequence[float] | None = None, k: float = 60.0
-) -> dict[T, float]:
-    """Sum of weight / (k + rank) over the orders that hold a thing. Source: Cormack et al., 2009.
-
-    >>> reciprocal_ranks(["ab", "b"], k=0)
-    {'a': 1.0, 'b': 1.5}
-    """
-    total: dict[T, float] = {}
-    for order, weight in zip(orders, weights or [1.0] * len(orders), strict=True):
-        for rank, thing in enumerate(dict.fromkeys(order), 1):
-            total[thing] = total.get(thing, 0.0) + weight / (k + rank)
-    return total
-
-
 def round_robin(orders: Sequence[Sequence[T]]) -> list[T]:
     """The first of each order, then the second of each, repeats left out. Source: EAR (Chuang et al., 2023).
 
@@ -84,40 +56,3 @@ def unit(scores: Sequence[float | None]) -> list[float | None]:
     """Min-max to 0..1; all 1 where all are the same."""
     known = [score for score in scores if score is not None]
     return rescale(scores, min(known, default=0.0), max(known, default=0.0))
-
-
-def interpolated(
-    judged: Sequence[float | None], first_stage: Sequence[float | None], share: float = 0.6
-) -> list[float | None]:
-    """`share` * judged + (1 - `share`) * first stage, each min-max normalised; the one that is known where one is not.
-
-    Source: DIVER (Long et al., 2025), .6 for judges that were not trained to rank.
-
-    >>> interpolated([2.0, 0.0, None], [0.0, 10.0, 5.0], 0.6)
-    [0.6, 0.4, 0.5]
-    """
-    mixed: list[float | None] = []
-    for ours, theirs in zip(unit(judged), unit(first_stage), strict=True):
-        if ours is None or theirs is None:
-            mixed.append(theirs if ours is None else ours)
-        else:
-            mixed.append(share * ours + (1.0 - share) * theirs)
-    return mixed
-
-
-def log_likelihoods(
-    forward: Sequence[float], reverse: Sequence[float], share: float = 0.5, *, normalise: bool = False
-) -> float:
-    """(1 - `share`) * log p(forward) + `share` * log p(reverse), from token log-probabilities: their sums, or their
-    means where `normalise`. Higher is better. Source: Coder-Reviewer (Zhang et al., 2023).
-
-    >>> round(log_likelihoods([-.1] * 3, [-2] * 3), 6)
-    -3.15
-    """
-    both = []
-    for values in (forward, reverse):
-        if not values:
-            raise InputError("a likelihood needs at least one token")
-        total = math.fsum(values)
-        both.append(total / len(values) if normalise else total)
-    return (1.0 - share) * both[0] + share * both[1]

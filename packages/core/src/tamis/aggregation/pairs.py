@@ -26,18 +26,6 @@ def soft_sum(n: int, compared: Sequence[Comparison]) -> list[float]:
     return total
 
 
-def logit_sum(n: int, compared: Sequence[Comparison]) -> list[float]:
-    """Sum of margins: i gets what j loses. Here a comparison holds a logit (> 0: i is better), not a probability.
-
-    Source: "max logits" of PairReranker (Jiang et al., 2023).
-    """
-    total = [0.0] * n
-    for i, j, margin in compared:
-        total[i] += margin
-        total[j] -= margin
-    return total
-
-
 def bradley_terry(n: int, compared: Sequence[Comparison]) -> list[float]:
     """Strengths in logits, most likely under p(i beats j) = sigmoid(e_i - e_j), drawn a little towards 0."""
     return strengths(n, compared, prior=0.1)[0]

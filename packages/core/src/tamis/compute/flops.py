@@ -156,21 +156,6 @@ class Architecture:
         return 2 * (self._square + keys + self._ffn)
 
 
-def biencoder_flops(
-    encoder: Architecture, query_tokens: int, documents: int, *, dimensions: int | None = None, form: Form = "corrected"
-) -> int:
-    """A bi-encoder at query time: the query encoded, and one dot product of `dimensions` a document embedded before.
-
-    `dimensions` defaults to the encoder's width.
-    """
-    return encoder.flops(query_tokens, form=form) + 2 * (dimensions or encoder.width) * documents
-
-
-def bm25_flops(query_terms: int, documents: int) -> int:
-    """An upper bound for BM25: 11 operations for each query term and document scored (Peng et al., 2025)."""
-    return 11 * query_terms * documents
-
-
 def rpp(metric: Sequence[float], flops: Sequence[float]) -> float:
     """Ranking metric per PetaFLOP, the mean over queries of `metric / (flops / 1e15)` (Peng et al., 2025).
 

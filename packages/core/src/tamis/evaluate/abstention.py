@@ -54,24 +54,6 @@ def risk_coverage(confidence: Sequence[float], metric: Sequence[float], rates: S
     return [float(m[u >= np.quantile(u, rate)].mean()) for rate in rates]
 
 
-def aurc(confidence: Sequence[float], metric: Sequence[float]) -> float:
-    """Area under the risk-coverage curve, 0..1, lower is better: what the metric (0..1) lacks to 1, averaged over
-    answering the surest query only, the two surest, ... all. Equal confidences count as in random order; NaN without
-    queries. Source: Geifman et al., 2019.
-
-    >>> round(aurc([0.9, 0.5, 0.1], [1.0, 0.0, 1.0]), 4)
-    0.2778
-    """
-    import numpy as np
-
-    if not len(metric):
-        return math.nan
-    _, level = np.unique(-np.asarray(confidence, dtype=float), return_inverse=True)
-    expected = np.bincount(level, weights=np.asarray(metric, dtype=float)) / np.bincount(level)
-    risk = 1 - expected[np.sort(level)]
-    return float((np.cumsum(risk) / np.arange(1, len(risk) + 1)).mean())
-
-
 def nauc(confidence: Sequence[float], metric: Sequence[float], rates: Sequence[float] = RATES) -> float:
     """Normalised area under `risk_coverage`: 1 for the best possible confidence, 0 for a useless one, below 0 for a
     harmful one; NaN when no confidence could help. Source: Gisserot-Boukhlef et al., 2024.

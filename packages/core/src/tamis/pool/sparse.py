@@ -146,17 +146,6 @@ def mutual(edges: Adjacency) -> Adjacency:
     return Adjacency(edges.size, edges.rows[both], edges.cols[both], edges.weights[both])
 
 
-def strongest(edges: Adjacency, count: int) -> Adjacency:
-    """At most `count` edges of each row, the heaviest. See `cut` for ties."""
-    order = np.lexsort((-edges.weights, edges.rows))
-    rank = np.arange(len(edges)) - edges.starts[edges.rows]
-    limits = np.zeros(edges.size)
-    first_out = order[rank == count]
-    limits[edges.rows[first_out]] = edges.weights[first_out]
-    kept = edges.weights > limits[edges.rows] * (1 + TIE)
-    return Adjacency(edges.size, edges.rows[kept], edges.cols[kept], edges.weights[kept])
-
-
 def cut(block: Floats, count: int) -> NDArray[np.bool_]:
     """Which cells are among the `count` largest positive ones of their row.
 
