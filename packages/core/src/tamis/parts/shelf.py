@@ -51,9 +51,17 @@ class Shelf:
             except ConfigError as error:
                 warnings.warn(f"left out the {self.kind} {name!r}: {error}", stacklevel=2)
 
-    def text(self, name: str) -> str:
-        """The file called `name`. `ConfigError` for an unknown name, and for one that two packages claim."""
-        return read_text(self._file(name)[1])
+    def paths(self) -> Iterator[tuple[str, Any]]:
+        """Name and path of each file, by name. A name that two packages claim is left out with a warning, too."""
+        for name in self.names():
+            try:
+                yield name, self.path(name)
+            except ConfigError as error:
+                warnings.warn(f"left out the {self.kind} {name!r}: {error}", stacklevel=2)
+
+    def path(self, name: str) -> Any:
+        """Where the file called `name` is. `ConfigError` for an unknown name, and for one that two packages claim."""
+        return self._file(name)[1]
 
     def package_of(self, name: str) -> str | None:
         """The other package that brings the file called `name`, with its version; `None` for one of tamis's own."""
@@ -64,7 +72,7 @@ class Shelf:
         """The file called `name` as plain data. `ConfigError` naming its package when it lacks what it needs."""
         package = self._file(name)[0]
         where = f"{self.kind} {name!r}" + ("" if package == OURS else f" of {package}")
-        data = parse(self.text(name), where)
+        data = parse(read_text(self.path(name)), where)
         if not isinstance(data, Mapping):
             raise ConfigError(f"{where} must be a mapping with {', '.join(self.needs)}, got {type(data).__name__}")
         if missing := [key for key in self.needs if key not in data]:
@@ -117,10 +125,11 @@ def parse(text: str, where: str) -> Any:
     """Plain data from YAML. `ConfigError` naming `where` it comes from when it is none."""
     import yaml
 
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # The same in C, ten times as fast.
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where} is not valid YAML: {error}") from error
     if data is None:
-        raise ConfigError(f"{where} is empty; it must describe a pipeline")
+        raise ConfigError(f"{where} is empty")
     return data

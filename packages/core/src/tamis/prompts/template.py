@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from tamis.checkpoints.published import CHECKPOINTS, Published, all_published, made, published
 from tamis.errors import ConfigError
 from tamis.parts.part import part, unknown
 from tamis.prompts.harmless import neutralise
@@ -121,7 +121,7 @@ def _filled(turn: str, values: Mapping[str, str]) -> str:
 
 def templates() -> dict[str, str]:
     """The templates of published checkpoints: name, and where the wording was published."""
-    return {name: template(name).source for name in _names()}
+    return {name: _template(file).source for name, file in _files().items()}
 
 
 def template(name: str) -> Template:
@@ -130,20 +130,17 @@ def template(name: str) -> Template:
     >>> template("monot5").user
     'Query: {query} Document: {passage} Relevant:'
     """
-    import yaml
-
-    if name not in _names():
-        raise ConfigError(unknown("template", name, _names()) + " For another, state its turns: Template(user=...).")
-    told: dict[str, Any] = yaml.safe_load((_folder() / f"{name}.yaml").read_text(encoding="utf-8"))
-    return Template(**told)
+    if name not in CHECKPOINTS or published(name).template is None:
+        raise ConfigError(unknown("template", name, _files()) + " For another, state its turns: Template(user=...).")
+    return _template(published(name))
 
 
-def _folder() -> Any:
-    return resources.files(__package__) / "templates"
+def _files() -> dict[str, Published]:
+    return {name: file for name, file in all_published().items() if file.template is not None}
 
 
-def _names() -> list[str]:
-    return sorted(path.name.removesuffix(".yaml") for path in _folder().iterdir() if path.name.endswith(".yaml"))
+def _template(file: Published) -> Template:
+    return made(file.path, "template", Template, file.template or {})
 
 
 def _by_name(value: Any) -> Any:

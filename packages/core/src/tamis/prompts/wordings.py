@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from tamis.checkpoints.published import CHECKPOINTS, Published, all_published, made, published
 from tamis.errors import ConfigError
 from tamis.parts.part import part, unknown
 
 OPTIONAL_LINE = re.compile(r"[^\n]*\{instruction\}[^\n]*\n?")
 PLACE = re.compile(r"(\{(?:instruction|query|passage)\})")
-WEB = "Given a web search query, retrieve relevant passages that answer the query"
 
 
 @part
@@ -67,89 +67,45 @@ class Wording:
         return before + passage + after
 
 
-WORDINGS = {
-    "qwen3-reranker": Wording(
-        before=(
-            "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct "
-            'provided. Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n',
-            "<Instruct>: {instruction}\n<Query>: {query}\n<Document>:",
-        ),
-        passage=" {passage}",
-        after=("<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",),
-        positive="yes",
-        negative="no",
-        instruction=WEB,
-        models=("qwen3-reranker",),
-        source="QwenLM/Qwen3-Embedding, the transformers example",
-    ),
-    "mxbai-rerank-v2": Wording(
-        before=(
-            "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n"
-            "<|im_start|>user\n",
-            "instruction: {instruction}\nquery: {query}",
-            "\n",
-        ),
-        passage="document: {passage}",
-        after=(
-            "\n",
-            "You are a search relevance expert who evaluates how well documents match search queries. For each "
-            "query-document pair, carefully analyze the semantic relationship between them, then provide your binary "
-            "relevance judgment (0 for not relevant, 1 for relevant).\nRelevance:",
-            "<|im_end|>\n<|im_start|>assistant\n",
-        ),
-        positive="1",
-        negative="0",
-        models=("mxbai-rerank-base-v2", "mxbai-rerank-large-v2"),
-        source="mixedbread-ai/mxbai-rerank, mxbai_rerank_v2.py",
-    ),
-    "zerank": Wording(
-        before=("<|im_start|>system\n{query}<|im_end|>\n<|im_start|>user\n",),
-        passage="{passage}",
-        after=("<|im_end|>\n<|im_start|>assistant\n",),
-        positive="Yes",
-        divisor=5.0,
-        models=("zerank-",),
-        source="zeroentropy/zerank-1, modeling_zeranker.py: chat turns, the logit of Yes over 5",
-    ),
-    "bge-reranker-gemma": Wording(
-        before=("A: {query}", "\n"),
-        passage="B: {passage}",
-        after=(
-            "\n",
-            "Given a query A and a passage B, determine whether the passage contains an answer to the query by "
-            "providing a prediction of either 'Yes' or 'No'.",
-        ),
-        positive="Yes",
-        opens=True,
-        models=("bge-reranker-v2-gemma",),
-        source="FlagOpen/FlagEmbedding, FlagLLMReranker",
-    ),
-    "monot5": Wording(
-        before=("Query: {query} Document:",),
-        passage=" {passage}",
-        after=(" Relevant:",),
-        positive="true",
-        negative="false",
-        closes=True,
-        models=("monot5-",),
-        source="castorini/pygaggle",
-    ),
-}
-"""Those of published checkpoints."""
+def wordings() -> dict[str, str]:
+    """The wordings of published checkpoints: name, and where the wording was published."""
+    return {name: _wording(file).source for name, file in _files().items()}
+
+
+def wording(name: str) -> Wording:
+    """What a published checkpoint reads. `ConfigError` for an unknown name.
+
+    >>> wording("monot5").labels
+    ('true', 'false')
+    """
+    if name not in CHECKPOINTS or published(name).wording is None:
+        raise ConfigError(unknown("wording", name, _files()) + " For another, state its pieces: Wording(before=...).")
+    return _wording(published(name))
 
 
 def wording_for(model: str) -> Wording | None:
-    """The wording a model of this name was published with."""
+    """The wording a model of this name was published with: of those whose `models` begin its name, the one with the
+    longest such beginning. `ConfigError` where two files claim the same beginning."""
     name = model.rstrip("/").rsplit("/", 1)[-1].lower()
-    return next((wording for wording in WORDINGS.values() if name.startswith(wording.models)), None)
+    found = [(start, file) for file in _files().values() for start in _wording(file).models if name.startswith(start)]
+    longest = max((len(start) for start, _ in found), default=0)
+    claims = [file for start, file in found if len(start) == longest]
+    if len(claims) > 1:
+        paths = " and ".join(file.path for file in claims)
+        raise ConfigError(f"the wording of {model} is claimed by {paths}: give wording=, the name of one of them")
+    return _wording(claims[0]) if claims else None
+
+
+def _files() -> dict[str, Published]:
+    return {name: file for name, file in all_published().items() if file.wording is not None}
+
+
+def _wording(file: Published) -> Wording:
+    return made(file.path, "wording", Wording, file.wording or {})
 
 
 def _by_name(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if value not in WORDINGS:
-        raise ConfigError(unknown("wording", value, WORDINGS) + " For another, state its pieces: Wording(before=...).")
-    return WORDINGS[value]
+    return wording(value) if isinstance(value, str) else value
 
 
 WordingRef = Annotated[Wording | None, BeforeValidator(_by_name, json_schema_input_type=Wording | str | None)]

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from tamis.checkpoints.published import CHECKPOINTS, Published, made, published
 from tamis.errors import ConfigError
 from tamis.parts.part import part, unknown
-from tamis.recipes.load import model_names, presets
-from tamis.stage.base import PRESETS
+from tamis.parts.shelf import ENDING
+from tamis.recipes.load import model_names
+from tamis.stage.presets import PRESETS
 
 if TYPE_CHECKING:
     from tamis.stage.base import Stage
@@ -25,15 +27,18 @@ EXAMPLE = 100
 class Checkpoint:
     """The settings a trained ranker depends on; quality is lost where any of them drifts.
 
-    `names`: on the Hugging Face hub. `template`: the wording it was trained with, frozen under that name in
-    `tamis.prompts.template.templates()`; `form`: what it reads, in words, where no wording can say it. `labels`: the
+    `names`: on the Hugging Face hub. `template`: the prompt it was trained with, for judges, by its name in
+    `tamis.prompts.template.templates()`; `wording`: the same for `LMCrossEncoder`, by its name in
+    `tamis.prompts.wordings.wordings()`; `form`: what it reads, in words, where no template can say it. `labels`: the
     tokens its score is read from. `ids`: how passages are named in its prompt. `window`: (least, most) passages in one
     prompt. `context`: tokens. `temperature`: of decoding. `padding`: the side. `kind`: of model. `runtime`: what loads
-    it; by default `CausalLM`, or any server behind `OpenAIChat`. `licence`: as stated, where it is known.
+    it; by default `CausalLM`, or any server behind `OpenAIChat`. `licence`: as stated, where it is known. `source`:
+    where these facts come from, if not from the source of the prompt.
     """
 
     names: tuple[str, ...]
     template: str = ""
+    wording: str = ""
     form: str = ""
     labels: tuple[str, ...] = ()
     ids: Literal["none", "numbers", "letters", "names"] = "none"
@@ -44,10 +49,12 @@ class Checkpoint:
     kind: Literal["decoder", "encoder", "encoder-decoder"] = "decoder"
     runtime: str = ""
     licence: str = "not stated here: see the model's own card"
+    source: str = ""
 
     def __post_init__(self) -> None:
-        if not self.template and not self.form:
-            raise ConfigError(f"state what {', '.join(self.names) or 'the model'} reads: template=... or form=...")
+        if not (self.template or self.wording or self.form):
+            model = ", ".join(self.names) or "the model"
+            raise ConfigError(f"state what {model} reads: template=..., wording=... or form=...")
 
     def check(self, stage: Stage) -> None:
         """`ConfigError` when a judged stage shows this model more or fewer passages than it was trained with, or no
@@ -85,20 +92,37 @@ def _wording(step: Any) -> Any:
 
 
 def checkpoints() -> dict[str, Checkpoint]:
-    """All known checkpoints by name, from the presets."""
-    return dict(_checkpoints())
-
-
-def _checkpoints() -> Iterator[tuple[str, Checkpoint]]:
-    for name in presets():
-        for card in cards(name):
-            yield from ((checkpoint, card) for checkpoint in card.names)
+    """All known checkpoints by name. `ConfigError` for a name that two files claim."""
+    known: dict[str, tuple[str, Checkpoint]] = {}
+    for file in CHECKPOINTS.names():
+        for card in cards(file):
+            for name in card.names:
+                if name in known:
+                    raise ConfigError(f"the checkpoint {name} is claimed by {known[name][0]!r} and {file!r}")
+                known[name] = file, card
+    return {name: card for name, (_, card) in known.items()}
 
 
 def cards(name: str) -> list[Checkpoint]:
-    """The cards of the models a preset was published with, one for each kind of them."""
-    told = _read(name).get("checkpoint", [])
-    return [Checkpoint(**card) for card in (told if isinstance(told, list) else [told])]
+    """The cards of the models in the checkpoint file or preset called `name`, one for each kind of them.
+
+    A card that states neither `template` nor `form` reads the template of its file; one that states no `wording`, the
+    wording of its file. Raises `ConfigError` for an unknown name.
+    """
+    if name not in CHECKPOINTS:
+        PRESETS.data(name)
+        return []
+    file = published(name)
+    return [_card(CHECKPOINTS.path(name).name.removesuffix(ENDING), file, stated) for stated in file.checkpoint]
+
+
+def _card(own: str, file: Published, stated: Mapping[str, Any]) -> Checkpoint:
+    fields = dict(stated)
+    if file.template is not None and not {"template", "form"} & set(stated):
+        fields["template"] = own
+    if file.wording is not None:
+        fields.setdefault("wording", own)
+    return made(file.path, "checkpoint", Checkpoint, fields)
 
 
 def checkpoint(name: str) -> Checkpoint:
@@ -123,7 +147,7 @@ def describe(name: str) -> str:
 
     Raises `ConfigError` for an unknown name.
     """
-    told = _read(name)
+    told = PRESETS.data(name)
     lines = _wrapped(told["title"])
     for key in ("paper", "note"):
         if key in told:
@@ -136,11 +160,6 @@ def describe(name: str) -> str:
     if "reference" in told:
         lines += _wrapped(f"as published: {_told(told['reference'])}", later="  ")
     return "\n".join(lines)
-
-
-def _read(name: str) -> Mapping[str, Any]:
-    told: Mapping[str, Any] = PRESETS.data(name)
-    return told
 
 
 def _steps(stage: Any) -> list[str]:
@@ -191,6 +210,7 @@ def _cost(name: str) -> str:
 def _facts(card: Checkpoint) -> dict[str, Any]:
     shown = {
         "template": card.template,
+        "wording": card.wording,
         "reads": card.form,
         "labels": ", ".join(f'"{label}"' for label in card.labels),
         "ids": card.ids if card.ids != "none" else "",
@@ -201,6 +221,7 @@ def _facts(card: Checkpoint) -> dict[str, Any]:
         "kind": card.kind if card.kind != "decoder" else "",
         "runtime": card.runtime,
         "licence": card.licence,
+        "source": card.source,
     }
     return {key: value for key, value in shown.items() if value not in (None, "")}
 

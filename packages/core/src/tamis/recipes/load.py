@@ -10,7 +10,8 @@ from typing import Any
 from tamis.errors import ConfigError
 from tamis.parts.part import unknown
 from tamis.parts.shelf import parse, read_text
-from tamis.stage.base import PRESETS, STAGES, Stage
+from tamis.stage.base import STAGES, Stage
+from tamis.stage.presets import PRESETS
 from tamis.values.model import MODELS
 
 

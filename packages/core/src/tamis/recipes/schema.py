@@ -17,7 +17,8 @@ from tamis.schedules.base import SCHEDULES
 from tamis.select.calibrate.artefact import FITTED, Artefact
 from tamis.select.calibrate.confidence import CONFIDENCES
 from tamis.select.policies.base import POLICIES
-from tamis.stage.base import PRESETS, STAGES
+from tamis.stage.base import STAGES
+from tamis.stage.presets import PRESETS
 from tamis.values.model import MODELS
 
 FAMILIES: tuple[Family, ...] = (

@@ -20,8 +20,8 @@ from tamis.parts.dump import dump, to_yaml
 from tamis.parts.family import Family
 from tamis.parts.part import part
 from tamis.parts.plugins import normal
-from tamis.parts.shelf import Shelf
 from tamis.stage.merging import drop_where_all_did, merge
+from tamis.stage.presets import PRESETS
 from tamis.values.calls import Plan, together
 from tamis.values.ranking import Candidate, Query, Ranking
 from tamis.values.scale import FUSION, ORDINAL, Scale
@@ -120,9 +120,6 @@ class _Stages(Family):
 STAGES = _Stages("stage", Stage, "tamis", "stage", "tamis.stages")
 StageRef = Annotated[Stage, *STAGES]
 """Field type: a stage, its name, `{name: options}`, a preset's name, or a list of these."""
-
-PRESETS = Shelf("preset", "tamis.recipes", "presets", "tamis.presets", ("title", "stage"))
-"""Ready pipelines, as YAML files."""
 
 
 class Selection(Stage):

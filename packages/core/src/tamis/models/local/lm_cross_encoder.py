@@ -191,8 +191,8 @@ class LMCrossEncoder(Local):
         found = wording_for(self.model) if isinstance(self.model, str) else None
         if found is None:
             raise ConfigError(
-                f"how {self.name} asks is not known: give wording=... (a name of tamis.prompts.wordings.WORDINGS or a "
-                "Wording with the pieces of its prompt)"
+                f"how {self.name} asks is not known: give wording=... (a name that tamis.prompts.wordings.wordings() "
+                "lists, or a Wording with the pieces of its prompt)"
             )
         return found
 
