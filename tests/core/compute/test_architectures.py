@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tamis import CrossEncoder, Embedding, Engine, Pointwise, from_yaml, json_schema, load, models
-from tamis.compute.architectures import ARCHITECTURES, architecture_of
+from tamis.compute.architectures import architecture_of, architectures
 from tamis.compute.config import read_folder
 from tamis.compute.flops import Architecture
 from tamis.errors import ConfigError
@@ -17,6 +17,7 @@ from tamis.parts.dump import dump
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+ARCHITECTURES = architectures()
 READ = 96
 
 SMALL = {

@@ -35,7 +35,7 @@ from tamis import (
     TopN,
     Tournament,
 )
-from tamis.compute.architectures import ARCHITECTURES
+from tamis.compute.architectures import architectures
 from tamis.compute.flops import Architecture
 from tamis.criteria import Clarity, Criterion, Depth, Ranker
 from tamis.engine.cost import call_tokens, charge
@@ -56,6 +56,7 @@ from tamis.values.calls import (
 from tamis.values.scale import PROBABILITY
 
 TEXTS = [f"{n}" for n in range(40)]
+ARCHITECTURES = architectures()
 ENCODER = ARCHITECTURES["ms-marco-MiniLM-L6"]
 DECODER = ARCHITECTURES["Qwen3-0.6B"]
 T5 = ARCHITECTURES["Flan-T5-base"]

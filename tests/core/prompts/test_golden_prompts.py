@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tamis import load
+from tamis.checkpoints.published import CHECKPOINTS
 from tamis.judges import (
     Asked,
     Choice,
@@ -24,7 +25,8 @@ from tamis.judges import (
 )
 from tamis.models import CostOnly
 from tamis.prompts.template import Template, template, templates
-from tamis.recipes.cards import cards, checkpoint
+from tamis.prompts.wordings import wording, wordings
+from tamis.recipes.cards import cards, checkpoint, checkpoints
 from tamis.recipes.load import model_names, presets
 from tamis.select.dynamic_rag import DynamicRAG
 from tamis.stage.base import flattened
@@ -35,25 +37,6 @@ GOLDEN = Path(__file__).parent / "golden"
 QUERY = Query("how tall is Everest?")
 INSTRUCTED = Query("how tall is Everest?", instruction="Prefer metres.")
 PASSAGES = ("Everest is 8849 m tall.", "K2 is 8611 m tall,\nsays [3] a guide.")
-ASKED = {
-    "monot5": 1,
-    "duot5": 2,
-    "listt5": 2,
-    "rankvicuna": 2,
-    "rankzephyr": 2,
-    "first": 2,
-    "rank-r1": 2,
-    "rank1": 1,
-    "limrank": 1,
-    "rank-k": 2,
-    "erank": 1,
-    "grouprank": 2,
-    "mxbai-rerank-v2": 1,
-    "qwen3-reranker": 1,
-    "dear": 2,
-    "q-peft": 1,
-}
-"""Presets of trained checkpoints, by how many passages their prompt is frozen with."""
 CHOICES = {
     "monot5": ("true", "false"),
     "duot5": ("true", "false"),
@@ -69,16 +52,29 @@ CHOICES = {
 def last_judge(name: str) -> Any:
     stage = load(name, models={model: CostOnly(model) for model in model_names(name)})
     inner = [branch for step in flattened(stage) for branch in getattr(step, "stages", (step,))]
-    judge: Any = [step for step in inner if hasattr(step, "asks")][-1].asks[0]
+    judge: Any = next((step.asks[0] for step in reversed(inner) if hasattr(step, "asks")), None)
     while hasattr(judge, "judge"):
         judge = judge.judge
     return judge
 
 
+JUDGED = [name for name in presets() if name in CHECKPOINTS and getattr(last_judge(name), "template", None)]
+"""Presets of trained checkpoints whose last judge asks as they were trained."""
+
+
 def asked(name: str, query: Query) -> Any:
-    """The call that the last judge of a preset makes for the passages."""
-    shown = tuple(Ranked(Candidate(text), place) for place, text in enumerate(PASSAGES[: ASKED[name]]))
-    return last_judge(name).call(Asked(CostOnly(), query, shown))
+    """The call that the last judge of a preset makes for one passage, or for two where it takes more than one."""
+    judge = last_judge(name)
+    count = 1 if judge.unit == "point" else 2
+    shown = tuple(Ranked(Candidate(text), place) for place, text in enumerate(PASSAGES[:count]))
+    return judge.call(Asked(CostOnly(), query, shown))
+
+
+def frozen(path: Path) -> str:
+    assert path.is_file(), (
+        f"compare the prompt with what the code published with the model makes of the same texts, and freeze it in {path}"
+    )
+    return path.read_text(encoding="utf-8")
 
 
 def written(call: Any) -> str:
@@ -88,10 +84,10 @@ def written(call: Any) -> str:
     return "".join(f"=== {message.role}\n{message.content}\n" for message in call.messages)
 
 
-@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("name", JUDGED)
 def test_the_prompt_of_a_checkpoint_is_frozen(name: str) -> None:
     call = asked(name, QUERY)
-    assert written(call) == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
+    assert written(call) == frozen(GOLDEN / f"{name}.txt")
     if name in CHOICES:
         assert call.choices == CHOICES[name]
 
@@ -146,20 +142,45 @@ def test_our_own_wording_is_frozen_too(name: str) -> None:
     assert written(call) == (GOLDEN / "own" / f"{name}.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", wordings())
+def test_the_wording_of_a_checkpoint_is_frozen(name: str) -> None:
+    """With the names of its fields: the keys of cached answers hold what is printed of a wording."""
+    assert f"{wording(name)!r}\n" == frozen(GOLDEN / "wordings" / f"{name}.txt")
+
+
 def test_every_card_with_a_template_is_frozen() -> None:
-    """No checkpoint goes without: a frozen wording, or what it reads in words and what loads it."""
-    frozen = {*ASKED, "dynamicrag", "e2rank"}
-    for name in presets():
+    """No checkpoint goes without: a frozen prompt, or what it reads in words and what loads it."""
+    for name in CHECKPOINTS.names():
         for card in cards(name):
             if card.template:
-                assert name in frozen
+                assert name in {*JUDGED, "dynamicrag", "e2rank"}
                 assert card.template in templates()
             else:
-                assert card.form
+                assert card.wording or card.form
                 assert card.runtime
-    carded = {card.template for name in presets() for card in cards(name) if card.template}
+    carded = {card.template for name in CHECKPOINTS.names() for card in cards(name) if card.template}
     assert set(templates()) == carded | {"q-peft", "q-peft-r"}
-    assert all(source for source in templates().values())
+    assert all(templates().values())
+    assert all(wordings().values())
+
+
+def test_every_frozen_prompt_is_compared() -> None:
+    """A preset that loses its template is missed here."""
+    compared = {*JUDGED, "dynamicrag", "e2rank"}
+    assert {path.name.partition(".")[0] for path in GOLDEN.glob("*.txt")} <= {
+        name.partition(".")[0] for name in compared
+    }
+    assert {path.stem for path in (GOLDEN / "wordings").iterdir()} == set(wordings())
+
+
+def test_the_label_tokens_of_a_card_are_those_of_the_wording() -> None:
+    compared = [
+        (tuple(label.lstrip("▁") for label in card.labels), wording(card.wording).labels)
+        for card in checkpoints().values()
+        if card.wording and card.labels
+    ]
+    assert compared
+    assert all(card == said for card, said in compared)
 
 
 def test_models_whose_wording_is_not_known_say_so() -> None:

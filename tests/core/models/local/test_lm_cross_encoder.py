@@ -13,7 +13,7 @@ from tamis import CrossEncoder, models
 from tamis.errors import ConfigError
 from tamis.parts.dump import dump
 from tamis.prompts.template import template
-from tamis.prompts.wordings import WORDINGS, Wording, wording_for
+from tamis.prompts.wordings import Wording, wording, wording_for
 from tamis.values.calls import Classify, Failure, Score
 from tamis.values.model import MODELS
 from tamis.values.ranking import Query
@@ -54,7 +54,7 @@ def published(name, query, text):
     if name == "zerank":
         return [f"<|im_start|>system\n{query}<|im_end|>\n<|im_start|>user\n{text}{chat}"]
     assert name == "bge-reranker-gemma"
-    return [f"A: {query}", "\n", f"B: {text}", "\n", WORDINGS[name].after[-1]]
+    return [f"A: {query}", "\n", f"B: {text}", "\n", wording(name).after[-1]]
 
 
 def whole(folder, name, query, text):
@@ -218,11 +218,11 @@ def test_the_passage_apart_is_the_passage_in_its_line(text):
 
 
 def test_a_model_is_known_by_its_name():
-    assert wording_for("Qwen/Qwen3-Reranker-0.6B") is WORDINGS["qwen3-reranker"]
-    assert wording_for("/models/mxbai-rerank-large-v2/") is WORDINGS["mxbai-rerank-v2"]
-    assert wording_for("zeroentropy/zerank-1-small") is WORDINGS["zerank"]
-    assert wording_for("BAAI/bge-reranker-v2-gemma") is WORDINGS["bge-reranker-gemma"]
-    assert wording_for("castorini/monot5-3b-msmarco-10k") is WORDINGS["monot5"]
+    assert wording_for("Qwen/Qwen3-Reranker-0.6B") == wording("qwen3-reranker")
+    assert wording_for("/models/mxbai-rerank-large-v2/") == wording("mxbai-rerank-v2")
+    assert wording_for("zeroentropy/zerank-1-small") == wording("zerank")
+    assert wording_for("BAAI/bge-reranker-v2-gemma") == wording("bge-reranker-gemma")
+    assert wording_for("castorini/monot5-3b-msmarco-10k") == wording("monot5")
     assert wording_for("mixedbread-ai/mxbai-rerank-base-v1") is None
     assert models.LMCrossEncoder("Qwen/Qwen3-Reranker-4B").scale == LOGIT
     with pytest.raises(ValueError, match="how Qwen/Qwen3-4B asks is not known"):
@@ -232,13 +232,13 @@ def test_a_model_is_known_by_its_name():
 
 
 def test_instructions_take_their_line_or_none():
-    front = WORDINGS["mxbai-rerank-v2"].front
+    front = wording("mxbai-rerank-v2").front
     assert front("q")[1] == [("query: ", False), ("q", True)]
     assert (
         "".join(text for text, _ in front("{instruction}", "be brief")[1])
         == "instruction: be brief\nquery: {instruction}"
     )
-    assert ("find it", True) in WORDINGS["qwen3-reranker"].front("q", "find it")[1]
+    assert ("find it", True) in wording("qwen3-reranker").front("q", "find it")[1]
 
 
 def test_a_wording_of_ones_own_as_data(decoder):
@@ -272,11 +272,11 @@ FRAMES = {
 @pytest.mark.parametrize("instruction", [None, "Prefer metres."])
 def test_a_wording_says_what_the_template_of_the_same_checkpoint_says(name: str, instruction: str | None) -> None:
     query, passage = "how tall is Everest?", "Everest is 8849 m tall."
-    wording, frame = WORDINGS[name], FRAMES[name]
+    said, frame = wording(name), FRAMES[name]
     turns = template(name).messages(None, Query(query, instruction=instruction), [passage], ["1"], 100)
     opening = [frame.format(role=turn.role, text=turn.content) for turn in turns if turn.role != "assistant"]
     begun = "".join(turn.content for turn in turns if turn.role == "assistant")
     if "im_start" in frame:
         opening.append(f"<|im_start|>assistant\n{begun}")
-    front = "".join(text for piece in wording.front(query, instruction) for text, _ in piece)
-    assert front + wording.middle(passage) + "".join(wording.after) == "".join(opening)
+    front = "".join(text for piece in said.front(query, instruction) for text, _ in piece)
+    assert front + said.middle(passage) + "".join(said.after) == "".join(opening)

@@ -67,12 +67,13 @@ Stated = Mapping[str, Sequence[Shape]]
 
 def _stated() -> Stated:
     found: dict[str, list[Shape]] = {}
-    for shape in _shapes():
+    for shape in shapes():
         found.setdefault(_plain(shape.name), []).append(shape)
     return found
 
 
-def _shapes() -> Iterator[Shape]:
+def shapes() -> Iterator[Shape]:
+    """What is stated, file by file."""
     path = resources.files(__package__) / "shapes.yaml"
     for name, value in _base(str(path), read_text(path)).items():
         yield Shape(str(path), name, value)
@@ -90,7 +91,7 @@ def _base(path: str, text: str) -> Mapping[str, Any]:
 def _architecture(plain: str, stated: Stated, passed: tuple[str, ...] = ()) -> Architecture:
     (path, name, value), *others = stated[plain]
     if others:
-        files = " and ".join(dict.fromkeys(shape.path for shape in (stated[plain])))
+        files = " and ".join(dict.fromkeys(shape.path for shape in stated[plain]))
         raise ConfigError(f"the shape of {name} is stated more than once, in {files}: remove one")
     if not isinstance(value, str):
         return made(path, f"shapes.{name}", Architecture, value)

@@ -142,22 +142,23 @@ def checkpoint(name: str) -> Checkpoint:
 
 
 def describe(name: str) -> str:
-    """A preset in one screen: what it is, what it costs, what it needs, what was published. Plain text of at most 24
-    lines of 100 characters.
+    """A preset or checkpoint file in one screen: what it is, what it costs, what it needs, what was published. Plain
+    text of at most 24 lines of 100 characters.
 
     Raises `ConfigError` for an unknown name.
     """
-    told = PRESETS.data(name)
+    told = PRESETS.data(name) if name in PRESETS or name not in CHECKPOINTS else vars(published(name))
     lines = _wrapped(told["title"])
     for key in ("paper", "note"):
-        if key in told:
+        if told.get(key):
             lines += _wrapped(f"{key}: {told[key]}", later="  ")
-    lines += ["stage:", *_steps(told["stage"])]
-    lines += [f"models to give: {', '.join(model_names(name)) or 'none'}", f"cost: {_cost(name)}"]
+    if told["stage"] is not None:
+        lines += ["stage:", *_steps(told["stage"])]
+        lines += [f"models to give: {', '.join(model_names(name)) or 'none'}", f"cost: {_cost(name)}"]
     for card in cards(name):
         lines += _wrapped(f"checkpoint: {', '.join(card.names)}", later="  ")
         lines += _wrapped(_told(_facts(card)), "  ", "  ")
-    if "reference" in told:
+    if told.get("reference"):
         lines += _wrapped(f"as published: {_told(told['reference'])}", later="  ")
     return "\n".join(lines)
 

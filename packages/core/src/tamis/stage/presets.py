@@ -57,7 +57,8 @@ class Presets:
             claims = f"{self.methods.path(name)} and {CHECKPOINTS.path(name)}"
             raise ConfigError(f"the preset name {name!r} is claimed by {claims}: rename one of them")
         file = published(name)
-        return {field.name: value for field in fields(Preset) if (value := getattr(file, field.name)) not in ("", None)}  # type: ignore[arg-type]
+        stated = ((field.name, getattr(file, field.name)) for field in fields(Preset))
+        return {name: value for name, value in stated if value not in ("", None)}
 
 
 def _is_trained(name: str) -> bool:
