@@ -14,7 +14,7 @@ from tamis.recipes.cards import Checkpoint, cards
 from tamis.stage.presets import PRESETS
 
 PAGE = Path(__file__).parent.parent / "docs" / "checkpoints.md"
-BEGINS, ENDS = "<!-- The table is written by scripts/checkpoints_page.py. -->\n", "<!-- End of the table. -->\n"
+BEGINS, ENDS = "<!-- The table is written by scripts/checkpoints_page.py. -->\n\n", "\n<!-- End of the table. -->\n"
 HEAD = "| file | preset | models | prompt | loaded by | licence |\n|---|---|---|---|---|---|\n"
 
 
