@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tamis import json_schema, load, models
-from tamis.checkpoints.published import all_published
+from tamis.checkpoints.published import CHECKPOINTS, published
 from tamis.compute.architectures import architecture_named, architectures, shapes
 from tamis.errors import ConfigError
 from tamis.models import CostOnly
 from tamis.parts.plugins import plugins
-from tamis.prompts.template import template
-from tamis.prompts.wordings import wording, wording_for
+from tamis.prompts.template import template, templates
+from tamis.prompts.wordings import wording, wording_for, wordings
 from tamis.recipes.cards import cards, checkpoint, checkpoints, describe
 from tamis.recipes.load import presets
 from tamis.stage.presets import PRESETS
@@ -110,16 +111,20 @@ def test_a_file_without_a_stage_is_no_preset(install: Install) -> None:
         load("puffin-ranker")
 
 
-def everything() -> None:
-    """All that is made of checkpoint files."""
-    for name in presets():
-        PRESETS.data(name)
-    for name, file in all_published().items():
-        assert file.template is None or template(name)
-        assert file.wording is None or wording(name)
-    wording_for("x")
-    architectures()
-    checkpoints()
+def use(name: str) -> None:
+    """Makes all that is made of one file."""
+    file = published(name)
+    assert file.template is None or template(name)
+    assert file.wording is None or wording(name)
+    assert file.stage is None or PRESETS.data(name)
+    for shape in file.shapes or ():
+        architecture_named(shape)
+    for card in cards(name):
+        assert all(checkpoint(model) == card for model in card.names)
+
+
+def lists() -> list[set[str]]:
+    return [set(presets()), set(templates()), set(wordings()), set(checkpoints())]
 
 
 @pytest.mark.parametrize(
@@ -131,6 +136,7 @@ def everything() -> None:
         ("paper: x", "title"),
         ("title: x\nstages: lexical", "stages"),
         ("title: x\ntemplate: monot5", "template"),
+        ("title: x\nname: y", "name is not stated"),
         ("title: x\ntemplate: {user: '{query}'}", r"template: .*must hold \{query\}"),
         ("title: x\ntemplate: {usr: '{query}{passage}'}", "template: .*usr"),
         (
@@ -152,44 +158,61 @@ def everything() -> None:
 def test_a_wrong_file_is_named_with_its_field(text: str, said: str, install: Install) -> None:
     path = install(text)
     with pytest.raises(ConfigError, match=f"(?s){said}") as caught:
-        everything()
+        use("puffin-ranker")
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "paper: x", "title: x\ntemplate: {}", "title: x\nwording: {}", "title: x\ncheckpoint: {}"])  # fmt: skip
+def test_a_wrong_file_takes_no_other_away(text: str, install: Install) -> None:
+    known = lists()
+    path = install(text)
+    with pytest.warns(UserWarning, match=f"left out the checkpoint 'puffin-ranker': {path}"):
+        assert lists() == known
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert architecture_named("Qwen3-Reranker-4B") == architectures()["Qwen3-4B"]
 
 
 @pytest.mark.parametrize(
     ("text", "name", "claimed"),
     [
-        (PUFFIN, "qwen3-reranker", "'qwen3-reranker' is claimed by tamis and by puffins 1.0"),
-        (PUFFIN, "qwen3_reranker", "'qwen3-reranker' is claimed by tamis and by puffins 1.0"),
+        (PUFFIN, "qwen3-reranker", "'qwen3-reranker' is claimed by tamis .* and by puffins 1.0"),
+        (PUFFIN, "qwen3_reranker", "'qwen3_reranker' is claimed by tamis .* and by puffins 1.0"),
         (PUFFIN, "lexical", "'lexical' is claimed by .*presets.lexical.yaml and .*puffins"),
         (
             "title: x\ncheckpoint: {names: [Qwen/Qwen3-Reranker-4B], form: y}",
             "x",
-            "Qwen3-Reranker-4B is claimed by 'qwen3-reranker' and 'x'",
+            "Qwen3-Reranker-4B' is claimed by .*qwen3-reranker.yaml and by .*x.yaml",
         ),
     ],
 )
 def test_a_name_that_two_files_claim_names_both(text: str, name: str, claimed: str, install: Install) -> None:
     install(text, name)
     with pytest.raises(ConfigError, match=claimed):
-        everything()
+        use(name)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        lists()
+    assert any("left out the" in str(warning.message) for warning in caught)
 
 
 def test_the_wording_that_says_more_of_a_name_is_taken_and_equal_claims_are_refused(install: Install) -> None:
     path = install(PUFFIN.replace("models: [puffin-ranker]", "models: [zerank-1-small, monot5-]"))
     assert wording_for("zeroentropy/zerank-1-small") == wording("puffin-ranker")
     assert wording_for("zeroentropy/zerank-1") == wording("zerank")
-    with pytest.raises(ConfigError, match=r"castorini/monot5-3b is claimed by .*monot5.yaml and .*puffin-ranker.yaml"):
+    with pytest.raises(
+        ConfigError, match=r"castorini/monot5-3b is claimed by .*monot5.yaml and by .*puffin-ranker.yaml"
+    ):
         wording_for("castorini/monot5-3b")
     path.unlink()
     assert wording_for("castorini/monot5-3b") == wording("monot5")
 
 
+@pytest.mark.filterwarnings("error")
 def test_every_file_here_is_right_and_states_what_a_model_reads() -> None:
-    everything()
-    for name, file in all_published().items():
-        assert file.checkpoint or file.template, name
-        assert len(cards(name)) == len(file.checkpoint)
+    for name in CHECKPOINTS.names():
+        use(name)
+        assert published(name).checkpoint or published(name).template, name
 
 
 def test_a_shape_is_stated_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar
@@ -10,7 +11,7 @@ from pydantic import BeforeValidator
 
 from tamis.errors import ConfigError
 from tamis.parts.part import part
-from tamis.parts.shelf import Shelf, parse, read_text
+from tamis.parts.shelf import ENDING, Shelf, parse, read_text
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ class Published:
         shapes: for each beginning of its models' names, the fields of a `tamis.compute.flops.Architecture`, or the
             name of a model of the same shape.
         reference: published results, and their source.
-        path: of the file.
+        name, path: of the file.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Published:
     wording: Mapping[str, Any] | None = None
     shapes: Mapping[str, str | Mapping[str, Any]] | None = None
     reference: Mapping[str, Any] | None = None
+    name: str = ""
     path: str = ""
 
 
@@ -63,22 +65,36 @@ def published(name: str) -> Published:
     return _read(CHECKPOINTS.path(name))
 
 
-def all_published() -> dict[str, Published]:
-    """All files by name, in alphabetical order. Errors as for `published`."""
-    return {name: _read(path) for name, path in CHECKPOINTS.paths().items()}
+def every(make: Callable[[Published], T | None]) -> dict[str, T]:
+    """What `make` makes of each file, by the file's name, without the files it returns `None` for.
+
+    A file that cannot be read or made something of is left out with a warning that names it, so that one broken package
+    does not take the others away.
+    """
+    found: dict[str, T] = {}
+    for name, path in CHECKPOINTS.paths():
+        try:
+            value = make(_read(path))
+        except ConfigError as error:
+            warnings.warn(f"left out the checkpoint {name!r}: {error}", stacklevel=2)
+        else:
+            found |= {} if value is None else {name: value}
+    return found
 
 
 def _read(path: Any) -> Published:
-    return _published(str(path), read_text(path))
+    return _published(str(path), path.name.removesuffix(ENDING).replace("_", "-"), read_text(path))
 
 
 @lru_cache(maxsize=256)
-def _published(path: str, text: str) -> Published:
+def _published(path: str, name: str, text: str) -> Published:
     """Kept by its text, so that a file that was changed is read again."""
     fields = parse(text, path)
     if not isinstance(fields, Mapping):
         raise ConfigError(f"{path}: a checkpoint file holds fields (title: ...), not {type(fields).__name__}")
-    return made(path, "", Published, {**fields, "path": path})
+    if own := {"name", "path"} & set(fields):
+        raise ConfigError(f"{path}: {own.pop()} is not stated: it is that of the file")
+    return made(path, "", Published, {**fields, "name": name, "path": path})
 
 
 def made(path: str, field: str, make: Callable[..., T], fields: Mapping[str, Any]) -> T:

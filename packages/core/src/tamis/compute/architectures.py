@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator
 
-from tamis.checkpoints.published import all_published, made
+from tamis.checkpoints.published import every, made
 from tamis.compute.flops import Architecture
 from tamis.errors import ConfigError
 from tamis.parts.shelf import parse, read_text
@@ -77,9 +77,8 @@ def shapes() -> Iterator[Shape]:
     path = resources.files(__package__) / "shapes.yaml"
     for name, value in _base(str(path), read_text(path)).items():
         yield Shape(str(path), name, value)
-    for file in all_published().values():
-        for name, value in (file.shapes or {}).items():
-            yield Shape(file.path, name, value)
+    for file, stated in every(lambda file: (file.path, file.shapes) if file.shapes else None).values():
+        yield from (Shape(file, name, value) for name, value in stated.items())
 
 
 @lru_cache(maxsize=1)

@@ -53,9 +53,10 @@ class Shelf:
 
     def paths(self) -> Iterator[tuple[str, Any]]:
         """Name and path of each file, by name. A name that two packages claim is left out with a warning, too."""
+        files, _ = self._files()
         for name in self.names():
             try:
-                yield name, self.path(name)
+                yield name, self._only(name, files)[1]
             except ConfigError as error:
                 warnings.warn(f"left out the {self.kind} {name!r}: {error}", stacklevel=2)
 
@@ -87,6 +88,9 @@ class Shelf:
         if normal(name) not in files:
             also = "".join(f" Not searched: {problem}." for problem in broken)
             raise ConfigError(unknown(self.kind, name, (known.replace("_", "-") for known in files)) + also)
+        return self._only(name, files)
+
+    def _only(self, name: str, files: Mapping[str, list[tuple[str, Any]]]) -> tuple[str, Any]:
         claims = files[normal(name)]
         if len(claims) > 1:
             raise claimed(self.kind, name, [f"{package} ({path.name})" for package, path in claims])

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from tamis.checkpoints.published import CHECKPOINTS, Published, all_published, made, published
+from tamis.checkpoints.published import CHECKPOINTS, Published, every, made, published
 from tamis.errors import ConfigError
 from tamis.parts.part import part, unknown
 from tamis.prompts.harmless import neutralise
@@ -121,7 +121,7 @@ def _filled(turn: str, values: Mapping[str, str]) -> str:
 
 def templates() -> dict[str, str]:
     """The templates of published checkpoints: name, and where the wording was published."""
-    return {name: _template(file).source for name, file in _files().items()}
+    return {name: template.source for name, template in every(_template).items()}
 
 
 def template(name: str) -> Template:
@@ -130,17 +130,14 @@ def template(name: str) -> Template:
     >>> template("monot5").user
     'Query: {query} Document: {passage} Relevant:'
     """
-    if name not in CHECKPOINTS or published(name).template is None:
-        raise ConfigError(unknown("template", name, _files()) + " For another, state its turns: Template(user=...).")
-    return _template(published(name))
+    found = _template(published(name)) if name in CHECKPOINTS else None
+    if found is None:
+        raise ConfigError(unknown("template", name, templates()) + " For another, state its turns: Template(user=...).")
+    return found
 
 
-def _files() -> dict[str, Published]:
-    return {name: file for name, file in all_published().items() if file.template is not None}
-
-
-def _template(file: Published) -> Template:
-    return made(file.path, "template", Template, file.template or {})
+def _template(file: Published) -> Template | None:
+    return None if file.template is None else made(file.path, "template", Template, file.template)
 
 
 def _by_name(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from tamis.checkpoints.published import CHECKPOINTS, Published, all_published, made, published
+from tamis.checkpoints.published import CHECKPOINTS, Published, every, made, published
 from tamis.errors import ConfigError
 from tamis.parts.part import part, unknown
 
@@ -69,7 +69,7 @@ class Wording:
 
 def wordings() -> dict[str, str]:
     """The wordings of published checkpoints: name, and where the wording was published."""
-    return {name: _wording(file).source for name, file in _files().items()}
+    return {name: wording.source for name, wording in every(_wording).items()}
 
 
 def wording(name: str) -> Wording:
@@ -78,30 +78,28 @@ def wording(name: str) -> Wording:
     >>> wording("monot5").labels
     ('true', 'false')
     """
-    if name not in CHECKPOINTS or published(name).wording is None:
-        raise ConfigError(unknown("wording", name, _files()) + " For another, state its pieces: Wording(before=...).")
-    return _wording(published(name))
+    found = _wording(published(name)) if name in CHECKPOINTS else None
+    if found is None:
+        raise ConfigError(unknown("wording", name, wordings()) + " For another, state its pieces: Wording(before=...).")
+    return found
 
 
 def wording_for(model: str) -> Wording | None:
     """The wording a model of this name was published with: of those whose `models` begin its name, the one with the
     longest such beginning. `ConfigError` where two files claim the same beginning."""
     name = model.rstrip("/").rsplit("/", 1)[-1].lower()
-    found = [(start, file) for file in _files().values() for start in _wording(file).models if name.startswith(start)]
-    longest = max((len(start) for start, _ in found), default=0)
-    claims = [file for start, file in found if len(start) == longest]
+    known = every(_wording)
+    found = [(len(start), file) for file in known for start in known[file].models if name.startswith(start)]
+    longest = max(found, default=(0, ""))[0]
+    claims = [file for length, file in found if length == longest]
     if len(claims) > 1:
-        paths = " and ".join(file.path for file in claims)
-        raise ConfigError(f"the wording of {model} is claimed by {paths}: give wording=, the name of one of them")
-    return _wording(claims[0]) if claims else None
+        files = " and by ".join(str(CHECKPOINTS.path(file)) for file in claims)
+        raise ConfigError(f"the wording of {model} is claimed by {files}: give wording=, the name of one of them")
+    return known[claims[0]] if claims else None
 
 
-def _files() -> dict[str, Published]:
-    return {name: file for name, file in all_published().items() if file.wording is not None}
-
-
-def _wording(file: Published) -> Wording:
-    return made(file.path, "wording", Wording, file.wording or {})
+def _wording(file: Published) -> Wording | None:
+    return None if file.wording is None else made(file.path, "wording", Wording, file.wording)
 
 
 def _by_name(value: Any) -> Any:

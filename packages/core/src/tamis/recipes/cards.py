@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import textwrap
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from tamis.checkpoints.published import CHECKPOINTS, Published, made, published
+from tamis.checkpoints.published import CHECKPOINTS, Published, every, made, published
 from tamis.errors import ConfigError
 from tamis.parts.part import part, unknown
-from tamis.parts.shelf import ENDING
+from tamis.parts.plugins import claimed
 from tamis.recipes.load import model_names
 from tamis.stage.presets import PRESETS
 
@@ -92,15 +93,26 @@ def _wording(step: Any) -> Any:
 
 
 def checkpoints() -> dict[str, Checkpoint]:
-    """All known checkpoints by name. `ConfigError` for a name that two files claim."""
-    known: dict[str, tuple[str, Checkpoint]] = {}
-    for file in CHECKPOINTS.names():
-        for card in cards(file):
+    """All known checkpoints by name. One that two files claim is left out with a warning."""
+    claims = _claims()
+    for name, files in claims.items():
+        if len(files) > 1:
+            warnings.warn(f"left out the checkpoint {name!r}: {_claimed(name, list(files))}", stacklevel=2)
+    return {name: next(iter(files.values())) for name, files in claims.items() if len(files) == 1}
+
+
+def _claims() -> dict[str, dict[str, Checkpoint]]:
+    """For each checkpoint its cards, by the file that states them."""
+    found: dict[str, dict[str, Checkpoint]] = {}
+    for file, stated in every(_cards).items():
+        for card in stated:
             for name in card.names:
-                if name in known:
-                    raise ConfigError(f"the checkpoint {name} is claimed by {known[name][0]!r} and {file!r}")
-                known[name] = file, card
-    return {name: card for name, (_, card) in known.items()}
+                found.setdefault(name, {})[file] = card
+    return found
+
+
+def _claimed(name: str, files: list[str]) -> ConfigError:
+    return claimed("checkpoint", name, [str(CHECKPOINTS.path(file)) for file in files])
 
 
 def cards(name: str) -> list[Checkpoint]:
@@ -109,36 +121,42 @@ def cards(name: str) -> list[Checkpoint]:
     A card that states neither `template` nor `form` reads the template of its file; one that states no `wording`, the
     wording of its file. Raises `ConfigError` for an unknown name.
     """
-    if name not in CHECKPOINTS:
-        PRESETS.data(name)
-        return []
-    file = published(name)
-    return [_card(CHECKPOINTS.path(name).name.removesuffix(ENDING), file, stated) for stated in file.checkpoint]
+    if name in CHECKPOINTS:
+        return _cards(published(name))
+    PRESETS.data(name)
+    return []
 
 
-def _card(own: str, file: Published, stated: Mapping[str, Any]) -> Checkpoint:
+def _cards(file: Published) -> list[Checkpoint]:
+    return [made(file.path, "checkpoint", Checkpoint, _complete(file, stated)) for stated in file.checkpoint]
+
+
+def _complete(file: Published, stated: Mapping[str, Any]) -> dict[str, Any]:
     fields = dict(stated)
     if file.template is not None and not {"template", "form"} & set(stated):
-        fields["template"] = own
+        fields["template"] = file.name
     if file.wording is not None:
-        fields.setdefault("wording", own)
-    return made(file.path, "checkpoint", Checkpoint, fields)
+        fields.setdefault("wording", file.name)
+    return fields
 
 
 def checkpoint(name: str) -> Checkpoint:
-    """The card of a published model. `ConfigError` for an unknown one, with what to state instead.
+    """The card of a published model. `ConfigError` for one that two files claim, and for an unknown one, with what to
+    state instead.
 
     >>> checkpoint("castorini/rank_zephyr_7b_v1_full").ids
     'numbers'
     """
-    known = checkpoints()
-    if name not in known:
+    claims = _claims()
+    if name not in claims:
         raise ConfigError(
-            unknown("checkpoint", name, known)
+            unknown("checkpoint", name, claims)
             + " For another, state what it was trained with: Checkpoint((name,), template=... or form=..., labels=... "
             "or ids=..., window=..., context=..., temperature=..., padding=...), and give its judge that template."
         )
-    return known[name]
+    if len(claims[name]) > 1:
+        raise _claimed(name, list(claims[name]))
+    return next(iter(claims[name].values()))
 
 
 def describe(name: str) -> str:

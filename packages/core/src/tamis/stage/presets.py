@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from tamis.checkpoints.published import CHECKPOINTS, all_published, made, published
-from tamis.errors import ConfigError
-from tamis.parts.family import unknown
+from tamis.checkpoints.published import CHECKPOINTS, Published, every, made, published
 from tamis.parts.part import part
+from tamis.parts.plugins import claimed
 from tamis.parts.shelf import Shelf
 
 
@@ -25,44 +24,39 @@ class Preset:
 
 
 @dataclass(frozen=True)
-class Presets:
+class Presets(Shelf):
     """Those of methods, a YAML file each, and those of trained models, whose file in `tamis.checkpoints` has a `stage`.
 
     Other packages add theirs in the entry point groups `tamis.presets` and `tamis.checkpoints`.
     """
 
-    methods: Shelf
-
     def __contains__(self, name: object) -> bool:
-        return name in self.methods or (isinstance(name, str) and _is_trained(name))
+        return super().__contains__(name) or _trained(name) is not None
 
     def names(self) -> tuple[str, ...]:
-        """In alphabetical order."""
-        trained = (name for name, file in all_published().items() if file.stage is not None)
-        return tuple(sorted({*self.methods.names(), *trained}))
+        return tuple(sorted({*super().names(), *every(lambda file: None if file.stage is None else file.name)}))
 
-    def data(self, name: str) -> dict[str, Any]:
+    def package_of(self, name: str) -> str | None:
+        return super().package_of(name) if _trained(name) is None else CHECKPOINTS.package_of(name)
+
+    def data(self, name: str) -> Mapping[str, Any]:
         """The fields of the `Preset` called `name` that are stated. `ConfigError` for an unknown name, one that two
         files claim, and a file with a wrong field."""
-        if name not in self:
-            raise ConfigError(unknown("preset", name, self.names()))
-        if not _is_trained(name):
-            told = self.methods.data(name)
-            path = str(self.methods.path(name))
-            if not isinstance(told, Mapping):
-                raise ConfigError(f"{path}: a preset holds fields (title: ..., stage: ...), not {type(told).__name__}")
-            made(path, "", Preset, told)
-            return dict(told)
-        if name in self.methods:
-            claims = f"{self.methods.path(name)} and {CHECKPOINTS.path(name)}"
-            raise ConfigError(f"the preset name {name!r} is claimed by {claims}: rename one of them")
-        file = published(name)
-        stated = ((field.name, getattr(file, field.name)) for field in fields(Preset))
-        return {name: value for name, value in stated if value not in ("", None)}
+        file = _trained(name)
+        if file is None:
+            stated = super().data(name)
+            made(str(self.path(name)), "", Preset, stated)
+            return stated
+        if super().__contains__(name):
+            raise claimed(self.kind, name, [str(self.path(name)), file.path])
+        values = ((field.name, getattr(file, field.name)) for field in fields(Preset))
+        return {key: value for key, value in values if value not in ("", None)}
 
 
-def _is_trained(name: str) -> bool:
-    return name in CHECKPOINTS and published(name).stage is not None
+def _trained(name: object) -> Published | None:
+    """The checkpoint file called `name`, if it has a stage."""
+    file = published(name) if isinstance(name, str) and name in CHECKPOINTS else None
+    return None if file is None or file.stage is None else file
 
 
-PRESETS = Presets(Shelf("preset", "tamis.recipes", "presets", "tamis.presets"))
+PRESETS = Presets("preset", "tamis.recipes", "presets", "tamis.presets", ("title", "stage"))
