@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from langchain_core.cross_encoders import BaseCrossEncoder
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import LLM, BaseChatModel
@@ -158,8 +157,8 @@ class AsyncBagOfWords(BagOfWords):
         return self.embed_query(text)
 
 
-class Overlap(BaseCrossEncoder):
-    """Counts the query's words in the text."""
+class Overlap:
+    """Counts the query's words in the text. A cross-encoder by its `score`, whatever the base class."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []

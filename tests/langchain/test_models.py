@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from langchain_core.cross_encoders import BaseCrossEncoder
+from langchain_classic.retrievers.document_compressors.cross_encoder import BaseCrossEncoder
 from langchain_core.embeddings import Embeddings
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableLambda
@@ -180,7 +180,9 @@ def test_names_and_context_windows_are_taken_from_the_model() -> None:
     assert LangChainChat(named().bind(a=1)).name == "judge-1"
     assert LangChainChat(SyncJudge(), name="mine").name == "mine"
     assert LangChainChat(SyncJudge()).context_window is None
-    assert LangChainChat(SyncJudge(profile={"max_input_tokens": 8192})).context_window == 8192
+    profile = {"max_input_tokens": 8192}
+    profiled = type("Profiled", (SyncJudge,), {"__annotations__": {"profile": Any}, "profile": profile})
+    assert LangChainChat(profiled()).context_window == 8192
 
 
 def test_wrappers_can_be_pickled_and_copied() -> None:
@@ -232,6 +234,25 @@ def test_a_model_that_loses_results_is_an_error_and_not_a_shift() -> None:
         embedder.embed([Embed(embedder, "a"), Embed(embedder, "b")])
     with pytest.raises(ModelError, match="1 results for 2"):
         encoder.classify([Classify(encoder, "q", "a"), Classify(encoder, "q", "b")])
+
+
+def test_a_cross_encoder_is_known_by_its_score_and_not_by_a_base_class() -> None:
+    """langchain-classic had a base class of its own before langchain-core had one."""
+
+    class OfClassic(BaseCrossEncoder):
+        def score(self, text_pairs: Any) -> list[float]:
+            return [float(len(text)) for _, text in text_pairs]
+
+    class Ours:
+        def score(self) -> None: ...
+
+        def classify(self, calls: Sequence[Classify]) -> list[Any]:
+            return []
+
+    ours = Ours()
+    assert isinstance(as_model(OfClassic()), LangChainCrossEncoder)
+    assert isinstance(as_model(Overlap()), LangChainCrossEncoder)
+    assert as_model(ours) is ours, "a tamis model stays one, whatever else it has"
 
 
 def test_a_cross_encoder_declares_its_scale() -> None:
