@@ -17,6 +17,7 @@ from haystack.components.builders import PromptBuilder
 from haystack.components.retrievers.in_memory import InMemoryBM25Retriever
 from haystack.dataclasses import ChatMessage
 from haystack.document_stores.in_memory import InMemoryDocumentStore
+from haystack.tools import ComponentTool
 from haystack.tracing.tracer import Span, Tracer
 from haystack_integrations.components.rankers import tamis as installed
 from haystack_integrations.components.rankers.tamis import TamisRanker
@@ -214,7 +215,9 @@ def test_ranked_documents_and_diagnostics_flow_on():
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 async def test_a_prompt_is_built_from_no_document_too(kind):
-    pipe = built(TamisRanker(["lexical", {"abstain": {"threshold": 0.1}}]), AsyncPipeline)
+    pipe = built(
+        TamisRanker(["lexical", {"abstain": {"threshold": 0.1}}]), AsyncPipeline if kind == "async" else Pipeline
+    )
     pipe.add_component("prompt", PromptBuilder("{% for d in documents %}{{ d.content }}{% endfor %}?"))
     pipe.add_component("report", Report())
     pipe.connect("ranker.documents", "prompt.documents")
@@ -223,6 +226,27 @@ async def test_a_prompt_is_built_from_no_document_too(kind):
     result = await pipe.run_async(asked) if kind == "async" else pipe.run(asked)
     assert result["prompt"]["prompt"] == "?"
     assert result["report"]["line"] == "0 calls, 5 dropped"
+
+
+def test_as_a_tool_every_parameter_says_what_it_is_for():
+    """An agent sees the descriptions alone."""
+    tool = ComponentTool(component=TamisRanker(), name="rank")
+    described = {name: told.get("description", "") for name, told in tool.parameters["properties"].items()}
+    assert set(described) == {"query", "documents", "top_k", "score_threshold"}
+    for name, description in described.items():
+        assert description != f"Input '{name}' for the component."
+        assert len(description.split()) >= 5
+    assert "```" not in tool.description
+    assert tool.description.startswith("Ranks documents")
+
+
+def test_an_agent_can_call_it_as_a_tool():
+    tool = ComponentTool(component=TamisRanker("lexical"), name="rank")
+    passages = [{"content": text} for text in TEXTS]
+    (best,) = tool.invoke(query=QUESTION, documents=passages, top_k=1)["documents"]
+    assert best.content == TEXTS[2]
+    with pytest.raises(Exception, match="top_k must be a whole number > 0"):
+        tool.invoke(query=QUESTION, documents=passages, top_k=0)
 
 
 def test_the_store_is_left_as_it_was():

@@ -1,4 +1,12 @@
-"""The ranker component: Haystack documents in, a tamis pipeline, Haystack documents out."""
+"""The ranker component: Haystack documents in, a tamis pipeline, Haystack documents out.
+
+```python
+from haystack_integrations.components.rankers.tamis import TamisRanker
+
+pipe.add_component("ranker", TamisRanker("rebel", chat_generator=OpenAIChatGenerator(), top_k=5))
+pipe.connect("retriever.documents", "ranker.documents")
+```
+"""
 
 from __future__ import annotations
 
@@ -29,17 +37,12 @@ DOCUMENTS = "Pass what a retriever returned, or [Document(content=...)]."
 
 @component
 class TamisRanker:
-    """Ranks documents with a tamis pipeline, and drops those the pipeline rejects.
+    """Ranks documents for a query, best first, and drops those that do not help to answer it.
 
-    ```python
-    from haystack_integrations.components.rankers.tamis import TamisRanker
-
-    pipe.add_component("ranker", TamisRanker("rebel", chat_generator=OpenAIChatGenerator(), top_k=5))
-    pipe.connect("retriever.documents", "ranker.documents")
-    ```
-
-    What a model could not judge keeps its incoming order and has no score; `diagnostics` says so.
+    What could not be judged keeps its incoming order and has no score; `diagnostics` says so.
     """
+
+    # An agent that has this component as a tool reads the lines above: the example is in the module's docstring.
 
     def __init__(
         self,
