@@ -148,5 +148,5 @@ def test_models_over_http_say_their_limits() -> None:
     assert OpenAIChat("m", requests_per_minute=60, tokens_per_minute=30_000).requests_per_minute == 60
     assert RerankService("rerank-v3.5", "cohere", requests_per_minute=10).requests_per_minute == 10
     assert OpenAIChat("m").tokens_per_minute is None
-    with pytest.raises(ValueError, match="greater than or equal to 1"):
+    with pytest.raises(ValueError, match="greater than 0"):
         OpenAIChat("m", requests_per_minute=0)

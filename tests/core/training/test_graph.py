@@ -190,7 +190,7 @@ def test_relevant_passages_that_are_not_in_the_pool_count_as_not_found() -> None
         ({"edges": ["concept"]}, ConfigError, "unknown kind of edge 'concept'. Did you mean 'concepts'"),
         ({"hidden": 0}, ConfigError, r"GRAG: hidden: .* \(got 0\)"),
         ({"validation": 1.0}, ConfigError, r"validation: .* less than 1 \(got 1.0\)"),
-        ({"batch": 0}, ConfigError, r"batch: .* greater than or equal to 1 \(got 0\)"),
+        ({"batch": 0}, ConfigError, r"batch: .* greater than 0 \(got 0\)"),
         ({"data": 3}, ConfigError, "data must be a folder, a Dataset or a list of these, got int"),
         ({"data": bridges(4)}, DataError, "at least 5 queries .* found 4 of 4 in bridges"),
     ],

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo,
 from tamis.criteria.sources import SOURCES, Rubric, Source, SourceRef
 from tamis.errors import ConfigError
 from tamis.parts.family import REFERENCE
+from tamis.parts.numbers import NonNegative, Positive
 from tamis.parts.part import part, unknown
 
 
@@ -24,8 +25,8 @@ class Criterion:
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
     description: str = ""
-    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
-    max: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0
+    weight: NonNegative = 0.5
+    max: Positive = 5.0
     source: SourceRef = Rubric()
 
 

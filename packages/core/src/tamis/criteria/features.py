@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Annotated
-
-from pydantic import Field
 
 from tamis.criteria.sources import Source, Unit
+from tamis.parts.numbers import Positive, TwoOrMore
 from tamis.parts.part import part
 from tamis.text.terms import COMMON, WORD, terms
 from tamis.values.calls import Asking
@@ -22,7 +20,7 @@ SENTENCE_END = re.compile(r"[.!?。！？]+(?:\s|$)|\n\s*\n")
 class Depth(Source):
     """How much there is: log of the number of distinct content terms, full at `full` of them."""
 
-    full: Annotated[int, Field(ge=2)] = 120
+    full: TwoOrMore = 120
 
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
         yield from ()
@@ -37,7 +35,7 @@ class Depth(Source):
 class Clarity(Source):
     """How easy it reads: sentences near `ideal` words, and words rather than symbols. Empty text scores 0."""
 
-    ideal: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 18.0
+    ideal: Positive = 18.0
 
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
         yield from ()

@@ -7,13 +7,14 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field as Bound
+from pydantic import FiniteFloat
 
 from tamis.criteria.sources import Source, Unit
 from tamis.errors import ConfigError
+from tamis.parts.numbers import Positive, Share
 from tamis.parts.part import part
 from tamis.values.calls import Asking
 from tamis.values.ranking import Ranked, Ranking
@@ -76,9 +77,9 @@ class Recency(Source):
     """
 
     field: str = "date"
-    half_life_days: Annotated[float, Bound(gt=0)] = 365.0
+    half_life_days: Positive = 365.0
     now: datetime | None = None
-    unknown: Annotated[float, Bound(ge=0, le=1)] | None = 0.5
+    unknown: Share | None = 0.5
 
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
         yield from ()
@@ -99,9 +100,9 @@ class Authority(Source):
     A value that names a host matches its domain too: `docs.python.org` finds `python.org`.
     """
 
-    trust: Mapping[str, Annotated[float, Bound(ge=0, le=1)]]
+    trust: Mapping[str, Share]
     field: str = "source"
-    unknown: Annotated[float, Bound(ge=0, le=1)] | None = 0.5
+    unknown: Share | None = 0.5
 
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
         yield from ()
@@ -128,9 +129,6 @@ def _host(name: str) -> str:
         return ""
 
 
-Finite = Annotated[float, Bound(allow_inf_nan=False)]
-
-
 @part
 class Field(Source):
     """Any metadata field. Numeric: `low`..`high` maps to 0..1 (`low` > `high`: less is better), optionally on a log
@@ -142,11 +140,11 @@ class Field(Source):
     """
 
     field: str
-    low: Finite | None = None
-    high: Finite | None = None
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
     log: bool = False
-    values: Mapping[str, Annotated[float, Bound(ge=0, le=1)]] | None = None
-    unknown: Annotated[float, Bound(ge=0, le=1)] | None = 0.5
+    values: Mapping[str, Share] | None = None
+    unknown: Share | None = 0.5
 
     def __post_init__(self) -> None:
         if self.values is None and (self.low is None or self.high is None or self.low == self.high):

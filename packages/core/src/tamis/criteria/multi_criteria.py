@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
-from pydantic import Field
+from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
 
 from tamis.criteria.combine import COMBINATIONS, Row, scale_of, value
 from tamis.criteria.criterion import RELEVANCE, Criteria, Criterion, CriterionRef
@@ -19,6 +19,7 @@ from tamis.errors import ConfigError
 from tamis.parts.part import part
 from tamis.pool.terms import term_vectors
 from tamis.pool.variety import marginal_relevance
+from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Stage
 from tamis.stage.scoring import Depth, failure_notices
 from tamis.values.calls import Asking, Failure, Plan, together
@@ -26,7 +27,6 @@ from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Notice, Query, Ranked, Ranking
 
 Combine = Literal["composite", "normalised", "weighted", "lexicographic", "pareto"]
-Gate = Annotated[float, Field(allow_inf_nan=False)]
 
 
 @part
@@ -59,12 +59,12 @@ class MultiCriteria(Stage):
     criteria: Criteria = ()
     relevance: CriterionRef = replace(RELEVANCE, source=Incoming())
     combine: Combine = "composite"
-    gate: Gate | None = None
+    gate: FiniteFloat | None = None
     depth: Depth = None
     tie_break: str | None = None
-    batch_size: Annotated[int, Field(ge=1)] = 10
-    anchors: Annotated[int, Field(ge=0)] = 1
-    passage_tokens: Annotated[int, Field(ge=16)] = 512
+    batch_size: PositiveInt = 10
+    anchors: NonNegativeInt = 1
+    passage_tokens: PassageTokens = 512
     reasons: bool = True
 
     def __post_init__(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pydantic import FiniteFloat
+
 from tamis.criteria.criterion import RELEVANCE, STANDARD, Criteria, CriterionRef
-from tamis.criteria.multi_criteria import Gate, MultiCriteria
+from tamis.criteria.multi_criteria import MultiCriteria
 from tamis.parts.part import part
 from tamis.values.model import ModelRef
 
@@ -24,7 +26,7 @@ class Rebel(MultiCriteria):
     model: ModelRef
     criteria: Criteria = tuple(STANDARD.values())
     relevance: CriterionRef = RELEVANCE
-    gate: Gate | None = 3.0
+    gate: FiniteFloat | None = 3.0
     tie_break: str | None = None
 
     def __post_init__(self) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.graph.channels import Channel, channels, names
 from tamis.graph.edges.base import EdgesRef
@@ -15,6 +14,7 @@ from tamis.graph.edges.mentions import Mentions
 from tamis.graph.edges.neighbours import Neighbours
 from tamis.graph.edges.structure import Structure
 from tamis.graph.spread import Method, spread
+from tamis.parts.numbers import Share
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Adjacency
@@ -65,8 +65,8 @@ class Graph(Stage):
 
     edges: tuple[EdgesRef, ...] = (Mentions(), Neighbours(), Structure(source=None, chunk=None, weight=0.5))
     method: Method = "lift"
-    alpha: Annotated[float, Field(ge=0, le=1)] | None = None
-    seeds: Annotated[int, Field(ge=1)] | None = None
+    alpha: Share | None = None
+    seeds: PositiveInt | None = None
     depth: Depth = None
     model: ModelRef = None
     given_vectors: bool = False

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar
-
-from pydantic import Field
+from typing import ClassVar
 
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
-from tamis.judges.features import PassageTokens, Show, instructed, texts, told
+from tamis.judges.features import Show, instructed, texts, told
+from tamis.parts.numbers import NonNegative, ShareBetween
 from tamis.parts.part import part
 from tamis.prompts.parsing import final_answer, read_order, uncut
-from tamis.prompts.prompting import DATA_ONLY, STERN, chat, fitting, passage_blocks, query_block
+from tamis.prompts.prompting import DATA_ONLY, STERN, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
 from tamis.values.calls import Capability, Failure, Generate, Generated, Message
 from tamis.values.ranking import Query
@@ -31,11 +30,11 @@ class Choice(OneCall):
 
     unit: ClassVar[Unit] = "set"
     attempts: ClassVar[int] = 2
-    share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    share: ShareBetween | None = None
     passage_tokens: PassageTokens = 256
     show: Show = ()
     instruction: str | None = None
-    temperature: Annotated[float, Field(ge=0)] = 0.0
+    temperature: NonNegative = 0.0
     template: TemplateRef = None
 
     def picks(self, count: int) -> int:

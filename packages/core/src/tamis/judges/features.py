@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
-
-from pydantic import Field
 
 from tamis.judges.base import PICTURES, Asked
 from tamis.prompts.harmless import neutralise
@@ -19,7 +16,6 @@ Show = tuple[str, ...]
 `"hints"` are the passage's words nearest in meaning to the query's (`judges.hints`); `"images"` are the pictures, which
 follow the prompt and go by numbers in it, the query's first."""
 
-PassageTokens = Annotated[int, Field(ge=16)]
 SCORE, HINTS = "score", "hints"
 SCORE_HINT = (
     "Each passage comes with the score of a first search, from 0 to 100; weigh it together with what the passage says."

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import NonNegativeInt, PositiveInt
 
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
-from tamis.judges.features import PassageTokens, Show, instructed, texts, told
+from tamis.judges.features import Show, instructed, texts, told
+from tamis.parts.numbers import NonNegative
 from tamis.parts.part import part
 from tamis.prompts.parsing import read_scores, uncut
-from tamis.prompts.prompting import DATA_ONLY, chat, filler, fitting, passage_blocks, query_block
+from tamis.prompts.prompting import DATA_ONLY, PassageTokens, chat, filler, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
 from tamis.values.calls import Capability, Generate, Generated, Message
 from tamis.values.ranking import Query
@@ -36,13 +37,13 @@ class Grades(OneCall):
 
     unit: ClassVar[Unit] = "group"
     attempts: ClassVar[int] = 2
-    high: Annotated[int, Field(ge=1)] = 10
+    high: PositiveInt = 10
     passage_tokens: PassageTokens = 512
     show: Show = ()
     instruction: str | None = None
-    temperature: Annotated[float, Field(ge=0)] = 0.0
+    temperature: NonNegative = 0.0
     template: TemplateRef = None
-    reason_tokens: Annotated[int, Field(ge=0)] = 0
+    reason_tokens: NonNegativeInt = 0
 
     def call(self, asked: Asked, attempt: int = 0) -> Generate:
         query, names = instructed(asked.query, self.instruction), [str(number + 1) for number in range(len(asked))]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
-
-from pydantic import Field
+from typing import ClassVar, Literal
 
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
-from tamis.judges.features import PassageTokens, Show, instructed, texts, told
+from tamis.judges.features import Show, instructed, texts, told
+from tamis.parts.numbers import ShareBelowOne
 from tamis.parts.part import part
-from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.prompts.prompting import DATA_ONLY, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
 from tamis.values.calls import Capability, ChoiceLogprobs, Failure, Logprobs, Message
 
@@ -37,7 +36,7 @@ class Identifiers(OneCall):
     opening: str = ""
     show: Show = ()
     instruction: str | None = None
-    least_mass: Annotated[float, Field(ge=0, lt=1)] = 1e-6
+    least_mass: ShareBelowOne = 1e-6
     template: TemplateRef = None
 
     def call(self, asked: Asked, attempt: int = 0) -> ChoiceLogprobs:

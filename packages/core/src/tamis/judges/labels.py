@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import FiniteFloat
 
 from tamis.errors import ConfigError
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
-from tamis.judges.features import PassageTokens, Show, instructed, texts, told
+from tamis.judges.features import Show, instructed, texts, told
 from tamis.judges.relevance import OVERHEAD, relevance_call
+from tamis.parts.numbers import ShareBelowOne
 from tamis.parts.part import part
-from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.prompts.prompting import DATA_ONLY, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
 from tamis.values.calls import Capability, ChoiceLogprobs, Failure, Logprobs
 from tamis.values.scale import LOG_LIKELIHOOD, LOGIT, PROBABILITY, Scale, graded
@@ -38,12 +39,12 @@ class Labels(OneCall):
 
     unit: ClassVar[Unit] = "point"
     labels: tuple[str, ...] = ("Yes", "No")
-    values: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = None
+    values: tuple[FiniteFloat, ...] | None = None
     readout: Readout = "contrast"
     passage_tokens: PassageTokens = 512
     show: Show = ()
     instruction: str | None = None
-    least_mass: Annotated[float, Field(ge=0, lt=1)] = 1e-6
+    least_mass: ShareBelowOne = 1e-6
     template: TemplateRef = None
 
     def __post_init__(self) -> None:

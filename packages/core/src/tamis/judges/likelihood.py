@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from tamis.errors import ConfigError
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
-from tamis.judges.features import PassageTokens, Show, texts
+from tamis.judges.features import Show, texts
 from tamis.parts.part import part
 from tamis.prompts.harmless import neutralise
-from tamis.prompts.prompting import fitting
+from tamis.prompts.prompting import PassageTokens, fitting
 from tamis.prompts.template import TemplateRef
 from tamis.text.tokens import truncate
 from tamis.values.calls import Capability, Failure, Logprobs, PromptLogprobs

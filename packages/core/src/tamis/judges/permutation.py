@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
-
-from pydantic import Field
+from typing import Any, ClassVar
 
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
-from tamis.judges.features import PassageTokens, Show, instructed, texts, told
+from tamis.judges.features import Show, instructed, texts, told
+from tamis.parts.numbers import NonNegative
 from tamis.parts.part import part
 from tamis.prompts.parsing import read_order, uncut
-from tamis.prompts.prompting import DATA_ONLY, STERN, chat, fitting, passage_blocks, query_block
+from tamis.prompts.prompting import DATA_ONLY, STERN, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import Template, TemplateRef
 from tamis.values.calls import Capability, Failure, Generate, Generated
 from tamis.values.ranking import Query
@@ -76,7 +75,7 @@ class Permutation(OneCall):
     instruction: str | None = None
     ties: bool = False
     worst_first: bool = False
-    temperature: Annotated[float, Field(ge=0)] = 0.0
+    temperature: NonNegative = 0.0
     template: TemplateRef = None
 
     def call(self, asked: Asked, attempt: int = 0) -> Generate:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import Any, ClassVar, Literal
 
 from tamis.errors import ConfigError
 from tamis.judges.base import Asked, Judge, Unit, Verdict, pictured
-from tamis.judges.features import PassageTokens, Show, instructed, texts, told
+from tamis.judges.features import Show, instructed, texts, told
+from tamis.parts.numbers import ShareBelowOne
 from tamis.parts.part import part
 from tamis.prompts.parsing import read_letters
-from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.prompts.prompting import DATA_ONLY, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
 from tamis.values.calls import Asking, Call, Capability, ChoiceLogprobs, Failure, Generate
 from tamis.values.scale import PROBABILITY, Scale
@@ -44,7 +43,7 @@ class Preference(Judge):
     passage_tokens: PassageTokens = 384
     show: Show = ()
     instruction: str | None = None
-    least_mass: Annotated[float, Field(ge=0, lt=1)] = 1e-6
+    least_mass: ShareBelowOne = 1e-6
     names: tuple[str, str] = NAMES
     labels: tuple[str, str] | None = None
     template: TemplateRef = None

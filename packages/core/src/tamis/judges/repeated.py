@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from tamis.aggregation.lists import mean, voted
 from tamis.judges.base import Asked, Form, Judge, JudgeRef, Unit, Verdict
+from tamis.parts.numbers import TwoOrMore
 from tamis.parts.part import part
 from tamis.values.calls import Asking, Capability, together
 from tamis.values.scale import Scale
@@ -48,7 +47,7 @@ class Repeated(Judge):
     """
 
     judge: JudgeRef
-    times: Annotated[int, Field(ge=2)] = 3
+    times: TwoOrMore = 3
     seed: int = 0
 
     def ask(self, asked: Asked) -> Asking[Verdict]:

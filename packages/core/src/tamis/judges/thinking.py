@@ -6,11 +6,12 @@ import re
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from tamis.errors import ConfigError
 from tamis.judges.base import Asked, Judge, JudgeRef, Unit, Verdict
 from tamis.judges.repeated import merged
+from tamis.parts.numbers import NonNegative
 from tamis.parts.part import part
 from tamis.prompts.prompting import filler
 from tamis.values.calls import Asking, Call, Capability, ChoiceLogprobs, Failure, Generate, Generated, Message, together
@@ -41,13 +42,13 @@ class Thinking(Judge):
 
     judge: JudgeRef
     how: Literal["free", "empty"] = "free"
-    budget: Annotated[int, Field(ge=1)] = 1024
-    samples: Annotated[int, Field(ge=1)] = 1
-    temperature: Annotated[float, Field(ge=0)] = 0.0
+    budget: PositiveInt = 1024
+    samples: PositiveInt = 1
+    temperature: NonNegative = 0.0
     opens: Annotated[str, Field(min_length=1)] = "<think>"
     closes: Annotated[str, Field(min_length=1)] = "</think>"
     then: str = "\n\n"
-    expected: Annotated[int, Field(ge=0)] | None = None
+    expected: NonNegativeInt | None = None
 
     def __post_init__(self) -> None:
         if self.samples > 1 and (self.how == "empty" or not self.temperature):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from tamis.checkpoints.published import CHECKPOINTS, Published, every, made, published
 from tamis.errors import ConfigError
+from tamis.parts.numbers import Positive
 from tamis.parts.part import part, unknown
 
 OPTIONAL_LINE = re.compile(r"[^\n]*\{instruction\}[^\n]*\n?")
@@ -38,7 +39,7 @@ class Wording:
     after: tuple[str, ...]
     positive: str
     negative: str | None = None
-    divisor: Annotated[float, Field(gt=0)] = 1.0
+    divisor: Positive = 1.0
     instruction: str = ""
     opens: bool = False
     closes: bool = False

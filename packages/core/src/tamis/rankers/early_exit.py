@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
 
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.parts.part import part
 
@@ -23,9 +22,9 @@ class EarlyExit:
     the other, so a model asked over a network takes a round trip for each.
     """
 
-    top: Annotated[int, Field(ge=1)] = 10
-    patience: Annotated[int, Field(ge=1)] = 40
-    block: Annotated[int, Field(ge=1)] = 20
+    top: PositiveInt = 10
+    patience: PositiveInt = 40
+    block: PositiveInt = 20
 
     def settled(self, scores: Sequence[float | None]) -> bool:
         """Whether none of the last `patience` scores is among the best `top`. Unjudged candidates count as read."""

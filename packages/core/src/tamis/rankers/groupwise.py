@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.judges.base import Judge, JudgeRef
 from tamis.judges.grades import Grades
@@ -27,8 +25,8 @@ class Groupwise(Judged):
 
     model: ModelRef
     depth: Depth = None
-    size: Annotated[int, Field(ge=1)] = 20
-    epochs: Annotated[int, Field(ge=1)] = 1
+    size: PositiveInt = 20
+    epochs: PositiveInt = 1
     seed: int = 0
     judge: JudgeRef = Grades()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated
 
-from pydantic import Field
+from pydantic import NonNegativeInt
 
+from tamis.parts.numbers import NonNegative, Share
 from tamis.parts.part import part
 from tamis.stage.base import Stage
 from tamis.stage.scoring import Depth, rescored
@@ -22,9 +22,9 @@ from tamis.values.scale import LEXICAL
 class CorpusStatistics:
     """What BM25 knows of a collection: documents, mean length in terms, and in how many documents each term occurs."""
 
-    documents: Annotated[int, Field(ge=0)]
-    mean_length: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    frequencies: Mapping[str, Annotated[int, Field(ge=0)]]
+    documents: NonNegativeInt
+    mean_length: NonNegative
+    frequencies: Mapping[str, NonNegativeInt]
 
     @classmethod
     def of(cls, documents: Sequence[Sequence[str]]) -> CorpusStatistics:
@@ -49,8 +49,8 @@ class Lexical(Stage):
     (2, 1, 0)
     """
 
-    k1: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.9
-    b: Annotated[float, Field(ge=0, le=1)] = 0.4
+    k1: NonNegative = 0.9
+    b: Share = 0.4
     depth: Depth = None
     statistics: CorpusStatistics | None = None
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.errors import ConfigError
 from tamis.judges.base import Judge, JudgeRef
 from tamis.judges.permutation import Permutation
+from tamis.parts.numbers import TwoOrMore
 from tamis.parts.part import part
+from tamis.prompts.prompting import PassageTokens
 from tamis.rankers.judged import Judged
 from tamis.schedules.base import Schedule, ScheduleRef
 from tamis.schedules.sliding import Sliding
@@ -31,13 +31,13 @@ class Listwise(Judged):
 
     model: ModelRef
     depth: Depth = None
-    window: Annotated[int, Field(ge=2)] = 20
-    stride: Annotated[int, Field(ge=1)] = 10
-    passes: Annotated[int, Field(ge=1)] = 1
-    passage_tokens: Annotated[int, Field(ge=16)] = 256
+    window: TwoOrMore = 20
+    stride: PositiveInt = 10
+    passes: PositiveInt = 1
+    passage_tokens: PassageTokens = 256
     judge: JudgeRef | None = None
     schedule: ScheduleRef | None = None
-    top: Annotated[int, Field(ge=1)] | None = None
+    top: PositiveInt | None = None
 
     def __post_init__(self) -> None:
         if self.stride > self.window:

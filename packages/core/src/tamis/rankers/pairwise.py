@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.errors import ConfigError
 from tamis.judges.base import Judge, JudgeRef, innermost
@@ -32,7 +30,7 @@ class Pairwise(Judged):
     depth: Depth = 20
     schedule: ScheduleRef = AllPairs()
     judge: JudgeRef | None = None
-    top: Annotated[int, Field(ge=1)] | None = 10
+    top: PositiveInt | None = 10
 
     def __post_init__(self) -> None:
         self.check()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
+from pydantic import NonNegativeInt, PositiveInt
 
 from tamis.errors import ConfigError, ScaleError
 from tamis.parts.part import part
@@ -34,11 +34,11 @@ class Passages:
     ['One two three four.', 'three four. Five six seven.']
     """
 
-    words: Annotated[int, Field(ge=1)] = 150
-    overlap: Annotated[int, Field(ge=0)] = 50
-    at_most: Annotated[int, Field(ge=1)] = 16
+    words: PositiveInt = 150
+    overlap: NonNegativeInt = 50
+    at_most: PositiveInt = 16
     aggregate: Aggregate = "max"
-    count: Annotated[int, Field(ge=1)] = 3
+    count: PositiveInt = 3
 
     def __post_init__(self) -> None:
         if 2 * self.overlap >= self.words:

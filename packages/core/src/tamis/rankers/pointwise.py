@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from tamis.judges.base import Judge, JudgeRef
 from tamis.judges.labels import Labels
 from tamis.parts.part import part
+from tamis.prompts.prompting import PassageTokens
 from tamis.rankers.judged import Judged
 from tamis.schedules.base import Schedule
 from tamis.schedules.single import Map
@@ -28,7 +25,7 @@ class Pointwise(Judged):
     model: ModelRef
     depth: Depth = None
     labels: tuple[str, str] = ("Yes", "No")
-    passage_tokens: Annotated[int, Field(ge=16)] = 512
+    passage_tokens: PassageTokens = 512
     judge: JudgeRef | None = None
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from tamis.parts.part import part
 from tamis.prompts.template import Template, TemplateRef
@@ -54,7 +54,7 @@ class PseudoQuery(Stage):
 
     model: ModelRef
     template: TemplateRef = None
-    first: Annotated[int, Field(ge=1)] = 20
+    first: PositiveInt = 20
     passage_tokens: Annotated[int, Field(ge=LEAST)] = 1024
     ending: str = ""
     depth: Depth = None

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from tamis.judges.base import Judge
 from tamis.judges.likelihood import Likelihood
 from tamis.parts.part import part
+from tamis.prompts.prompting import PassageTokens
 from tamis.prompts.template import TemplateRef
 from tamis.rankers.judged import Judged
 from tamis.schedules.base import Schedule
@@ -27,7 +24,7 @@ class QueryLikelihood(Judged):
 
     model: ModelRef
     depth: Depth = None
-    passage_tokens: Annotated[int, Field(ge=16)] = 384
+    passage_tokens: PassageTokens = 384
     normalise: bool = False
     template: TemplateRef = None
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.judges.base import Judge, JudgeRef
 from tamis.judges.choice import Choice
 from tamis.judges.permutation import Permutation
+from tamis.parts.numbers import TwoOrMore
 from tamis.parts.part import part
 from tamis.rankers.judged import Judged
 from tamis.schedules.base import Schedule, ScheduleRef
@@ -32,7 +31,7 @@ class Setwise(Judged):
     depth: Depth = None
     schedule: ScheduleRef = Heap()
     judge: JudgeRef = Choice()
-    top: Annotated[int, Field(ge=1)] | None = 10
+    top: PositiveInt | None = 10
 
     def __post_init__(self) -> None:
         self.check()
@@ -56,10 +55,10 @@ class Tournament(Judged):
 
     model: ModelRef
     depth: Depth = None
-    size: Annotated[int, Field(ge=2)] = 5
-    keep: Annotated[int, Field(ge=1)] = 1
+    size: TwoOrMore = 5
+    keep: PositiveInt = 1
     judge: JudgeRef = Permutation()
-    top: Annotated[int, Field(ge=1)] | None = 10
+    top: PositiveInt | None = 10
 
     def __post_init__(self) -> None:
         self.check()

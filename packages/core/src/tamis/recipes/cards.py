@@ -6,9 +6,9 @@ import math
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.checkpoints.published import CHECKPOINTS, Published, every, made, published
 from tamis.errors import ConfigError
@@ -43,7 +43,7 @@ class Checkpoint:
     form: str = ""
     labels: tuple[str, ...] = ()
     ids: Literal["none", "numbers", "letters", "names"] = "none"
-    window: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
+    window: tuple[PositiveInt, PositiveInt] | None = None
     context: int | None = None
     temperature: float | None = None
     padding: Literal["left", "right"] | None = None

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Annotated
 
-from pydantic import Field
-
+from tamis.parts.numbers import TwoOrMore
 from tamis.parts.part import part
 from tamis.schedules.base import Running, Schedule, Shown, complete, first, level, wanted
 
@@ -61,7 +59,7 @@ class TournamentGraph(Schedule):
     al., 2026).
     """
 
-    size: Annotated[int, Field(ge=2)] = 20
+    size: TwoOrMore = 20
 
     def run(self, n: int, top: int | None = None) -> Running:
         known = Better(n)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import combinations, pairwise
 from random import Random
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.aggregation.pairs import AGGREGATIONS
 from tamis.parts.part import part
@@ -63,7 +63,7 @@ class SampledPairs(Schedule):
 
     answers: ClassVar[Answers] = "preferences"
     points: ClassVar[bool] = True
-    cycles: Annotated[int, Field(ge=1)] = 4
+    cycles: PositiveInt = 4
     aggregate: Aggregation = "bradley_terry"
     seed: int = 0
 

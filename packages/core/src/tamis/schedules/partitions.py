@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from tamis.aggregation.fit import membership, strengths
 from tamis.errors import ConfigError
+from tamis.parts.numbers import TwoOrMore
 from tamis.parts.part import part
 from tamis.schedules.base import Running, Schedule, by_score, complete, first, groups, level
 
@@ -24,7 +25,7 @@ class TopDown(Schedule):
     """
 
     size: Annotated[int, Field(ge=3)] = 20
-    pivot: Annotated[int, Field(ge=2)] | None = None
+    pivot: TwoOrMore | None = None
 
     def __post_init__(self) -> None:
         if self._pivot >= self.size:
@@ -82,8 +83,8 @@ class Adaptive(Schedule):
     """
 
     points: ClassVar[bool] = True
-    size: Annotated[int, Field(ge=2)] = 20
-    rounds: Annotated[int, Field(ge=1)] = 4
+    size: TwoOrMore = 20
+    rounds: PositiveInt = 4
     doubt: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
 
     def run(self, n: int, top: int | None = None) -> Running:

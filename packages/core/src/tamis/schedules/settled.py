@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from tamis.errors import ConfigError
+from tamis.parts.numbers import TwoOrMore
 from tamis.parts.part import part
 from tamis.schedules.base import Placed, Running, Schedule, ScheduleRef, wanted
 
@@ -20,7 +17,7 @@ class UntilSettled(Schedule):
     """
 
     schedule: ScheduleRef
-    times: Annotated[int, Field(ge=2)] = 3
+    times: TwoOrMore = 3
 
     def __post_init__(self) -> None:
         if self.schedule.answers != "order" or self.schedule.points:

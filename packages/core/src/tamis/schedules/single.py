@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
+from pydantic import PositiveInt
 
+from tamis.parts.numbers import TwoOrMore
 from tamis.parts.part import part
 from tamis.schedules.base import Answers, Placed, Running, Schedule, aligned, by_score, complete, first, level
 
@@ -41,7 +42,7 @@ class SingleShot(Schedule):
     Exact when one question holds all. Calls, exactly: 1 for n > 1. Source: LRL as a last stage (Ma et al., 2023).
     """
 
-    size: Annotated[int, Field(ge=2)] | None = None
+    size: TwoOrMore | None = None
 
     def run(self, n: int, top: int | None = None) -> Running:
         shown = tuple(range(n))[: self.size]
@@ -72,8 +73,8 @@ class Partition(Schedule):
     """
 
     answers: ClassVar[Answers] = "scores"
-    size: Annotated[int, Field(ge=1)] = 20
-    epochs: Annotated[int, Field(ge=1)] = 1
+    size: PositiveInt = 20
+    epochs: PositiveInt = 1
     seed: int = 0
 
     def run(self, n: int, top: int | None = None) -> Running:

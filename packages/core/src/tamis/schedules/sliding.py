@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Hashable, Iterator, Sequence
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.errors import ConfigError
+from tamis.parts.numbers import TwoOrMore
 from tamis.parts.part import part
 from tamis.schedules.base import One, Placed, Running, Schedule, complete, one_by_one
 
@@ -55,9 +56,9 @@ class Sliding(Schedule):
     stay trapped behind. Source: RankGPT (Sun et al., 2023), with the head clamped.
     """
 
-    size: Annotated[int, Field(ge=2)] = 20
-    stride: Annotated[int, Field(ge=1)] = 10
-    passes: Annotated[int, Field(ge=1)] = 1
+    size: TwoOrMore = 20
+    stride: PositiveInt = 10
+    passes: PositiveInt = 1
 
     def __post_init__(self) -> None:
         if self.stride > self.size:

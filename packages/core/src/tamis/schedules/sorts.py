@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.parts.part import part
 from tamis.schedules.base import One, Running, Schedule, Shown, complete, first, one_by_one, wanted
@@ -21,7 +21,7 @@ class Heap(Schedule):
     makes `children=2` PRP's heap sort. Source: Setwise (Zhuang et al., 2024), PRP (Qin et al., 2024).
     """
 
-    children: Annotated[int, Field(ge=1)] = 2
+    children: PositiveInt = 2
 
     def run(self, n: int, top: int | None = None) -> Running:
         return one_by_one(self._sort(n, wanted(n, top)))
@@ -85,7 +85,7 @@ class Bubble(Schedule):
     end in ties (`benchmarks/results/llm_methods.md`). Source: PRP (Qin et al., 2024), Setwise (Zhuang et al., 2024).
     """
 
-    step: Annotated[int, Field(ge=1)] = 1
+    step: PositiveInt = 1
 
     def run(self, n: int, top: int | None = None) -> Running:
         return one_by_one(self._sort(n, wanted(n, top)))

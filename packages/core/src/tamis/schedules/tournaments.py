@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import repeat
 from random import Random
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.errors import ConfigError
+from tamis.parts.numbers import ShareBetween, TwoOrMore
 from tamis.parts.part import part
 from tamis.schedules.base import Running, Schedule, Shown, by_score, complete, first, wanted
 
@@ -23,8 +24,8 @@ class Knockout(Schedule):
     (`calls` is the most it can be). Source: ListT5 (Yoon et al., 2024), size 5, keep 1 or 2.
     """
 
-    size: Annotated[int, Field(ge=2)] = 5
-    keep: Annotated[int, Field(ge=1)] = 1
+    size: TwoOrMore = 5
+    keep: PositiveInt = 1
 
     def __post_init__(self) -> None:
         if 2 * self.keep > self.size:
@@ -89,11 +90,9 @@ class Staged(Schedule):
     """
 
     points: ClassVar[bool] = True
-    size: Annotated[int, Field(ge=2)] = 20
-    repeats: Annotated[int, Field(ge=1)] = 1
-    stages: (
-        tuple[tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]], ...] | None
-    ) = None
+    size: TwoOrMore = 20
+    repeats: PositiveInt = 1
+    stages: tuple[tuple[PositiveInt, ShareBetween], ...] | None = None
     seed: int = 0
 
     def run(self, n: int, top: int | None = None) -> Running:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import NonNegativeInt, PositiveInt
 
 from tamis.errors import ScaleError
 from tamis.parts.part import part
@@ -17,7 +17,6 @@ from tamis.values.calls import Plan
 from tamis.values.model import ModelRef, token_counter
 from tamis.values.ranking import Candidate, Notice, Ranked, Ranking
 
-Tokens = Annotated[int, Field(ge=1)]
 SHORTEST_PIECE = 32
 LARGEST = 1e150
 """Worth is held below this, so that sums stay finite."""
@@ -27,7 +26,7 @@ LARGEST = 1e150
 class TokenBudget(Selection):
     """Walk down the ranking and keep what fits into `tokens`; the others are dropped as `budget`.
 
-    Tokens are those of title and text by the tokenizer of `model` (default: an estimate), and `overhead` more a
+    PositiveInt are those of title and text by the tokenizer of `model` (default: an estimate), and `overhead` more a
     candidate for what a prompt puts round it. A candidate too long for what is left is passed over (`full="skip"`) or
     ends the walk (`"stop"`). `truncate`: `"first"` cuts one that is too long for the whole budget when nothing stands
     before it, so that one huge text does not leave the context empty; `"last"` also cuts the first that does not fit,
@@ -36,9 +35,9 @@ class TokenBudget(Selection):
     Comes last. Budget = context window - prompt - what the answer needs.
     """
 
-    tokens: Tokens
+    tokens: PositiveInt
     model: ModelRef = None
-    overhead: Annotated[int, Field(ge=0)] = 0
+    overhead: NonNegativeInt = 0
     full: Literal["skip", "stop"] = "skip"
     truncate: Literal["never", "first", "last"] = "first"
 
@@ -88,9 +87,9 @@ class Knapsack(Selection):
     `overhead`: as in `TokenBudget`.
     """
 
-    tokens: Tokens
+    tokens: PositiveInt
     model: ModelRef = None
-    overhead: Annotated[int, Field(ge=0)] = 0
+    overhead: NonNegativeInt = 0
 
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.criteria.metadata import lookup
 from tamis.errors import ConfigError
 from tamis.judges.questions.answers import answers_call, parse_answers
 from tamis.parts.part import part
+from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Selection
 from tamis.stage.scoring import Depth, failure_notices
 from tamis.text.terms import COMMON, terms
@@ -41,10 +42,10 @@ class Cover(Selection):
 
     model: ModelRef = None
     field: str | None = None
-    times: Annotated[int, Field(ge=1)] = 1
+    times: PositiveInt = 1
     depth: Depth = None
-    batch_size: Annotated[int, Field(ge=1)] = 10
-    passage_tokens: Annotated[int, Field(ge=16)] = 256
+    batch_size: PositiveInt = 10
+    passage_tokens: PassageTokens = 256
 
     def __post_init__(self) -> None:
         if self.model is not None:

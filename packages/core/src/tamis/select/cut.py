@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
+from pydantic import FiniteFloat, PositiveInt
 
 from tamis.errors import ScaleError
 from tamis.parts.part import part
@@ -21,7 +21,7 @@ class TopN(Selection):
     1
     """
 
-    n: Annotated[int, Field(ge=1)]
+    n: PositiveInt
 
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()
@@ -35,7 +35,7 @@ class Threshold(Selection):
     A candidate without a score was not judged and is kept. Refuses `ordinal` scores with `ScaleError`.
     """
 
-    minimum: float
+    minimum: FiniteFloat
 
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
 from tamis.errors import ScaleError
+from tamis.parts.numbers import Share
 from tamis.parts.part import part
 from tamis.pool.sparse import Floats
 from tamis.pool.terms import term_vectors
@@ -34,7 +33,7 @@ class Diversify(Selection):
     place. Refuses `ordinal` scores.
     """
 
-    trade_off: Annotated[float, Field(ge=0, le=1)] = 0.7
+    trade_off: Share = 0.7
     model: ModelRef = None
     depth: Depth = 100
     given_vectors: bool = False

@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import NonNegativeInt, PositiveInt
 
 from tamis.errors import ConfigError
 from tamis.parts.part import part
@@ -43,8 +43,8 @@ class DynamicK(Selection):
     """
 
     policy: PolicyRef = LargestGap()
-    k_min: Annotated[int, Field(ge=0)] = 1
-    k_max: Annotated[int, Field(ge=1)] | None = None
+    k_min: NonNegativeInt = 1
+    k_max: PositiveInt | None = None
     ties: Literal["in", "out"] = "in"
 
     def __post_init__(self) -> None:

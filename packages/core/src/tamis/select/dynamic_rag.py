@@ -7,13 +7,15 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import NonNegativeInt, PositiveInt
 
 from tamis.errors import ConfigError
 from tamis.judges.questions.selection import parse_selection, selection_call
+from tamis.parts.numbers import NonNegative, TwoOrMore
 from tamis.parts.part import part
+from tamis.prompts.prompting import PassageTokens
 from tamis.prompts.template import TemplateRef
 from tamis.select.facets import round_robin
 from tamis.select.reward import CheapReward
@@ -51,14 +53,14 @@ class DynamicRAG(Stage):
 
     model: ModelRef
     depth: Depth = None
-    k_min: Annotated[int, Field(ge=0)] = 0
-    k_max: Annotated[int, Field(ge=1)] | None = None
-    window: Annotated[int, Field(ge=2)] = 40
-    samples: Annotated[int, Field(ge=1)] = 1
+    k_min: NonNegativeInt = 0
+    k_max: PositiveInt | None = None
+    window: TwoOrMore = 40
+    samples: PositiveInt = 1
     combine: Literal["consensus", "best"] = "consensus"
-    temperature: Annotated[float, Field(ge=0)] = 0.4
+    temperature: NonNegative = 0.4
     reward: CheapReward | Callable[..., Any] = CheapReward()
-    passage_tokens: Annotated[int, Field(ge=16)] = 200
+    passage_tokens: PassageTokens = 200
     template: TemplateRef = None
 
     def __post_init__(self) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from tamis.errors import ConfigError
 from tamis.judges.questions.facets import facets_call, parse_facets
 from tamis.parts.part import part
+from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Stage, StageRef
 from tamis.values.calls import Asking, Failure, Plan, together
 from tamis.values.model import ModelRef, require
@@ -37,9 +38,9 @@ class Facets(Stage):
     stage: StageRef
     facets: tuple[Phrase, ...] | None = None
     model: ModelRef = None
-    read: Annotated[int, Field(ge=1)] = 5
-    most: Annotated[int, Field(ge=1)] = 5
-    passage_tokens: Annotated[int, Field(ge=16)] = 512
+    read: PositiveInt = 5
+    most: PositiveInt = 5
+    passage_tokens: PassageTokens = 512
 
     def __post_init__(self) -> None:
         if (self.facets is None) == (self.model is None):

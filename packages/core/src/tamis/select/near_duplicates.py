@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import Annotated
 
-from pydantic import Field
+from pydantic import PositiveInt
 
+from tamis.parts.numbers import ShareAboveZero
 from tamis.parts.part import part
 from tamis.stage.base import Selection
 from tamis.text.terms import terms
@@ -30,8 +30,8 @@ class NearDuplicates(Selection):
     (0, 2)
     """
 
-    similarity: Annotated[float, Field(gt=0, le=1)] = 0.8
-    words: Annotated[int, Field(ge=1)] = 3
+    similarity: ShareAboveZero = 0.8
+    words: PositiveInt = 3
 
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()

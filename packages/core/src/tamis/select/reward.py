@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Annotated
-
-from pydantic import Field
 
 from tamis.errors import ScaleError
+from tamis.parts.numbers import NonNegative
 from tamis.parts.part import part
 from tamis.text.terms import COMMON, terms
 from tamis.values.ranking import Query, Ranked
 from tamis.values.scale import UNKNOWN, Scale
-
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @part
@@ -24,9 +20,9 @@ class CheapReward:
     Needs no answer and no judge. Relevance counts 0 where candidates have no usable scores.
     """
 
-    relevance: Weight = 1.0
-    size: Weight = 0.05
-    coverage: Weight = 1.0
+    relevance: NonNegative = 1.0
+    size: NonNegative = 0.05
+    coverage: NonNegative = 1.0
 
     def __call__(self, query: Query, chosen: Sequence[Ranked], scale: Scale = UNKNOWN) -> float:
         try:

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
-
 from tamis.aggregation.lists import unit
 from tamis.engine.shared import default_engine
 from tamis.errors import ConfigError, ScaleError
 from tamis.parts.dump import dump, to_yaml
 from tamis.parts.family import Family
+from tamis.parts.numbers import NonNegative, Positive
 from tamis.parts.part import part
 from tamis.parts.plugins import normal
 from tamis.stage.merging import drop_where_all_did, merge
@@ -182,9 +181,9 @@ class Fuse(Stage):
     """
 
     stages: tuple[StageRef, ...]
-    weights: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] | None = None
+    weights: tuple[NonNegative, ...] | None = None
     method: Literal["rrf", "weighted", "mean", "product"] = "rrf"
-    k: Annotated[float, Field(gt=0)] = 60.0
+    k: Positive = 60.0
 
     def __post_init__(self) -> None:
         if len(self.stages) < 1:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.values.calls import Failure
 from tamis.values.ranking import Notice, Ranked, Ranking, finite
 from tamis.values.scale import Scale
 
-Depth = Annotated[int, Field(ge=1)] | None
+Depth = PositiveInt | None
 """How many candidates from the top a stage judges; the others stay behind them in incoming order. `None`: all."""
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import NonNegativeInt, PositiveInt
 
 from tamis.graph.networks.base_network import Network, unchanged
+from tamis.parts.numbers import Positive, ShareBelowOne, ShareBetween
 from tamis.parts.part import part
 from tamis.pool.sparse import Adjacency
 from tamis.training.examples import Example
@@ -18,25 +19,21 @@ from tamis.training.examples import Example
 OnProgress = Callable[[int, int, float], None]
 
 
-Positive = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
-
-
 @part
 class Course:
     """How long, how fast and against which loss; the arguments of `train_graph`."""
 
     loss: Literal["rank", "cross_entropy"]
-    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    dropout: Rate
-    weight_decay: Rate
-    steps: Positive
-    warm_up: Annotated[int, Field(ge=0)]
-    batch: Positive
-    every: Positive
-    patience: Positive
+    lr: Positive
+    dropout: ShareBelowOne
+    weight_decay: ShareBelowOne
+    steps: PositiveInt
+    warm_up: NonNegativeInt
+    batch: PositiveInt
+    every: PositiveInt
+    patience: PositiveInt
     seed: int
-    validation: Annotated[float, Field(gt=0, lt=1)]
+    validation: ShareBetween
 
 
 @dataclass(frozen=True, slots=True)

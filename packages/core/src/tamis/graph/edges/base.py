@@ -5,17 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.parts.family import Family
+from tamis.parts.numbers import NonNegative
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Adjacency
 
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Weight = NonNegative
 """How much a kind of edge counts beside the others."""
-Degree = Annotated[int, Field(ge=1)]
+Degree = PositiveInt
 """At most so many edges a candidate names, the heaviest; ties across the border are all left out."""
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Edges(ABC):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
-from pydantic import Field
 
-from tamis.graph.edges.base import Degree, Edges, Share, Weight
+from tamis.graph.edges.base import Degree, Edges, Weight
+from tamis.parts.numbers import Share, TwoOrMore
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import TIE, Adjacency, Floats, summed, symmetric
@@ -28,7 +26,7 @@ class Concepts(Edges):
 
     degree: Degree = 10
     max_share: Share = 0.5
-    max_documents: Annotated[int, Field(ge=2)] = 100
+    max_documents: TwoOrMore = 100
     query_weight: Share = 0.0
     duplicates: Share = 0.9
     weight: Weight = 1.0

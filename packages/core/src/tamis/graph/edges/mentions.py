@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tamis.graph.edges.base import Edges, Share, Weight
+from tamis.graph.edges.base import Edges, Weight
+from tamis.parts.numbers import Share
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Adjacency

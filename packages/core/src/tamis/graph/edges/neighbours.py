@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
-from tamis.graph.edges.base import Degree, Edges, Share, Weight
+from tamis.graph.edges.base import Degree, Edges, Weight
+from tamis.parts.numbers import Share, TwoOrMore
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import TIE, Adjacency, Floats, Products, mutual, symmetric
@@ -27,7 +27,7 @@ class Neighbours(Edges):
     degree: Degree = 5
     mutual: bool = True
     query_weight: Share = 0.0
-    max_documents: Annotated[int, Field(ge=2)] = 100
+    max_documents: TwoOrMore = 100
     duplicates: Share = 0.95
     weight: Weight = 1.0
 

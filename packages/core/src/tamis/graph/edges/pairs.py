@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import PositiveInt
 
-from tamis.graph.edges.base import Degree, Edges, Share, Weight
+from tamis.graph.edges.base import Degree, Edges, Weight
 from tamis.graph.edges.concepts import shared
+from tamis.parts.numbers import Share, TwoOrMore
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Adjacency, Floats, Ints, distinct, spans, summed
@@ -29,10 +29,10 @@ class ConceptPairs(Edges):
     Source: G-RAG (Dong et al., 2024), with neighbouring words in the place of AMR relations.
     """
 
-    window: Annotated[int, Field(ge=1)] = 5
+    window: PositiveInt = 5
     degree: Degree = 10
     max_share: Share = 0.5
-    max_documents: Annotated[int, Field(ge=2)] = 100
+    max_documents: TwoOrMore = 100
     query_weight: Share = 0.0
     duplicates: Share = 0.9
     weight: Weight = 1.0

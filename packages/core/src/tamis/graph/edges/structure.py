@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import permutations, product
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from tamis.graph.edges.base import Edges, Weight
+from tamis.parts.numbers import TwoOrMore
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Adjacency, symmetric
@@ -27,7 +27,7 @@ class Structure(Edges):
     source: str | None = "source"
     chunk: str | None = "chunk"
     links: str | None = "links"
-    max_documents: Annotated[int, Field(ge=2)] = 50
+    max_documents: TwoOrMore = 50
     weight: Weight = 1.0
 
     def of(self, pool: Pool) -> Adjacency:

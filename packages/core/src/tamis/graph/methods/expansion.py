@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.graph.methods.refiner import Refiner, best, unit_length
+from tamis.parts.numbers import NonNegative, Positive
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Floats
@@ -20,8 +19,8 @@ class AlphaQE(Refiner):
     Source: alpha query expansion (Radenovic et al., 2019).
     """
 
-    first: Annotated[int, Field(ge=1)] = 3
-    alpha: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
+    first: PositiveInt = 3
+    alpha: NonNegative = 3.0
 
     def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
         return rows @ expanded(query, rows, self.first, self.alpha)
@@ -47,9 +46,9 @@ class Rocchio(Refiner):
     feedback. Source: Rocchio, 1971; in the place of the listwise prompt of E2Rank (Liu et al., 2025).
     """
 
-    first: Annotated[int, Field(ge=1)] = 20
-    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.3
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.05
+    first: PositiveInt = 20
+    beta: NonNegative = 0.3
+    temperature: Positive = 0.05
 
     def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
         weights = best(unit, self.first) * np.exp((unit - unit.max(initial=0.0)) / self.temperature)

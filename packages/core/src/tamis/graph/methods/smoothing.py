@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.graph.channels import channels, walk
 from tamis.graph.edges.base import EdgesRef
 from tamis.graph.edges.neighbours import Neighbours
 from tamis.graph.methods.refiner import Refiner, unit_length
+from tamis.parts.numbers import Share
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Adjacency, Floats
@@ -27,8 +26,8 @@ class Smoothing(Refiner):
     """
 
     edges: tuple[EdgesRef, ...] = (Neighbours(by="vectors"),)
-    alpha: Annotated[float, Field(ge=0, le=1)] = 0.1
-    steps: Annotated[int, Field(ge=1)] = 2
+    alpha: Share = 0.1
+    steps: PositiveInt = 2
 
     def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
         return smoothed(rows, walk(channels(self.edges, pool), len(rows)), self.alpha, self.steps) @ query

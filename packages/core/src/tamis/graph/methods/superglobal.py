@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import PositiveInt
 
 from tamis.graph.methods.refiner import Refiner, best
+from tamis.parts.numbers import NonNegative
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Adjacency, Floats, Products
@@ -26,8 +27,8 @@ class SuperGlobal(Refiner):
     Source: SuperGlobal (Shao et al., 2023), its reranking.
     """
 
-    neighbours: Annotated[int, Field(ge=1)] = 9
-    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.15
+    neighbours: PositiveInt = 9
+    beta: NonNegative = 0.15
     pooling: Literal["max", "mean"] = "max"
 
     scale: ClassVar[Scale] = FUSION

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
-from tamis.graph.networks.base_network import Count, Network, Weights, unchanged, unit
+from tamis.graph.networks.base_network import Network, Weights, unchanged, unit
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Floats
@@ -37,7 +38,7 @@ class Adapter(Network):
     the loss of `train_graph` alone. Scale: `cosine`. Source: RRRA (AAAI 2026), after third-party notes.
     """
 
-    hidden: Count = 64
+    hidden: PositiveInt = 64
 
     temperature: ClassVar[float] = 0.05
     learning_rate: ClassVar[float] = 1e-3

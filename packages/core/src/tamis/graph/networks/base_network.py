@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field
 
 from tamis.graph.edges.base import Edges
 from tamis.parts.family import Family
@@ -17,7 +16,6 @@ from tamis.values.scale import FUSION, Scale
 
 Weights = Mapping[str, Any]
 """What training finds: arrays by name, all numpy's or all tensors."""
-Count = Annotated[int, Field(ge=1)]
 
 
 def unchanged(values: Any) -> Any:

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from tamis.graph.edges.base import EdgesRef
 from tamis.graph.edges.structure import Structure
 from tamis.graph.networks.attention import block, divided, initial_block
-from tamis.graph.networks.base_network import Count, Network, Weights, cosines, unchanged, unit
+from tamis.graph.networks.base_network import Network, Weights, cosines, unchanged, unit
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Floats, union
@@ -50,9 +51,9 @@ class EBCAR(Network):
     """
 
     edges: tuple[EdgesRef, ...] = (Structure(links=None),)
-    hidden: Count = 64
-    layers: Count = 2
-    heads: Count = 4
+    hidden: PositiveInt = 64
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
     chunk: str | None = "chunk"
 
     temperature: ClassVar[float] = 0.05

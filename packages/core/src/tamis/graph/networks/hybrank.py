@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from tamis.graph.networks.attention import block, divided, initial_block
-from tamis.graph.networks.base_network import Count, Network, Weights, unchanged, unit
+from tamis.graph.networks.base_network import Network, Weights, unchanged, unit
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Floats
@@ -41,10 +42,10 @@ class HybRank(Network):
     nothing: unlike `GRAG` it does not start from the embedder's order.
     """
 
-    anchors: Count = 32
-    hidden: Count = 64
-    layers: Count = 2
-    heads: Count = 8
+    anchors: PositiveInt = 32
+    hidden: PositiveInt = 64
+    layers: PositiveInt = 2
+    heads: PositiveInt = 8
 
     temperature: ClassVar[float] = 0.07
     learning_rate: ClassVar[float] = 1e-3

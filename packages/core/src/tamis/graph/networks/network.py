@@ -9,12 +9,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from tamis.graph.edges.base import Edges, EdgesRef
 from tamis.graph.edges.concepts import Concepts
 from tamis.graph.edges.mentions import Mentions
 from tamis.graph.edges.structure import Structure
-from tamis.graph.networks.base_network import Count, Network, Weights, cosines, unchanged, unit
+from tamis.graph.networks.base_network import Network, Weights, cosines, unchanged, unit
 from tamis.graph.networks.paths import graph_path_text, path_text
 from tamis.graph.normalise import NORMALISE, Normalisation
 from tamis.parts.part import part
@@ -59,8 +60,8 @@ class GRAG(Network):
     edges: tuple[EdgesRef, ...] = (Concepts(), Mentions(), Structure())
     normalise: Normalisation = "sym"
     features: Literal["similarity", "embedding"] = "similarity"
-    hidden: Count = 16
-    layers: Count = 2
+    hidden: PositiveInt = 16
+    layers: PositiveInt = 2
     paths: Literal["words", "graph"] | None = None
 
     temperature: ClassVar[float] = 0.05

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, NonNegativeInt, WithJsonSchema
 
 from tamis.parts.part import part
 from tamis.stage.base import Stage
@@ -56,7 +56,7 @@ class TrainedGraph(Stage):
     network: TrainedRef
     model: ModelRef
     depth: Depth = None
-    explain: Annotated[int, Field(ge=0)] = 3
+    explain: NonNegativeInt = 3
 
     def __post_init__(self) -> None:
         require(self.model, "embed", "TrainedGraph")

@@ -7,14 +7,15 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import field
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
 from tamis.errors import ConfigError, needed
 from tamis.models.lazy import lock_of, once
 from tamis.models.local.base import LOCAL, Local, Weights, by_length, loaded, log_sum_exp, torch_device
+from tamis.parts.numbers import TwoOrMore
 from tamis.values.calls import (
     Capability,
     ChoiceLogprobs,
@@ -36,10 +37,10 @@ class LanguageModel(Local):
     model: Weights
     device: str | None = None
     dtype: str = "auto"
-    max_batch: Annotated[int, Field(ge=1)] = 8
+    max_batch: PositiveInt = 8
     chat_template: bool = True
     template_options: dict[str, Any] | None = field(default=None, hash=False)
-    max_length: Annotated[int, Field(ge=2)] | None = None
+    max_length: TwoOrMore | None = None
     tokenizer: Any = field(default=None, repr=False)
 
     capabilities: ClassVar[tuple[Capability, ...]] = ("generate", "choice_logprobs", "prompt_logprobs")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import field
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from tamis.errors import ConfigError, needed
@@ -50,9 +50,9 @@ class LMCrossEncoder(Local):
     instruction: str | None = None
     device: str | None = None
     dtype: str = "auto"
-    max_batch: Annotated[int, Field(ge=1)] = 64
+    max_batch: PositiveInt = 64
     max_length: Annotated[int, Field(ge=8)] = 8192
-    batch_tokens: Annotated[int, Field(ge=1)] | None = None
+    batch_tokens: PositiveInt | None = None
     scale: Scale = LOGIT
     tokenizer: Any = field(default=None, repr=False)
 

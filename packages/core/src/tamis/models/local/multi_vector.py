@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
 from tamis.errors import ConfigError, MissingExtra, needed
@@ -39,7 +39,7 @@ class MultiVectorEmbedder(SentenceTransformersModel):
 
     model: Weights
     device: str | None = None
-    max_batch: Annotated[int, Field(ge=1)] = 32
+    max_batch: PositiveInt = 32
     precision: Precision = "float32"
 
     capabilities: ClassVar[tuple[Capability, ...]] = ("embed_tokens",)

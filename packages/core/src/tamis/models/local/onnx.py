@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from tamis.errors import ConfigError, needed
@@ -157,13 +157,13 @@ class OnnxCrossEncoder(OnnxEncoder):
 
     path: Weights
     max_length: Annotated[int, Field(ge=8)] = 512
-    threads: Annotated[int, Field(ge=1)] | None = None
-    max_batch: Annotated[int, Field(ge=1)] = 32
+    threads: PositiveInt | None = None
+    max_batch: PositiveInt = 32
     label: int = -1
     scale: Scale = LOGIT
     providers: tuple[str, ...] = CPU
     file: str = "model.onnx"
-    batch_tokens: Annotated[int, Field(ge=1)] | None = None
+    batch_tokens: PositiveInt | None = None
 
     capabilities: ClassVar[tuple[Capability, ...]] = ("classify",)
 
@@ -205,11 +205,11 @@ class OnnxEmbedder(OnnxEncoder):
     query_prefix: str = ""
     passage_prefix: str = ""
     max_length: Annotated[int, Field(ge=8)] = 512
-    threads: Annotated[int, Field(ge=1)] | None = None
-    max_batch: Annotated[int, Field(ge=1)] = 32
+    threads: PositiveInt | None = None
+    max_batch: PositiveInt = 32
     providers: tuple[str, ...] = CPU
     file: str = "model.onnx"
-    batch_tokens: Annotated[int, Field(ge=1)] | None = None
+    batch_tokens: PositiveInt | None = None
 
     capabilities: ClassVar[tuple[Capability, ...]] = ("embed",)
 

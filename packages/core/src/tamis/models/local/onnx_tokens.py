@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from tamis.errors import ConfigError
@@ -40,11 +40,11 @@ class OnnxTokenEmbedder(OnnxEncoder):
     passage_prefix: str = ""
     max_length: Annotated[int, Field(ge=8)] = 512
     precision: Precision = "float32"
-    threads: Annotated[int, Field(ge=1)] | None = None
-    max_batch: Annotated[int, Field(ge=1)] = 32
+    threads: PositiveInt | None = None
+    max_batch: PositiveInt = 32
     providers: tuple[str, ...] = CPU
     file: str = "model.onnx"
-    batch_tokens: Annotated[int, Field(ge=1)] | None = None
+    batch_tokens: PositiveInt | None = None
 
     capabilities: ClassVar[tuple[Capability, ...]] = ("embed_tokens",)
 

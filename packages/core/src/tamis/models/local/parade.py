@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from tamis.errors import ConfigError, needed
@@ -43,9 +43,9 @@ class Parade(TransformersCrossEncoder):
     """
 
     head: str = ""
-    words: Annotated[int, Field(ge=1)] = 150
-    overlap: Annotated[int, Field(ge=0)] = 50
-    at_most: Annotated[int, Field(ge=1)] = 16
+    words: PositiveInt = 150
+    overlap: NonNegativeInt = 50
+    at_most: PositiveInt = 16
 
     loader: ClassVar[str] = "AutoModel"
 

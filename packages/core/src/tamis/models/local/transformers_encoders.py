@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from tamis.errors import ConfigError, needed
@@ -44,12 +44,12 @@ class TransformersCrossEncoder(Local):
     model: Weights
     device: str | None = None
     dtype: str = "auto"
-    max_batch: Annotated[int, Field(ge=1)] = 64
+    max_batch: PositiveInt = 64
     max_length: Annotated[int, Field(ge=8)] = 512
     label: int = -1
     scale: Scale = LOGIT
     tokenizer: Any = field(default=None, repr=False)
-    batch_tokens: Annotated[int, Field(ge=1)] | None = None
+    batch_tokens: PositiveInt | None = None
     trust_remote_code: bool = False
 
     capabilities: ClassVar[tuple[Capability, ...]] = ("classify",)
@@ -200,7 +200,7 @@ class SentenceTransformerEmbedder(SentenceTransformersModel):
 
     model: Weights
     device: str | None = None
-    max_batch: Annotated[int, Field(ge=1)] = 32
+    max_batch: PositiveInt = 32
     query_prompt: str | None = None
     passage_prompt: str | None = None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass as plain_dataclass
 from dataclasses import field, fields, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from tamis.compute.architectures import ArchitectureRef
@@ -16,6 +16,7 @@ from tamis.errors import ModelError
 from tamis.models.lazy import lock_of, once
 from tamis.models.served.http import Dialogue, Home, HttpModel, Reply, Url
 from tamis.models.served.labels import label_logprobs
+from tamis.parts.numbers import Positive
 from tamis.values.calls import Capability, ChoiceLogprobs, Failure, Generate, Generated, Logprobs, Message
 
 Format = Literal["json_schema", "json_object", "none"]
@@ -94,11 +95,11 @@ class OpenAIChat(HttpModel):
     base_url: Url = "https://api.openai.com/v1"
     api_key: str | None = field(default=None, repr=False)
     api_key_env: str | None = None
-    timeout: Annotated[float, Field(gt=0)] = 60.0
-    max_concurrency: Annotated[int, Field(ge=1)] = 16
-    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
-    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
-    context_window: Annotated[int, Field(ge=1)] | None = None
+    timeout: Positive = 60.0
+    max_concurrency: PositiveInt = 16
+    requests_per_minute: PositiveInt | None = None
+    tokens_per_minute: PositiveInt | None = None
+    context_window: PositiveInt | None = None
     images: bool = False
     structured: Literal["auto", "json_schema", "json_object", "none"] = "auto"
     extra_body: dict[str, Any] | None = field(default=None, hash=False)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from tamis.models.served.http import Home, Url
@@ -44,7 +44,7 @@ class Provider:
     index: str = "index"
     score: str = "relevance_score"
     scale: Scale = PROBABILITY
-    most_documents: Annotated[int, Field(ge=1)] | None = None
+    most_documents: PositiveInt | None = None
     tokens: Place | None = ("usage", "total_tokens")
     search_units: Place | None = None
     key: str | None = None

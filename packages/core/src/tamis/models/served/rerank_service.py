@@ -9,13 +9,14 @@ from dataclasses import field
 from itertools import accumulate, pairwise
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, PositiveInt, WithJsonSchema
 from pydantic.dataclasses import dataclass
 
 from tamis.compute.architectures import ArchitectureRef
 from tamis.errors import ConfigError, ModelError
 from tamis.models.served.http import Dialogue, Home, HttpModel, Url
 from tamis.models.served.rerank_providers import PROVIDERS, Provider, found
+from tamis.parts.numbers import Positive
 from tamis.parts.part import unknown
 from tamis.text.tokens import estimate_tokens
 from tamis.values.calls import Capability, Classify, Failure, Score
@@ -81,11 +82,11 @@ class RerankService(HttpModel):
     base_url: Url = ""
     api_key: str | None = field(default=None, repr=False)
     api_key_env: str | None = None
-    timeout: Annotated[float, Field(gt=0)] = 60.0
-    max_concurrency: Annotated[int, Field(ge=1)] = 8
-    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
-    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
-    max_documents: Annotated[int, Field(ge=1)] | None = None
+    timeout: Positive = 60.0
+    max_concurrency: PositiveInt = 8
+    requests_per_minute: PositiveInt | None = None
+    tokens_per_minute: PositiveInt | None = None
+    max_documents: PositiveInt | None = None
     scale: Scale | None = None
     extra_body: dict[str, Any] | None = field(default=None, hash=False)
     headers: dict[str, str] | None = field(default=None, repr=False, hash=False)

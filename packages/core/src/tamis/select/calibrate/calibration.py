@@ -6,11 +6,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
 
-from pydantic import Field, FiniteFloat
+from pydantic import FiniteFloat
 
 from tamis.errors import ConfigError
+from tamis.parts.numbers import NonNegative, Positive, Share
 from tamis.parts.part import part
 from tamis.select.calibrate.artefact import ArtefactRef, Fitted, check_scorer
 from tamis.stage.base import Stage
@@ -31,7 +31,7 @@ class Calibration(Fitted, ABC):
 class Platt(Calibration):
     """1 / (1 + exp(-(`slope` x score + `intercept`))). Source: Platt (1999)."""
 
-    slope: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    slope: NonNegative
     intercept: FiniteFloat
 
     def probabilities(self, scores: Sequence[float], scale: Scale) -> Sequence[float]:
@@ -43,7 +43,7 @@ class Isotonic(Calibration):
     """A rising line through the points (`scores`, `values`), flat outside. Source: Zadrozny and Elkan (2002)."""
 
     scores: tuple[FiniteFloat, ...]
-    values: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+    values: tuple[Share, ...]
 
     def __post_init__(self) -> None:
         if not self.scores or len(self.scores) != len(self.values):
@@ -69,7 +69,7 @@ class Unit(Calibration):
 class Temperature(Fitted):
     """What scores are divided by before a softmax; `None`: their standard deviation in each list."""
 
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    temperature: Positive | None = None
 
 
 @part

@@ -9,10 +9,11 @@ from abc import ABC, abstractmethod
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field, FiniteFloat
+from pydantic import FiniteFloat
 
 from tamis.errors import ConfigError
 from tamis.parts.family import Family
+from tamis.parts.numbers import Positive
 from tamis.parts.part import part
 from tamis.select.calibrate.line import logits
 from tamis.select.policies.base import Floats
@@ -90,7 +91,7 @@ class Fitted(Confidence):
     """
 
     centre: Vector
-    spread: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...]
+    spread: tuple[Positive, ...]
     pad: FiniteFloat
 
     def __post_init__(self) -> None:

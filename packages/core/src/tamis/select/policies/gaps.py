@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
-from pydantic import Field
+from pydantic import NonNegativeInt, PositiveInt
 
 from tamis.errors import ConfigError
+from tamis.parts.numbers import NonNegative, ShareBelowOne
 from tamis.parts.part import part
 from tamis.select.policies.base import TOLERANCE, Floats, Policy, unit
-
-Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 @part
@@ -28,12 +25,12 @@ class LargestGap(Policy):
     3
     """
 
-    tail: Share = 0.5
-    head: Share = 0.0
-    guard: Annotated[float, Field(ge=0)] = 0.5
-    fallback: Annotated[int, Field(ge=0)] = 5
-    buffer: Annotated[int, Field(ge=0)] = 0
-    window: Annotated[int, Field(ge=1)] = 1
+    tail: ShareBelowOne = 0.5
+    head: ShareBelowOne = 0.0
+    guard: NonNegative = 0.5
+    fallback: NonNegativeInt = 5
+    buffer: NonNegativeInt = 0
+    window: PositiveInt = 1
 
     def __post_init__(self) -> None:
         if self.head + self.tail >= 1:

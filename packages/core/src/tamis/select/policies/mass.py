@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
 from tamis.errors import ConfigError
+from tamis.parts.numbers import Positive, ShareAboveZero
 from tamis.parts.part import part
 from tamis.select.calibrate.artefact import ArtefactRef, check_scorer
 from tamis.select.calibrate.calibration import Temperature
@@ -28,8 +27,8 @@ class SoftmaxMass(Policy):
     3
     """
 
-    p: Annotated[float, Field(gt=0, le=1)] = 0.8
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    p: ShareAboveZero = 0.8
+    temperature: Positive | None = None
     fitted: ArtefactRef | None = None
 
     def __post_init__(self) -> None:

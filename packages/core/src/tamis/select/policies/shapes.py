@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
-from pydantic import Field
 
+from tamis.parts.numbers import ShareBetween
 from tamis.parts.part import part
 from tamis.select.policies.base import TOLERANCE, Floats, Policy, unit
 
@@ -45,7 +43,7 @@ class TailTest(Policy):
     Source: the idea of Surprise (Bahri et al., 2020).
     """
 
-    level: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    level: ShareBetween = 0.05
 
     def count(self, scores: Floats) -> int:
         n = len(scores)

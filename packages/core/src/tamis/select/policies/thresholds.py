@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field, FiniteFloat
+from pydantic import FiniteFloat, NonNegativeInt
 
+from tamis.parts.numbers import NonNegative, Positive, Share, ShareAboveZero, ShareBetween
 from tamis.parts.part import part
 from tamis.select.calibrate.artefact import ArtefactRef, check_scorer
 from tamis.select.calibrate.calibration import Conformal
 from tamis.select.policies.base import ABSOLUTE, ANY, CALIBRATED, FROM_ZERO, TOLERANCE, Floats, Policy, at_least, unit
 from tamis.stage.base import Stage
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
 
 @part
 class Fixed(Policy):
     """Keep `k`, whatever the scores: the baseline. Reads no scores and so takes every scale."""
 
-    k: Annotated[int, Field(ge=0)] = 5
+    k: NonNegativeInt = 5
     accepts = ANY
 
     def count(self, scores: Floats) -> int:
@@ -48,7 +46,7 @@ class Calibrated(Policy):
     The least expected cost, where the probabilities are calibrated (Elkan, 2001).
     """
 
-    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    threshold: Share | None = None
     noise: Positive = 1.0
     miss: Positive = 1.0
     accepts = CALIBRATED
@@ -68,7 +66,7 @@ class ConformalRecall(Policy):
     """
 
     artefact: ArtefactRef
-    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    alpha: ShareBetween = 0.1
 
     def __post_init__(self) -> None:
         self.artefact.holds(Conformal, by="ConformalRecall")
@@ -88,7 +86,7 @@ class RatioToBest(Policy):
     Nothing is kept when no score is above zero. Does not depend on scale, but on shift.
     """
 
-    ratio: Annotated[float, Field(gt=0, le=1)] = 0.6
+    ratio: ShareAboveZero = 0.6
     accepts = FROM_ZERO
 
     def count(self, scores: Floats) -> int:
@@ -99,7 +97,7 @@ class RatioToBest(Policy):
 class NearBest(Policy):
     """Keep scores within `distance` of the best. Does not depend on shift, but on scale."""
 
-    distance: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    distance: NonNegative
 
     def count(self, scores: Floats) -> int:
         return int(np.count_nonzero(scores[0] / 2 - scores / 2 <= self.distance / 2))

@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from tamis.parts.numbers import Share
 from tamis.parts.part import part
 from tamis.select.policies.base import CALIBRATED, Floats, Policy
 
@@ -20,7 +21,7 @@ class ExpectedUtility(Policy):
     """The k that maximises the sum of (p_i - `cost`) over the first k: a relevant candidate gains 1, each one kept
     costs `cost`. The same as to keep p > cost."""
 
-    cost: Annotated[float, Field(ge=0, le=1)] = 0.2
+    cost: Share = 0.2
     accepts = CALIBRATED
 
     def count(self, scores: Floats) -> int:
