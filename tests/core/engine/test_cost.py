@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 import re
 from collections import defaultdict
@@ -236,7 +235,7 @@ STAGES = {
     "fuse": lambda m: Fuse((Lexical(), CrossEncoder(m), Embedding(m))),
     "branches of unequal length": lambda m: Listwise(m, window=8, stride=4) & Pointwise(m) & Rebel(m, criteria="infer"),
     "pipeline": lambda m: Deduplicate() | Embedding(m) | TopN(25) | CrossEncoder(m) | Listwise(m, window=10, stride=5),
-    "cut by score": lambda m: CrossEncoder(m) | Threshold(-math.inf) | TopN(3),
+    "cut by score": lambda m: CrossEncoder(m) | Threshold(-1e9) | TopN(3),
 }
 
 
