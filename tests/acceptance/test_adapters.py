@@ -5,20 +5,27 @@ from __future__ import annotations
 import json
 import logging
 import math
+import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from haystack import Document as HaystackDocument
-from haystack_integrations.components.rankers.tamis import TamisRanker
+from haystack.dataclasses import ChatMessage
+from haystack_integrations.components.rankers.tamis import HaystackChat, HaystackTextEmbedder, TamisRanker
 from langchain_core.documents import Document as LangChainDocument
+from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.language_models import FakeListChatModel
+from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
-from llama_index.postprocessor.tamis import TamisRerank
+from llama_index.postprocessor.tamis import LlamaIndexEmbedding, LlamaIndexLLM, TamisRerank
 
-from langchain_tamis import TamisCompressor
+from langchain_tamis import LangChainChat, LangChainEmbeddings, TamisCompressor
+from llamaindex.doubles import NativeLLM
 from support.scripted import Chat, grades
 from tamis import Engine, Ranking
 from tamis.errors import DegradedError, TamisError
@@ -462,3 +469,84 @@ def test_an_engine_option_that_is_no_data_is_an_error_and_not_left_out(adapter: 
     live: Any = print if option == "on_event" else Engine().cache
     with pytest.raises(Exception, match=option):
         data(adapter.make("lexical", engine={option: live}))
+
+
+ORDER = "[2] > [1] > [3] > [4] > [5]"
+
+
+class HaystackJudge:
+    def run(self, messages: list[Any]) -> dict[str, Any]:
+        return {"replies": [ChatMessage.from_assistant(ORDER)]}
+
+
+class HaystackWords:
+    def run(self, text: str) -> dict[str, Any]:
+        return {"embedding": [float(len(text)), 1.0]}
+
+
+FRAMEWORK_MODELS: dict[str, dict[str, tuple[str, Callable[..., Any], Callable[[], Any]]]] = {
+    "LangChain": {
+        "llm": ("llm", LangChainChat, lambda: FakeListChatModel(responses=[ORDER])),
+        "embedder": ("embeddings", LangChainEmbeddings, lambda: DeterministicFakeEmbedding(size=8)),
+    },
+    "LlamaIndex": {
+        "llm": ("llm", LlamaIndexLLM, lambda: NativeLLM(reply=lambda prompt: ORDER)),
+        "embedder": ("embed_model", LlamaIndexEmbedding, lambda: MockEmbedding(embed_dim=3)),
+    },
+    "Haystack": {
+        "llm": ("chat_generator", HaystackChat, HaystackJudge),
+        "embedder": ("embedder", HaystackTextEmbedder, HaystackWords),
+    },
+}
+USES = {"llm": "rankgpt", "embedder": [{"embedding": {"model": "embedder"}}]}
+
+
+def on_disk(folder: Path) -> int:
+    """Rows of answers and of vectors below `folder`."""
+    rows = 0
+    for file in folder.rglob("*.sqlite"):
+        with sqlite3.connect(file) as connection:
+            for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                rows += connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
+    return rows
+
+
+@pytest.mark.parametrize("role", USES)
+def test_a_frameworks_model_is_remembered_in_memory_and_never_on_disk(
+    adapter: Adapter, role: str, tmp_path: Path
+) -> None:
+    option, _, model = FRAMEWORK_MODELS[called(adapter)][role]
+    engine = {"cache": str(tmp_path / "answers.sqlite"), "vectors": str(tmp_path / "vectors")}
+    seen: list[Ranking] = []
+    for _ in range(2):
+        ranker = adapter.make(USES[role], engine=engine, on_ranking=seen.append, **{option: model()})
+        for _ in range(2):
+            adapter.rank(ranker, adapter.documents(FOUND), QUERY)
+    assert [ranking.usage.calls > 0 for ranking in seen] == [True, False, True, False]
+    assert on_disk(tmp_path) == 0
+
+
+@pytest.mark.parametrize("role", USES)
+def test_a_frameworks_model_whose_key_the_caller_says_is_found_again_on_disk(
+    adapter: Adapter, role: str, tmp_path: Path
+) -> None:
+    _, wrap, model = FRAMEWORK_MODELS[called(adapter)][role]
+    engine = {"cache": str(tmp_path / "answers.sqlite"), "vectors": str(tmp_path / "vectors")}
+    seen: list[Ranking] = []
+    for _ in range(2):
+        models = {role: wrap(model(), cache_key="scripted, version 1")}
+        ranker = adapter.make(USES[role], engine=engine, on_ranking=seen.append, models=models)
+        adapter.rank(ranker, adapter.documents(FOUND), QUERY)
+    assert [ranking.usage.calls > 0 for ranking in seen] == [True, False]
+    assert seen[0].positions == seen[1].positions
+
+
+@pytest.mark.parametrize("role", USES)
+def test_a_framework_model_is_wrapped_wherever_it_is_given(adapter: Adapter, role: str) -> None:
+    """As an argument of its own, or among `models` by the name the pipeline calls it."""
+    option, _, model = FRAMEWORK_MODELS[called(adapter)][role]
+    documents = adapter.documents(FOUND)
+    own = adapter.rank(adapter.make(USES[role], **{option: model()}), documents, QUERY)
+    named = adapter.rank(adapter.make(USES[role], models={role: model()}), documents, QUERY)
+    assert own == named
+    assert len(own) == len(FOUND)

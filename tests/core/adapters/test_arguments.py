@@ -114,8 +114,8 @@ def test_a_callback_is_any_callable_or_none() -> None:
 
 
 def test_engine_options_are_written_as_data_whole_or_not_at_all() -> None:
-    options = {"deadline": 2.0, "cache": None, "on_failure": "raise", "passages": Path("vectors")}
-    assert arguments.engine_data(options) == {**options, "passages": "vectors"}
+    options = {"deadline": 2.0, "cache": None, "on_failure": "raise", "vectors": Path("vectors")}
+    assert arguments.engine_data(options) == {**options, "vectors": "vectors"}
     assert arguments.engine_data(None) is None
     with pytest.raises(InputError, match="on_event"):
         arguments.engine_data({**options, "on_event": print})

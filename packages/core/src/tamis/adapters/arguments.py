@@ -88,6 +88,6 @@ def engine_data(engine: Any, error: type[TamisError] = InputError) -> dict[str, 
     if live:
         raise error(
             f"the engine option {live[0]}={short(data[live[0]])} cannot be written as data: "
-            "give a plain value, such as a path for cache or passages"
+            "give a plain value, such as a path for cache or vectors"
         )
     return data
