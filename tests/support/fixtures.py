@@ -114,3 +114,21 @@ def llm_server() -> Iterator[LLMServer]:
 def llm_rerank_server() -> Iterator[LLMServer]:
     """The same weights behind llama.cpp's `/v1/rerank`, 512 tokens a pair."""
     yield from served(smollm2(), name="smollm2", context=512, ranks=True)
+
+
+@pytest.fixture(scope="session")
+def second_package_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `tests/support/second_package` is installed; on nobody's path yet."""
+    from support.places import ROOT
+    from support.plugins import install
+
+    return install(ROOT / "tests" / "support" / "second_package", tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture
+def second_package(second_package_folder: Path) -> Iterator[Path]:
+    """`tests/support/second_package` is installed while the test runs."""
+    from support.plugins import on_path
+
+    with on_path(second_package_folder):
+        yield second_package_folder

@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tamis.errors import TamisError
 from tamis.recipes.cards import describe
 from tamis.recipes.load import model_names
 from tamis.recipes.load import presets as titles
+from tamis.stage.presets import PRESETS
 
 
 def presets(
@@ -33,6 +35,11 @@ def _list() -> None:
     table.add_column("name", no_wrap=True)
     table.add_column("what it is")
     table.add_column("models it calls")
+    table.add_column("package")
     for name, title in titles().items():
-        table.add_row(escape(name), escape(title), ", ".join(model_names(name)))
+        try:
+            models = ", ".join(model_names(name))
+        except TamisError as error:
+            models = f"cannot be used: {error}"
+        table.add_row(escape(name), escape(title), escape(models), escape(PRESETS.package_of(name) or "tamis"))
     Console().print(table)

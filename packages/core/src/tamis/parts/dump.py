@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
+from numbers import Integral, Real
 from pathlib import PurePath
 from typing import Any
 
@@ -53,7 +54,20 @@ def to_yaml(data: Any) -> str:
     """Plain data as YAML text."""
     import yaml
 
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def text(dumper: Any, value: str) -> Any:
+        style = '"' if not _FOLDED.isdisjoint(value) else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, text)
+    written: str = yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+    return written
+
+
+_FOLDED = frozenset("\x85\u2028\u2029")
+"""Line breaks that PyYAML writes as they are and reads back as a space, unless the text is in double quotes."""
 
 
 def _plain(value: Any) -> Any:
@@ -64,9 +78,9 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, (str, PurePath)):
         return str(value)
-    if isinstance(value, int):
+    if isinstance(value, Integral):
         return int(value)
-    if isinstance(value, float):
+    if isinstance(value, Real):
         return float(value)
     if not isinstance(value, type) and kind_of(value) is None:
         with suppress(PydanticSerializationError):

@@ -82,12 +82,18 @@ class Shelf:
             )
         return data
 
+    def unknown(self, name: str, kind: str = "") -> str:
+        """A message for a name that no file has, with the nearest one, and with the packages that could not be
+        searched."""
+        broken = self._files()[1]
+        problems = "".join(f" Not searched: {problem}." for problem in broken)
+        return unknown(kind or self.kind, name, self.names()) + problems
+
     def _file(self, name: str) -> tuple[str, Any]:
         """The package and the path of the file called `name`."""
-        files, broken = self._files()
+        files, _ = self._files()
         if normal(name) not in files:
-            also = "".join(f" Not searched: {problem}." for problem in broken)
-            raise ConfigError(unknown(self.kind, name, (known.replace("_", "-") for known in files)) + also)
+            raise ConfigError(self.unknown(name))
         return self._only(name, files)
 
     def _only(self, name: str, files: Mapping[str, list[tuple[str, Any]]]) -> tuple[str, Any]:

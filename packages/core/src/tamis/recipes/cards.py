@@ -6,15 +6,17 @@ import math
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PositiveInt
 
 from tamis.checkpoints.published import CHECKPOINTS, Published, every, made, published
 from tamis.errors import ConfigError
+from tamis.parts.family import name_of, package_of
 from tamis.parts.part import part, unknown
 from tamis.parts.plugins import claimed
-from tamis.recipes.load import model_names
+from tamis.recipes.load import anonymous, model_names
 from tamis.stage.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -173,12 +175,33 @@ def describe(name: str) -> str:
     if told["stage"] is not None:
         lines += ["stage:", *_steps(told["stage"])]
         lines += [f"models to give: {', '.join(model_names(name)) or 'none'}", f"cost: {_cost(name)}"]
+        for what, package in _from_elsewhere(name):
+            lines += _wrapped(f"{what}: from {package}", later="  ")
     for card in cards(name):
         lines += _wrapped(f"checkpoint: {', '.join(card.names)}", later="  ")
         lines += _wrapped(_told(_facts(card)), "  ", "  ")
     if told.get("reference"):
         lines += _wrapped(f"as published: {_told(told['reference'])}", later="  ")
     return "\n".join(lines)
+
+
+def _from_elsewhere(name: str) -> Iterator[tuple[str, str]]:
+    """What of a preset other packages bring: the preset itself, and parts it uses."""
+    if package := PRESETS.package_of(name):
+        yield "preset", package
+    used = dict.fromkeys(type(part) for part in _parts(anonymous(name)))
+    yield from ((f"uses {name_of(cls)}", package) for cls in used if (package := package_of(cls)))
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """All parts inside a part, itself included."""
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _parts(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield value
+        for f in fields(value):
+            yield from _parts(getattr(value, f.name))
 
 
 def _steps(stage: Any) -> list[str]:
@@ -217,11 +240,8 @@ def _wrapped(text: str, first: str = "", later: str = "") -> list[str]:
 def _cost(name: str) -> str:
     """Calls and rounds for a hundred candidates, counted by running the plan without a model."""
     from tamis.engine.engine import Engine
-    from tamis.models.cost_only import CostOnly
-    from tamis.recipes.load import load
 
-    stage = load(name, models={model: CostOnly(model) for model in model_names(name)})
-    used = Engine(cache=None).dry_run(stage, "query", [f"text {number}" for number in range(EXAMPLE)])
+    used = Engine(cache=None).dry_run(anonymous(name), "query", [f"text {number}" for number in range(EXAMPLE)])
     calls, rounds = (f"{n} {what}" + "s" * (n != 1) for n, what in ((used.calls, "call"), (used.rounds, "round")))
     return f"{calls} in {rounds} for {EXAMPLE} candidates (a judge that changes nothing)"
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from tamis.errors import ConfigError
-from tamis.parts.part import unknown
 from tamis.parts.shelf import parse, read_text
 from tamis.stage.base import STAGES, Stage
 from tamis.stage.presets import PRESETS
@@ -57,6 +56,11 @@ def model_names(source: Any) -> tuple[str, ...]:
     return tuple(sorted(context["used"]))
 
 
+def anonymous(source: Any) -> Stage:
+    """The pipeline with models that answer nothing in place of those it calls by name."""
+    return _built(source, {"models": _Anything(), "used": set[str]()})
+
+
 class _Anything(dict[str, Any]):
     """Has a model of every name."""
 
@@ -86,5 +90,6 @@ def _read(source: str | Path) -> Any:
             raise ConfigError(f"no pipeline file at {str(path)!r}")
         return parse(read_text(path), str(path))
     if source not in PRESETS:
-        raise ConfigError(unknown("pipeline", source, PRESETS.names()) + " A path to a file must end in .yaml.")
+        stage = f" The stage of that name alone is written [{source}]." if source in STAGES else ""
+        raise ConfigError(f"{PRESETS.unknown(source, 'pipeline')}{stage} A path to a file must end in .yaml.")
     return PRESETS.data(source)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import PydanticUserError, TypeAdapter
 
 from tamis.criteria.criterion import STANDARD, Criterion
 from tamis.criteria.sources import SOURCES
+from tamis.errors import ConfigError
 from tamis.graph.edges.base import EDGES
 from tamis.graph.methods.refiner import REFINERS
 from tamis.judges.base import JUDGES
 from tamis.parts.family import REFERENCE, Family
+from tamis.parts.plugins import normal
 from tamis.schedules.base import SCHEDULES
 from tamis.select.calibrate.artefact import FITTED, Artefact
 from tamis.select.calibrate.confidence import CONFIDENCES
@@ -37,18 +40,22 @@ FAMILIES: tuple[Family, ...] = (
 
 
 def json_schema() -> dict[str, Any]:
-    """A JSON schema of every pipeline that can be written as data, parts of other installed packages included."""
+    """A JSON schema of every pipeline that can be written as data, parts of other installed packages included.
+
+    A part or preset of another package that cannot be described is left out, with a warning that names the package."""
     definitions: dict[str, Any] = {}
     for family in FAMILIES:
         key, choices = family.key, []
-        for name in family.members:
-            schema = family.adapter(family.resolve(name)).json_schema()
-            definitions.update(schema.pop("$defs", {}))
+        bare = set(PRESETS.names()) if family is STAGES else set()
+        for name, cls in family.usable():
+            if (schema := _described(family, name, cls)) is None:
+                continue
+            definitions |= {f"{key}.{name}.{inner}": own for inner, own in schema.pop("$defs", {}).items()}
             definitions[f"{key}.{name}"] = {**schema, "additionalProperties": False}
             choices.append(_named(key, name, schema))
-        bare = [name for name in family.members if not definitions[f"{key}.{name}"].get("required")]
-        bare = sorted({*bare, *PRESETS.names()}) if family is STAGES else bare
-        definitions[key] = {"anyOf": [{"type": "string"} if family is MODELS else {"enum": bare}, *choices]}
+            bare |= set() if schema.get("required") else {name}
+        bare |= {name.replace("_", "-") for name in bare} | {normal(name) for name in bare}
+        definitions[key] = {"anyOf": [{"type": "string"} if family is MODELS else {"enum": sorted(bare)}, *choices]}
     definitions["stage"]["anyOf"].append({"type": "array", "items": {"$ref": "#/$defs/stage"}})
     sources = definitions["source"]["anyOf"][1:]
     definitions["criterion"] = {"anyOf": [{"enum": list(STANDARD)}, TypeAdapter(Criterion).json_schema(), *sources]}
@@ -57,16 +64,29 @@ def json_schema() -> dict[str, Any]:
     return _with_references(whole)
 
 
+def _described(family: Family, name: str, cls: type) -> dict[str, Any] | None:
+    """The schema of a member, the values it holds under names of their own; `None` for another package's that has
+    none."""
+    try:
+        return family.adapter(cls).json_schema(ref_template=f"#/$defs/{family.key}.{name}.{{model}}")
+    except (ConfigError, PydanticUserError) as error:
+        if (package := family.package_of(cls)) is None:
+            raise
+        warnings.warn(f"left out the {family.kind} {name!r} of {package}: {error}", stacklevel=3)
+        return None
+
+
 def _named(key: str, name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     """`{name: options}`, or `{name: value of the first field}` with the other fields beside it."""
     own = dict(schema.get("properties", {}))
     short = [{"allOf": [{"not": {"type": "object"}}, next(iter(own.values()))]}] if own else []
     nothing = [] if schema.get("required") else [{"type": "null"}]
     options = {"anyOf": [{"$ref": f"#/$defs/{key}.{name}"}, *nothing, *short]}
+    spellings = dict.fromkeys((name, name.replace("_", "-")))
     return {
         "type": "object",
-        "properties": {**own, name: options},
-        "required": [name],
+        "properties": {**own, **dict.fromkeys(spellings, options)},
+        "oneOf": [{"required": [spelling]} for spelling in spellings],
         "additionalProperties": False,
     }
 
