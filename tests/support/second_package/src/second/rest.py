@@ -55,8 +55,7 @@ class SameStart(Edges):
     def of(self, pool: Pool) -> Adjacency:
         starts = [candidate.text[: self.letters] for candidate in pool.candidates]
         pairs = [(a, b) for a, one in enumerate(starts) for b, other in enumerate(starts) if one == other]
-        rows, cols = zip(*pairs) if pairs else ((), ())
-        return Adjacency.of(len(pool), rows, cols, np.ones(len(pairs)))
+        return Adjacency.of(len(pool), [a for a, _ in pairs], [b for _, b in pairs], np.ones(len(pairs)))
 
 
 @part

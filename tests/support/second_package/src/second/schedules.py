@@ -10,7 +10,7 @@ class TwoHalves(Schedule):
     def run(self, n: int, top: int | None = None) -> Running:
         halves = [half for half in (tuple(range(n // 2)), tuple(range(n // 2, n))) if half]
         answers = (yield halves) if halves else ()
-        return Placed([place for half, answer in zip(halves, answers) for place in complete(half, answer)])
+        return Placed([place for half, answer in zip(halves, answers, strict=True) for place in complete(half, answer)])
 
     def calls(self, n: int, top: int | None = None) -> int:
         return min(n, 2)
