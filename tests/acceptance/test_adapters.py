@@ -550,3 +550,31 @@ def test_a_framework_model_is_wrapped_wherever_it_is_given(adapter: Adapter, rol
     named = adapter.rank(adapter.make(USES[role], models={role: model()}), documents, QUERY)
     assert own == named
     assert len(own) == len(FOUND)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "option", "value"),
+    [
+        (ADAPTERS[0], "score_keys", "score"),
+        (ADAPTERS[0], "metadata_in_text", "title"),
+        (ADAPTERS[0], "metadata_in_text", [1]),
+        (ADAPTERS[1], "metadata_mode", "loud"),
+        (ADAPTERS[2], "meta_fields_to_embed", "title"),
+        (ADAPTERS[2], "meta_fields_to_embed", [1]),
+        (ADAPTERS[2], "meta_fields_to_embed", None),
+    ],
+    ids=called,
+)
+def test_what_to_read_of_a_document_is_checked_too(adapter: Adapter, option: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=option):
+        adapter.make("lexical", **{option: value})
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS[:2], ids=called)
+def test_an_option_set_later_is_checked_as_well(adapter: Adapter) -> None:
+    ranker = adapter.make("lexical")
+    for option, value in (("top_n", "2"), ("top_n", 0), ("threshold", math.nan), ("on_ranking", 3), ("explain", "no")):
+        with pytest.raises(ValueError, match=option):
+            setattr(ranker, option, value)
+    ranker.top_n = 1
+    assert len(adapter.rank(ranker, adapter.documents(FOUND), QUERY)) == 1
