@@ -24,7 +24,8 @@ from tamis.stage.base import Stage
 from tamis.stage.scoring import Depth, failure_notices
 from tamis.values.calls import Asking, Failure, Plan, together
 from tamis.values.model import ModelRef, require
-from tamis.values.ranking import Notice, Query, Ranked, Ranking
+from tamis.values.ranking import Notice, Query, Ranked, Ranking, Why
+from tamis.values.scale import Scale
 
 Combine = Literal["composite", "normalised", "weighted", "lexicographic", "pareto"]
 
@@ -88,16 +89,31 @@ class MultiCriteria(Stage):
             raise ConfigError(f"{name}: at least one of the criteria {names} must weigh more than 0")
         if _diverse(given) and self.combine in ("lexicographic", "pareto"):
             raise ConfigError(f"{name}: a diversity criterion cannot be combined by {self.combine!r}; use 'composite'")
+        self.leaves(None)
 
     @property
     def given(self) -> tuple[Criterion, ...]:
         """The criteria besides relevance; none when they are inferred."""
         return () if self.criteria == "infer" else cast(tuple[Criterion, ...], self.criteria)
 
+    @property
+    def inside(self) -> tuple[Stage, ...]:
+        return tuple(stage for criterion in (self.relevance, *self.given) for stage in criterion.source.inside)
+
+    @property
+    def drops(self) -> tuple[Why, ...]:
+        return () if self.gate is None else ("below_relevance_gate",)
+
+    def leaves(self, before: Scale | None) -> Scale | None:
+        criteria = (self.relevance, *self.given)
+        for criterion in criteria:
+            criterion.source.check(before)
+        return None if self.criteria == "infer" and self.combine == "composite" else scale_of(self.combine, criteria)
+
     def plan(self, ranking: Ranking) -> Plan:
         head = ranking.kept[: self.depth]
         if not head:
-            return ranking
+            return replace(ranking, scale=scale_of(self.combine, (self.relevance, *self.given)))
         others, notices = yield from self._criteria(ranking.query)
         criteria = (self.relevance, *others)
         rows, sheet, unknown = yield from self._rows(ranking, head, criteria)

@@ -10,10 +10,10 @@ from typing import Annotated
 from tamis.errors import ScaleError
 from tamis.parts.family import Family
 from tamis.parts.part import part
-from tamis.stage.base import Stage, StageRef
+from tamis.stage.base import Stage, StageRef, scorer
 from tamis.values.calls import Asking, Failure
 from tamis.values.ranking import Ranked, Ranking
-from tamis.values.scale import ORDINAL
+from tamis.values.scale import ORDINAL, Scale
 
 Unit = float | Failure | None
 
@@ -25,6 +25,14 @@ class Source(ABC):
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
         """A score in 0..1 for each of `head`, `None` for unknown, a `Failure` where a call for it failed. May yield
         calls."""
+
+    @property
+    def inside(self) -> tuple[Stage, ...]:
+        """The stages this source runs on the candidates."""
+        return ()
+
+    def check(self, before: Scale | None) -> None:  # noqa: B027
+        """Raise `ScaleError` where candidates with scores of scale `before` can never be scored."""
 
 
 SOURCES = Family("criterion source", Source, "tamis.criteria", "source", "tamis.sources")
@@ -68,12 +76,22 @@ class Ranker(Source):
         stage: Stage = self.stage
         part = tuple(replace(ranked, position=index) for index, ranked in enumerate(head))
         ranked = yield from stage.plan(Ranking(ranking.query, part, scale=ranking.scale))
-        if ranked.scale == ORDINAL:
-            raise ScaleError(
-                f"{type(stage).__name__} gives ordinal scores, which have no distances; a criterion needs a stage that "
-                "scores, such as CrossEncoder or Pointwise"
-            )
+        self._check(ranked.scale)
         kept = sorted(ranked.kept, key=lambda r: r.position)
         unit = dict(zip((r.position for r in kept), ranked.scale.unit([r.score for r in kept]), strict=True))
         lost = {at: Failure("error", str(notice)) for notice in ranked.warnings for at in notice.positions}
         return [lost.get(index) if (score := unit.get(index)) is None else score for index in range(len(head))]
+
+    @property
+    def inside(self) -> tuple[Stage, ...]:
+        return (self.stage,)
+
+    def check(self, before: Scale | None) -> None:
+        self._check(self.stage.leaves(before))
+
+    def _check(self, scale: Scale | None) -> None:
+        if scale == ORDINAL:
+            raise ScaleError(
+                f"a criterion needs scores with distances; {scorer(self.stage).label} leaves ordinal ones. Give it a "
+                "stage that scores, such as CrossEncoder or Pointwise."
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from pydantic import PositiveInt
@@ -23,8 +24,8 @@ from tamis.stage.scoring import Depth
 from tamis.stage.vectors import vectors
 from tamis.values.calls import Asking, Failure, Plan
 from tamis.values.model import ModelRef, require
-from tamis.values.ranking import Neighbour, Notice, Ranked, Ranking
-from tamis.values.scale import FUSION, Scale
+from tamis.values.ranking import Neighbour, Notice, Ranked, Ranking, Why
+from tamis.values.scale import FUSION, ORDINAL, UNKNOWN, Scale
 
 SHOWN = 3
 """How many of those that lifted a candidate are told."""
@@ -50,8 +51,9 @@ class Graph(Stage):
         given_vectors: embed only those that bring none.
 
     The scores stay on the incoming scale, between the smallest and the largest that came in, and a candidate without
-    edges keeps its own: with no edges nothing changes. Where no score is usable (none there, or `ordinal`), place i of
-    n counts 1 - i / n, on the scale `fusion`. A candidate without a score among scored ones stays where it is.
+    edges keeps its own: with no edges nothing changes. Where there are none to use (the retriever gave none, or they
+    are `ordinal`), place i of n counts 1 - i / n, on the scale `fusion`. A candidate without a score among scored ones
+    stays where it is, as do all where the stage in front could not judge any.
     `Ranked.lifted_by` tells who raised whom, by how much of the score, and over which edges.
 
     Sources: G-RAG (Dong et al., 2024) for the document graph; Diaz, 2005, Kurland and Lee, 2005, HybRank (Zhang et al.,
@@ -71,9 +73,14 @@ class Graph(Stage):
     model: ModelRef = None
     given_vectors: bool = False
 
+    drops: ClassVar[tuple[Why, ...]] = ()
+
     def __post_init__(self) -> None:
         if self.model is not None:
             require(self.model, "embed", "Graph")
+
+    def leaves(self, before: Scale | None) -> Scale | None:
+        return FUSION if before == ORDINAL else None if before == UNKNOWN else before
 
     def plan(self, ranking: Ranking) -> Plan:
         head, scores, scale = usable(ranking, ranking.kept[: self.depth])
@@ -100,10 +107,8 @@ class Graph(Stage):
 
 def usable(ranking: Ranking, head: Sequence[Ranked]) -> tuple[list[Ranked], list[float], Scale]:
     """Those of `head` that have a score, the scores, and their scale; by rank where the scores say nothing."""
-    if not head:
-        return [], [], ranking.scale
     scored = [(ranked, ranked.score) for ranked in head if ranked.score is not None]
-    if scored and ranking.scale.kind != "ordinal":
+    if ranking.scale != ORDINAL and (scored or ranking.scale != UNKNOWN):
         return [ranked for ranked, _ in scored], [score for _, score in scored], ranking.scale
     return list(head), [1.0 - place / len(head) for place in range(len(head))], FUSION
 

@@ -11,19 +11,18 @@ from tamis.graph.methods.refiner import RefinerRef
 from tamis.parts.part import part
 from tamis.pool.pool import Pool, unit_rows
 from tamis.pool.sparse import Floats
-from tamis.stage.base import Stage
-from tamis.stage.scoring import Depth, failure_notices, rescored
+from tamis.stage.scoring import Depth, Given, Scoring
 from tamis.stage.vectors import vectors
-from tamis.values.calls import Failure, Plan
+from tamis.values.calls import Asking, Failure
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Ranked, Ranking
-from tamis.values.scale import rescale
+from tamis.values.scale import Scale, rescale
 
 UNUSABLE = Failure("malformed", "its vector or the query's is zero, not finite, or of another length")
 
 
 @part
-class Refinement(Stage):
+class Refinement(Scoring):
     """Sort by embeddings of query and candidates, refined among the candidates themselves.
 
     `method`: `Rocchio` (the best so far speak for the query), `Smoothing` (neighbours for each other), `AlphaQE` or
@@ -48,23 +47,24 @@ class Refinement(Stage):
         if self.model is not None:
             require(self.model, "embed", "Refinement")
 
-    def plan(self, ranking: Ranking) -> Plan:
-        head = ranking.kept[: self.depth]
-        if not head:
-            return ranking
+    @property
+    def scale(self) -> Scale:
+        return self.method.scale
+
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         query, found = yield from vectors(self.model, ranking.query, head, self.given_vectors)
         failures = [query if isinstance(query, Failure) else v if isinstance(v, Failure) else None for v in found]
         rows = unit_rows([None if isinstance(v, Failure) else v for v in (query, *found)])
         usable = rows[1:].any(axis=1) & rows[0].any()
         failures = [f or (None if good else UNUSABLE) for f, good in zip(failures, usable.tolist(), strict=True)]
         judged = [place for place, failure in enumerate(failures) if failure is None]
-        scores: list[float | None] = [None] * len(head)
+        scores: list[Given] = list(failures)
         if judged:
             pool = Pool(ranking.query, [head[place].candidate for place in judged], rows[1:][judged])
             new = self.method.scores(rows[0], rows[1:][judged], so_far(ranking, head)[judged], pool)
             for place, score in zip(judged, new.tolist(), strict=True):
                 scores[place] = score
-        return rescored(ranking, scores, self.method.scale).warn(*failure_notices("Refinement", head, failures))
+        return scores
 
 
 def so_far(ranking: Ranking, head: Sequence[Ranked]) -> Floats:

@@ -25,7 +25,7 @@ from typing import Any
 from pydantic import BeforeValidator, PydanticUserError, TypeAdapter, ValidationError, ValidationInfo, WithJsonSchema
 
 from tamis.errors import ConfigError
-from tamis.parts.part import explain, unknown
+from tamis.parts.part import readable, unknown
 from tamis.parts.plugins import Plugin, claimed, normal, plugins
 
 REFERENCE = "x-tamis-part"
@@ -137,7 +137,7 @@ class Family:
         try:
             return self.adapter(cls).validate_python({**options, **dict(others)}, context=context)
         except ValidationError as error:
-            raise ConfigError(explain(f"{self.kind} {name!r}", error, cls)) from error
+            raise readable(f"{self.kind} {name!r}", error, cls) from error
 
     def adapter(self, cls: type) -> TypeAdapter[Any]:
         """What validates and describes `cls`. `ConfigError` for a class that pydantic cannot read."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, dataclass_transform
 from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass
 
-from tamis.errors import ConfigError
+from tamis.errors import ConfigError, TamisError
 
 T = TypeVar("T")
 PART = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
@@ -23,6 +23,14 @@ def part(cls: type[T]) -> type[T]:
     made: Any = dataclass(frozen=True, config=PART)(cls)
     made.__init__ = _readable(made.__init__, made)
     return made
+
+
+def readable(what: str, error: ValidationError, cls: type | None = None) -> TamisError:
+    """A pydantic `ValidationError` as an error of ours: one that says more than `ConfigError` where that is all."""
+    causes = [item.get("ctx", {}).get("error") for item in error.errors(include_url=False)]
+    if len(causes) == 1 and isinstance(causes[0], TamisError) and not isinstance(causes[0], ConfigError):
+        return causes[0]
+    return ConfigError(explain(what, error, cls))
 
 
 def explain(what: str, error: ValidationError, cls: type | None = None) -> str:
@@ -59,6 +67,6 @@ def _readable(init: Callable[..., None], cls: type) -> Callable[..., None]:
         try:
             init(self, *args, **kwargs)
         except ValidationError as error:
-            raise ConfigError(explain(cls.__name__, error, cls)) from None
+            raise readable(cls.__name__, error, cls) from None
 
     return checked

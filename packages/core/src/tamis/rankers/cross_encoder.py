@@ -9,16 +9,15 @@ from typing import Any
 from tamis.parts.part import part
 from tamis.rankers.early_exit import EarlyExit
 from tamis.rankers.passages import Passages
-from tamis.stage.base import Stage
-from tamis.stage.scoring import Depth, failure_notices, read, rescored
-from tamis.values.calls import Asking, Classify, ClassifyVectors, EmbedTokens, Failure, Plan, Score
+from tamis.stage.scoring import Depth, Given, Scored, Scoring, read
+from tamis.values.calls import Asking, Classify, ClassifyVectors, EmbedTokens, Failure, Score
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Candidate, Notice, Query, Ranked, Ranking
 from tamis.values.scale import UNKNOWN, Scale
 
 
 @part
-class CrossEncoder(Stage):
+class CrossEncoder(Scoring):
     """Sort by the score a cross-encoder gives (query, candidate). One `classify` call a candidate, all in one round.
 
     The scale is the model's own (usually `logit`). Source: Nogueira and Cho, 2019 (monoBERT).
@@ -46,31 +45,32 @@ class CrossEncoder(Stage):
         require(self.model, "classify" if self.compressor is None else "classify_vectors", "CrossEncoder")
         if self.compressor is not None:
             require(self.compressor, "embed_tokens", "The compressor of CrossEncoder")
+        _ = self.scale
 
-    def plan(self, ranking: Ranking) -> Plan:
-        head = ranking.kept[: self.depth]
+    @property
+    def scale(self) -> Scale:
+        """The model's; of documents that are scored by their passages what those make of it."""
+        scale: Scale = getattr(self.model, "scale", UNKNOWN)
+        return self.passages.scale(scale) if self.passages else scale
+
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Scored]:
         scale = getattr(self.model, "scale", UNKNOWN)
-        block = self.early_exit.block if self.early_exit else max(1, len(head))
-        scores: list[float | None] = []
-        failures: list[Failure | None] = []
+        block = self.early_exit.block if self.early_exit else len(head)
+        scores: list[Given] = []
         compressed: dict[int, Any] = {}
-        while len(scores) < len(head) and not (self.early_exit and self.early_exit.settled(scores)):
+        while len(scores) < len(head) and not (self.early_exit and self.early_exit.settled(list(map(_known, scores)))):
             read_now = [self._texts(ranked.candidate) for ranked in head[len(scores) : len(scores) + block]]
             answers = iter((yield from self._answers(ranking.query, [t for texts in read_now for t in texts])))
             for texts in read_now:
                 own = [next(answers) for _ in texts]
                 compressed |= _compressed(head[len(scores)].position, own)
-                score, failure = self._judged(own, scale)
-                scores.append(score)
-                failures.append(failure)
-        ranked = rescored(ranking, scores, self.passages.scale(scale) if self.passages else scale)
-        if compressed:
-            ranked = replace(ranked, kept=tuple(_with(compressed, each) for each in ranked.kept))
+                scores.append(self._judged(own, scale))
         unread = tuple(ranked.position for ranked in head[len(scores) :])
+        notices = []
         if unread and self.early_exit:
             left = f"{len(unread)} of {len(head)} candidates unread, the top {self.early_exit.top} had settled"
-            ranked = ranked.warn(Notice(f"CrossEncoder: {left}", unread, degraded=False))
-        return ranked.warn(*failure_notices("CrossEncoder", head[: len(scores)], failures))
+            notices.append(Notice(f"CrossEncoder: {left}", unread, degraded=False))
+        return Scored(scores, [_with(compressed, ranked) for ranked in head] if compressed else None, notices)
 
     def _answers(self, query: Query, texts: Sequence[str]) -> Asking[Sequence[Any]]:
         """One answer a text; where a compressor failed, its failure."""
@@ -91,13 +91,17 @@ class CrossEncoder(Stage):
     def _texts(self, candidate: Candidate) -> list[str]:
         return self.passages.texts(candidate) if self.passages else [candidate.full_text]
 
-    def _judged(self, answers: Sequence[Any], scale: Scale) -> tuple[float | None, Failure | None]:
+    def _judged(self, answers: Sequence[Any], scale: Scale) -> float | Failure:
         """The score of a candidate from its passages', or why there is none."""
         values, failures = read(answers, lambda answer: answer.value)
         known = [value for value in values if value is not None]
         if len(known) < len(values):
-            return None, next(failure for failure in failures if failure is not None)
-        return (self.passages.score(known, scale) if self.passages else known[0]), None
+            return next(failure for failure in failures if failure is not None)
+        return self.passages.score(known, scale) if self.passages else known[0]
+
+
+def _known(score: Given) -> float | None:
+    return None if isinstance(score, Failure) else score
 
 
 def _compressed(position: int, answers: Sequence[Any]) -> dict[int, Any]:

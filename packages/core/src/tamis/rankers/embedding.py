@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from tamis.parts.part import part
-from tamis.stage.base import Stage
-from tamis.stage.scoring import Depth, failure_notices, rescored
+from tamis.stage.scoring import Depth, Given, Scoring
 from tamis.stage.vectors import cosines
-from tamis.values.calls import Plan
+from tamis.values.calls import Asking
 from tamis.values.model import ModelRef, require
-from tamis.values.ranking import Ranking
-from tamis.values.scale import COSINE
+from tamis.values.ranking import Ranked, Ranking
+from tamis.values.scale import COSINE, Scale
 
 
 @part
-class Embedding(Stage):
+class Embedding(Scoring):
     """Sort by the cosine of query and candidate embeddings. One `embed` call a text, all in one round.
 
     `given_vectors`: use vectors the query and candidates bring along instead of embedding them again; they must all
@@ -29,12 +31,10 @@ class Embedding(Stage):
     depth: Depth = None
     given_vectors: bool = False
 
+    scale: ClassVar[Scale] = COSINE
+
     def __post_init__(self) -> None:
         require(self.model, "embed", "Embedding")
 
-    def plan(self, ranking: Ranking) -> Plan:
-        head = ranking.kept[: self.depth]
-        if not head:
-            return ranking
-        scores, failures = yield from cosines(self.model, ranking.query, head, self.given_vectors)
-        return rescored(ranking, scores, COSINE).warn(*failure_notices("Embedding", head, failures))
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
+        return cosines(self.model, ranking.query, head, self.given_vectors)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tamis.parts.part import part
 from tamis.stage.base import Stage
 from tamis.stage.scoring import rescored
 from tamis.values.calls import Plan
-from tamis.values.ranking import Ranking
-from tamis.values.scale import FUSION, UNKNOWN
+from tamis.values.ranking import Ranking, Why
+from tamis.values.scale import FUSION, UNKNOWN, Scale
 
 
 @part
@@ -21,6 +21,12 @@ class FirstStage(Stage):
     """
 
     unscored: Literal["order", "unknown"] = "order"
+
+    drops: ClassVar[tuple[Why, ...]] = ()
+
+    def leaves(self, before: Scale | None) -> Scale | None:
+        """Which of two depends on whether a candidate has a score."""
+        return UNKNOWN if self.unscored == "unknown" else None
 
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from tamis.errors import CapabilityError, ConfigError
 from tamis.judges.base import PICTURES, Asked, Judge, Verdict, innermost
@@ -14,8 +14,8 @@ from tamis.stage.base import Stage
 from tamis.stage.scoring import Depth, failure_notices, rescored
 from tamis.values.calls import Asking, Failure, Plan
 from tamis.values.model import require
-from tamis.values.ranking import Notice, Ranked, Ranking
-from tamis.values.scale import FUSION, ORDINAL
+from tamis.values.ranking import Notice, Ranked, Ranking, Why
+from tamis.values.scale import FUSION, ORDINAL, Scale
 from tamis.values.signs import kendall_tau, variance
 
 OVER = ("deadline", "cancelled")
@@ -35,6 +35,8 @@ class Judged(Stage):
     model: Any
     depth: Depth
 
+    drops: ClassVar[tuple[Why, ...]] = ()
+
     @property
     def asks(self) -> tuple[Judge, Schedule]:
         """The judge and the schedule in effect."""
@@ -45,8 +47,15 @@ class Judged(Stage):
         """How many places must be right, for schedules that can stop there."""
         return None
 
+    def leaves(self, before: Scale | None) -> Scale:
+        judge, schedule = self.asks
+        if schedule.points:
+            return FUSION
+        scale: Scale = judge.scale(self.model) if schedule.answers == "scores" else ORDINAL
+        return scale
+
     def check(self) -> None:
-        """Raise unless the model can what the judge needs and judge and schedule fit each other."""
+        """Raise if the model lacks a capability the judge needs, or if judge and schedule do not fit together."""
         (judge, schedule), name = self.asks, type(self).__name__
         for capability in judge.needs:
             require(self.model, capability, name)
@@ -76,7 +85,7 @@ class Judged(Stage):
         if placed.scores is None:
             ranking = ranking.ordered([*placed.order, *range(len(head), len(ranking.kept))], ORDINAL)
         else:
-            ranking = rescored(ranking, placed.scores, FUSION if schedule.points else judge.scale(self.model))
+            ranking = rescored(ranking, placed.scores, self.leaves(ranking.scale))
         return ranking.warn(*notices).noted(name.lower(), log.signs(placed))
 
 

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tamis.parts.part import part
-from tamis.stage.base import Stage
-from tamis.stage.scoring import Depth, failure_notices, rescored
-from tamis.values.calls import EmbedTokens, Failure, Plan
+from tamis.stage.scoring import Depth, Given, Scoring
+from tamis.values.calls import Asking, EmbedTokens, Failure
 from tamis.values.model import ModelRef, require
-from tamis.values.ranking import Ranking
-from tamis.values.scale import COSINE
+from tamis.values.ranking import Ranked, Ranking
+from tamis.values.scale import COSINE, Scale
 
 TOKENS_AT_ONCE = 16_384
 """Passage tokens compared in one matrix product: enough to be fast, little enough to stay in memory."""
 
 
 @part
-class LateInteraction(Stage):
+class LateInteraction(Scoring):
     """Sort by MaxSim: each query token looks for its most similar passage token. One `embed_tokens` call a text, all in
     one round. What passages give does not depend on the query, and an engine keeps it (`Engine(vectors=...)`).
 
@@ -40,21 +39,17 @@ class LateInteraction(Stage):
     model: ModelRef
     depth: Depth = None
 
+    scale: ClassVar[Scale] = COSINE
+
     def __post_init__(self) -> None:
         require(self.model, "embed_tokens", "LateInteraction")
 
-    def plan(self, ranking: Ranking) -> Plan:
-        head = ranking.kept[: self.depth]
-        if not head:
-            return ranking
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         query, *passages = yield [
             EmbedTokens(self.model, ranking.query.text, "query"),
             *(EmbedTokens(self.model, ranked.candidate.full_text) for ranked in head),
         ]
-        compared = compare(query, passages)
-        failures = [score if isinstance(score, Failure) else None for score in compared]
-        scores = [None if isinstance(score, Failure) else score for score in compared]
-        return rescored(ranking, scores, COSINE).warn(*failure_notices("LateInteraction", head, failures))
+        return compare(query, passages)
 
 
 def compare(query: Any, passages: Sequence[Any]) -> list[float | Failure]:

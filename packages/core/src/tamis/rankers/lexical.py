@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from pydantic import NonNegativeInt
 
 from tamis.parts.numbers import NonNegative, Share
 from tamis.parts.part import part
-from tamis.stage.base import Stage
-from tamis.stage.scoring import Depth, rescored
+from tamis.stage.scoring import Depth, Given, Scoring
 from tamis.text.terms import terms
-from tamis.values.calls import Plan
-from tamis.values.ranking import Ranking
-from tamis.values.scale import LEXICAL
+from tamis.values.calls import Asking
+from tamis.values.ranking import Ranked, Ranking
+from tamis.values.scale import LEXICAL, Scale
 
 
 @part
@@ -40,7 +40,7 @@ class CorpusStatistics:
 
 
 @part
-class Lexical(Stage):
+class Lexical(Scoring):
     """Sort by BM25, without any model. Statistics come from the candidates themselves unless `statistics` are given.
 
     Scale: `lexical` (>= 0, comparable within a query). Source: Robertson and Zaragoza, 2009; defaults of Anserini.
@@ -54,13 +54,13 @@ class Lexical(Stage):
     depth: Depth = None
     statistics: CorpusStatistics | None = None
 
-    def plan(self, ranking: Ranking) -> Plan:
-        yield from ()
-        head = ranking.kept[: self.depth]
-        documents = [terms(ranked.candidate.full_text) for ranked in head]
-        return rescored(ranking, self.scores(terms(ranking.query.text), documents), LEXICAL)
+    scale: ClassVar[Scale] = LEXICAL
 
-    def scores(self, query: Sequence[str], documents: Sequence[Sequence[str]]) -> list[float]:
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
+        yield from ()
+        return self.bm25(terms(ranking.query.text), [terms(ranked.candidate.full_text) for ranked in head])
+
+    def bm25(self, query: Sequence[str], documents: Sequence[Sequence[str]]) -> list[float]:
         """BM25 of each document, both sides as lists of terms."""
         statistics = self.statistics or CorpusStatistics.of(documents)
         weights = {term: count * statistics.idf(term) for term, count in Counter(query).items()}

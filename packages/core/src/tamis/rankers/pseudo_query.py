@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, PositiveInt
 
 from tamis.parts.part import part
 from tamis.prompts.template import Template, TemplateRef
-from tamis.stage.base import Stage
-from tamis.stage.scoring import Depth, failure_notices, rescored
+from tamis.stage.scoring import Depth, Given, Scoring
 from tamis.stage.vectors import cosines
-from tamis.values.calls import Plan
+from tamis.values.calls import Asking
 from tamis.values.model import ModelRef, require, token_counter
 from tamis.values.ranking import Query, Ranked, Ranking
-from tamis.values.scale import COSINE
+from tamis.values.scale import COSINE, Scale
 
 PLAIN = Template(
     "{instruction}\nDocuments:\n{passages}\nSearch Query: {query}",
@@ -28,7 +27,7 @@ LEAST = 16
 
 
 @part
-class PseudoQuery(Stage):
+class PseudoQuery(Scoring):
     """Sort by the cosine to one vector of the query and the `first` candidates together, as they came in. One `embed`
     call for that prompt and one a candidate, all in one round; candidates are embedded as for retrieval, so that with
     vectors kept (`Engine(vectors=...)`, `given_vectors`) a query costs one call.
@@ -60,16 +59,14 @@ class PseudoQuery(Stage):
     depth: Depth = None
     given_vectors: bool = False
 
+    scale: ClassVar[Scale] = COSINE
+
     def __post_init__(self) -> None:
         require(self.model, "embed", "PseudoQuery")
 
-    def plan(self, ranking: Ranking) -> Plan:
-        head = ranking.kept[: self.depth]
-        if not head:
-            return ranking
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         query = replace(ranking.query, text=self.prompt(ranking.query, head), vector=None)
-        scores, failures = yield from cosines(self.model, query, head, self.given_vectors, self.ending)
-        return rescored(ranking, scores, COSINE).warn(*failure_notices("PseudoQuery", head, failures))
+        return cosines(self.model, query, head, self.given_vectors, self.ending)
 
     def prompt(self, query: Query, head: Sequence[Ranked]) -> str:
         """What is embedded in the query's place."""

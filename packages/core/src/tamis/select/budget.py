@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 
-from tamis.errors import ScaleError
 from tamis.parts.part import part
 from tamis.stage.base import Selection
 from tamis.text.tokens import truncate
 from tamis.values.calls import Plan
 from tamis.values.model import ModelRef, token_counter
-from tamis.values.ranking import Candidate, Notice, Ranked, Ranking
+from tamis.values.ranking import Candidate, Notice, Ranked, Ranking, Why
+from tamis.values.scale import Kind, Kinds
 
 SHORTEST_PIECE = 32
 LARGEST = 1e150
@@ -40,6 +40,8 @@ class TokenBudget(Selection):
     overhead: NonNegativeInt = 0
     full: Literal["skip", "stop"] = "skip"
     truncate: Literal["never", "first", "last"] = "first"
+
+    drops: ClassVar[tuple[Why, ...]] = ("budget",)
 
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()
@@ -91,13 +93,15 @@ class Knapsack(Selection):
     model: ModelRef = None
     overhead: NonNegativeInt = 0
 
+    accepts: ClassVar[Kinds] = frozenset({"probability", "graded"})
+    drops: ClassVar[tuple[Why, ...]] = ("budget",)
+
+    def remedy(self, kind: Kind) -> str:
+        return f"{super().remedy(kind)}, or use TokenBudget, which adds no scores up"
+
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()
-        if ranking.kept and ranking.scale.kind not in ("probability", "graded"):
-            raise ScaleError(
-                f"Knapsack adds scores up; {ranking.scale.kind} scores do not add. Put Calibrate in front, or use "
-                "TokenBudget."
-            )
+        self.check_scale(ranking)
         count = token_counter(self.model)
         sizes = [count(ranked.candidate.full_text) + self.overhead for ranked in ranking.kept]
         chosen = set(pack(_worth(ranking.kept), sizes, self.tokens))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import PositiveInt
 
@@ -19,7 +19,7 @@ from tamis.stage.scoring import Depth, failure_notices
 from tamis.text.terms import COMMON, terms
 from tamis.values.calls import Asking, Failure, Plan
 from tamis.values.model import ModelRef, require
-from tamis.values.ranking import Notice, Ranked, Ranking
+from tamis.values.ranking import Notice, Ranked, Ranking, Why
 
 Aspects = frozenset[str]
 
@@ -46,6 +46,8 @@ class Cover(Selection):
     depth: Depth = None
     batch_size: PositiveInt = 10
     passage_tokens: PassageTokens = 256
+
+    drops: ClassVar[tuple[Why, ...]] = ("policy_cut",)
 
     def __post_init__(self) -> None:
         if self.model is not None:

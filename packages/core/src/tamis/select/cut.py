@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import FiniteFloat, PositiveInt
 
-from tamis.errors import ScaleError
 from tamis.parts.part import part
 from tamis.stage.base import Selection
 from tamis.values.calls import Plan
-from tamis.values.ranking import Ranked, Ranking
+from tamis.values.ranking import Ranked, Ranking, Why
+from tamis.values.scale import DISTANCES, Kind, Kinds
 
 
 @part
@@ -22,6 +22,8 @@ class TopN(Selection):
     """
 
     n: PositiveInt
+
+    drops: ClassVar[tuple[Why, ...]] = ("top_n",)
 
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()
@@ -37,12 +39,15 @@ class Threshold(Selection):
 
     minimum: FiniteFloat
 
+    accepts: ClassVar[Kinds] = DISTANCES
+    drops: ClassVar[tuple[Why, ...]] = ("below_threshold",)
+
+    def remedy(self, kind: Kind) -> str:
+        return f"{super().remedy(kind)}, or use TopN"
+
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()
-        if ranking.scale.kind == "ordinal" and ranking.kept:
-            raise ScaleError(
-                f"a threshold of {self.minimum} means nothing on ordinal scores; put a stage that scores in front"
-            )
+        self.check_scale(ranking)
         return ranking.drop(
             "below_threshold", lambda index, ranked: ranked.score is not None and ranked.score < self.minimum
         )
@@ -53,6 +58,8 @@ class Deduplicate(Selection):
     """Drop later candidates with the same text (white space and case aside) or the same id as an earlier one."""
 
     by: Literal["text", "id"] = "text"
+
+    drops: ClassVar[tuple[Why, ...]] = ("duplicate",)
 
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from tamis.errors import ScaleError
 from tamis.parts.numbers import Share
 from tamis.parts.part import part
 from tamis.pool.sparse import Floats
@@ -18,7 +18,8 @@ from tamis.stage.scoring import Depth, failure_notices
 from tamis.stage.vectors import vectors
 from tamis.values.calls import Asking, Failure, Plan
 from tamis.values.model import ModelRef, require
-from tamis.values.ranking import Ranked, Ranking
+from tamis.values.ranking import Ranked, Ranking, Why
+from tamis.values.scale import DISTANCES, Kinds
 
 OVERFLOW = 1e150
 
@@ -38,6 +39,9 @@ class Diversify(Selection):
     depth: Depth = 100
     given_vectors: bool = False
 
+    accepts: ClassVar[Kinds] = DISTANCES
+    drops: ClassVar[tuple[Why, ...]] = ()
+
     def __post_init__(self) -> None:
         if self.model is not None:
             require(self.model, "embed", type(self).__name__)
@@ -50,9 +54,7 @@ class Diversify(Selection):
         head = ranking.kept[: self.depth]
         if not head:
             return ranking
-        if ranking.scale.kind == "ordinal":
-            name = type(self).__name__
-            raise ScaleError(f"{name}: ordinal scores cannot be weighed against variety; put a scoring stage in front")
+        self.check_scale(ranking)
         relevance = ranking.scale.unit([ranked.score for ranked in head])
         if self.model is None and not self.given_vectors:
             rows: Sequence[Floats | Failure] = list(term_vectors([ranked.candidate.full_text for ranked in head]))

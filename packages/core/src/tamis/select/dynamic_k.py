@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
@@ -17,7 +17,8 @@ from tamis.select.policies.base import PolicyRef
 from tamis.select.policies.gaps import LargestGap
 from tamis.stage.base import Selection, Stage
 from tamis.values.calls import Plan
-from tamis.values.ranking import Notice, Ranking
+from tamis.values.ranking import Notice, Ranking, Why
+from tamis.values.scale import Kind, Kinds
 
 
 @part
@@ -47,9 +48,22 @@ class DynamicK(Selection):
     k_max: PositiveInt | None = None
     ties: Literal["in", "out"] = "in"
 
+    drops: ClassVar[tuple[Why, ...]] = ("policy_cut", "abstained")
+
     def __post_init__(self) -> None:
         if self.k_max is not None and self.k_max < self.k_min:
             raise ConfigError(f"DynamicK: k_max {self.k_max} is below k_min {self.k_min}")
+
+    @property
+    def accepts(self) -> Kinds:
+        return self.policy.reads
+
+    @property
+    def label(self) -> str:
+        return f"{self.policy.label} of DynamicK"
+
+    def remedy(self, kind: Kind) -> str:
+        return self.policy.remedy(kind)
 
     def follows(self, earlier: Sequence[Stage]) -> None:
         self.policy.follows(earlier)
@@ -58,7 +72,7 @@ class DynamicK(Selection):
         yield from ()
         if not ranking.kept:
             return ranking
-        self.policy.check(ranking.scale)
+        self.check_scale(ranking)
         walk, scores = best_first(ranking)
         if "ordinal" in self.policy.accepts:
             scores = [0.0 - place for place in range(len(walk))]

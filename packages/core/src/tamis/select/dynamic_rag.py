@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -23,8 +23,8 @@ from tamis.stage.base import Stage
 from tamis.stage.scoring import Depth
 from tamis.values.calls import Asking, Failure, Generate, Plan
 from tamis.values.model import ModelRef, require
-from tamis.values.ranking import Dropped, Notice, Ranked, Ranking
-from tamis.values.scale import ORDINAL
+from tamis.values.ranking import Dropped, Notice, Ranked, Ranking, Why
+from tamis.values.scale import ORDINAL, Scale
 
 Chosen = list[int] | Failure
 """Indices into the ranking, best first, perhaps none; or why there are none to be had."""
@@ -63,14 +63,19 @@ class DynamicRAG(Stage):
     passage_tokens: PassageTokens = 200
     template: TemplateRef = None
 
+    drops: ClassVar[tuple[Why, ...]] = ("not_listed", "abstained")
+
     def __post_init__(self) -> None:
         require(self.model, "generate", "DynamicRAG")
         if self.k_max is not None and self.k_max < self.k_min:
             raise ConfigError(f"DynamicRAG: k_max {self.k_max} is below k_min {self.k_min}")
 
+    def leaves(self, before: Scale | None) -> Scale:
+        return ORDINAL
+
     def plan(self, ranking: Ranking) -> Plan:
         if not ranking.kept:
-            return ranking
+            return replace(ranking, scale=ORDINAL)
         shown = list(range(len(ranking.kept[: self.depth])))
         notices: list[Notice] = []
         if len(shown) > self.window:

@@ -15,8 +15,8 @@ from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Stage, StageRef
 from tamis.values.calls import Asking, Failure, Plan, together
 from tamis.values.model import ModelRef, require
-from tamis.values.ranking import Dropped, Notice, Query, Ranked, Ranking
-from tamis.values.scale import ORDINAL
+from tamis.values.ranking import Dropped, Notice, Query, Ranked, Ranking, Why
+from tamis.values.scale import ORDINAL, Scale
 
 Phrase = Annotated[str, Field(min_length=1, max_length=400)]
 
@@ -48,9 +48,20 @@ class Facets(Stage):
         if self.model is not None:
             require(self.model, "generate", "Facets")
 
+    @property
+    def inside(self) -> tuple[Stage, ...]:
+        return (self.stage,)
+
+    @property
+    def drops(self) -> tuple[Why, ...] | None:
+        return self.stage.drops
+
+    def leaves(self, before: Scale | None) -> Scale:
+        return ORDINAL
+
     def plan(self, ranking: Ranking) -> Plan:
         if not ranking.kept:
-            return ranking
+            return replace(ranking, scale=ORDINAL)
         facets, notices = list(self.facets or ()), list[Notice]()
         if self.model is not None:
             facets, notices = yield from self._declared(ranking)

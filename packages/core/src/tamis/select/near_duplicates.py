@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from typing import ClassVar
 
 from pydantic import PositiveInt
 
@@ -11,7 +12,7 @@ from tamis.parts.part import part
 from tamis.stage.base import Selection
 from tamis.text.terms import terms
 from tamis.values.calls import Plan
-from tamis.values.ranking import Ranking
+from tamis.values.ranking import Ranking, Why
 
 Shingle = tuple[str, ...]
 
@@ -32,6 +33,8 @@ class NearDuplicates(Selection):
 
     similarity: ShareAboveZero = 0.8
     words: PositiveInt = 3
+
+    drops: ClassVar[tuple[Why, ...]] = ("duplicate",)
 
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()

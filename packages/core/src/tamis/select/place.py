@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tamis.criteria.metadata import lookup, moment
 from tamis.parts.part import part
 from tamis.stage.base import Selection
 from tamis.values.calls import Plan
-from tamis.values.ranking import Ranked, Ranking
+from tamis.values.ranking import Ranked, Ranking, Why
 
 
 @part
@@ -27,6 +27,8 @@ class Place(Selection):
 
     order: Literal["ends", "oldest_first", "newest_first", "by_source"] = "ends"
     field: str | None = None
+
+    drops: ClassVar[tuple[Why, ...]] = ()
 
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()

@@ -21,9 +21,10 @@ from tamis.parts.part import part
 from tamis.parts.plugins import normal
 from tamis.stage.merging import drop_where_all_did, merge
 from tamis.stage.presets import PRESETS
+from tamis.stage.scales import Left, after, refuse, remedy
 from tamis.values.calls import Plan, together
-from tamis.values.ranking import Candidate, Query, Ranking
-from tamis.values.scale import FUSION, ORDINAL, Scale
+from tamis.values.ranking import Candidate, Query, Ranking, Why
+from tamis.values.scale import ANY, FUSION, ORDINAL, Kind, Kinds, Scale
 
 if TYPE_CHECKING:
     from tamis.engine.engine import Engine
@@ -32,8 +33,19 @@ if TYPE_CHECKING:
 class Stage(ABC):
     """A step that turns one ranking into another.
 
-    Subclasses are frozen pydantic dataclasses with a `plan`; their fields are their whole state, so that a stage can be
+    To write one, derive a frozen pydantic dataclass (`@part`): its fields are its whole state, so that a stage can be
     compared, printed, written as data and read back.
+
+    A subclass must override `plan`. A stage that gives each candidate a score derives `Scoring` instead, and one that
+    only drops or moves candidates derives `Selection`; both need less. The rest has defaults that are always safe, and
+    each method that is overridden lets a pipeline find more mistakes before it runs, or say more about itself:
+
+    `accepts`: the kinds of scale it can read; default: all. Call `check_scale` in `plan` to refuse others.
+    `leaves`: the scale of the scores it leaves; default: not known before it runs.
+    `drops`: the reasons for which it may drop candidates; default: not known.
+    `inside`: the stages it runs on what comes in; default: none.
+    `follows`: a check of the stages in front of it; default: none.
+    `remedy`, `label`: words for messages.
 
     >>> from tamis import Lexical, TopN
     >>> (Lexical() | TopN(1)).rerank("tall mountain", ["a recipe", "a tall mountain"]).kept[0].text
@@ -43,6 +55,46 @@ class Stage(ABC):
     @abstractmethod
     def plan(self, ranking: Ranking) -> Plan:
         """Yield batches of calls, receive their answers in the same order, return the new ranking. No I/O here."""
+
+    @property
+    def accepts(self) -> Kinds:
+        """The kinds of scale whose scores this stage can read."""
+        return ANY
+
+    def leaves(self, before: Scale | None) -> Scale | None:
+        """The scale of the scores this stage leaves where scores of scale `before` come in; `None`: not known before
+        running. Raises `ScaleError` where what it holds can never run. Asks no model."""
+        return None
+
+    @property
+    def drops(self) -> tuple[Why, ...] | None:
+        """The reasons for which this stage may drop candidates; empty: it drops none; `None`: not known."""
+        return None
+
+    @property
+    def inside(self) -> tuple[Stage, ...]:
+        """The stages that this one runs on the ranking that comes in."""
+        return ()
+
+    @property
+    def label(self) -> str:
+        """What messages call this stage."""
+        return type(self).__name__
+
+    def remedy(self, kind: Kind) -> str:
+        """What to do where scores of a `kind` come in that this stage cannot read."""
+        return remedy(self.accepts, kind)
+
+    def check_scale(self, ranking: Ranking) -> None:
+        """Raise `ScaleError`, saying what to put in front, when this stage cannot read the scores of `ranking`."""
+        if ranking.kept and ranking.scale.kind not in self.accepts:
+            raise refuse(self.label, self.accepts, ranking.scale.kind, self.remedy(ranking.scale.kind))
+
+    def through(self, before: Left) -> Left:
+        """What `leaves` says, with the name of the stage that made the scores. See `tamis.stage.scales.after`."""
+        for inner in self.inside:
+            after(inner, before)
+        return Left(self.leaves(before.scale), self.label)
 
     def follows(self, earlier: Sequence[Stage]) -> None:  # noqa: B027
         """Called where a pipeline is made, with the stages in front of this one. Raise `ConfigError` when it cannot
@@ -127,10 +179,19 @@ class Selection(Stage):
     The distinction matters to calibration: what was fitted on the scores in front of such a stage holds behind it.
     """
 
+    def leaves(self, before: Scale | None) -> Scale | None:
+        return before
+
+    def through(self, before: Left) -> Left:
+        return Left(self.leaves(before.scale), before.by)
+
 
 @part
 class Pipeline(Stage):
-    """Stages one after the other. Usually written `a | b | c`."""
+    """Stages one after the other. Usually written `a | b | c`.
+
+    Raises `ScaleError` when it is made with a stage that cannot read the scores of the one in front of it.
+    """
 
     stages: tuple[StageRef, ...] = ()
 
@@ -138,6 +199,19 @@ class Pipeline(Stage):
         flat = flattened(self)
         for place, stage in enumerate(flat):
             stage.follows(flat[:place])
+        self.leaves(None)
+
+    def leaves(self, before: Scale | None) -> Scale | None:
+        return self.through(Left(before)).scale
+
+    def through(self, before: Left) -> Left:
+        for stage in self.stages:
+            before = after(stage, before)
+        return before
+
+    @property
+    def drops(self) -> tuple[Why, ...] | None:
+        return all_drops(self.stages)
 
     def as_data(self, dump: Callable[[Any], Any]) -> Any:
         """A pipeline is written as the list of its stages."""
@@ -152,6 +226,21 @@ class Pipeline(Stage):
 def steps(stage: Stage) -> tuple[Stage, ...]:
     """The stages of a pipeline, or the stage itself."""
     return stage.stages if isinstance(stage, Pipeline) else (stage,)
+
+
+def all_drops(stages: Iterable[Stage]) -> tuple[Why, ...] | None:
+    """The reasons for which any of `stages` may drop candidates; `None` when one does not say."""
+    found: dict[Why, None] = {}
+    for stage in stages:
+        if stage.drops is None:
+            return None
+        found.update(dict.fromkeys(stage.drops))
+    return tuple(found)
+
+
+def scorer(stage: Stage) -> Stage:
+    """The stage whose scores `stage` leaves: of a pipeline the last one that does more than select."""
+    return next((step for step in reversed(flattened(stage)) if not isinstance(step, Selection)), stage)
 
 
 def flattened(stage: Stage) -> tuple[Stage, ...]:
@@ -192,11 +281,23 @@ class Fuse(Stage):
             raise ConfigError(
                 f"Fuse needs one weight a stage, not all zero: {len(self.stages)} stages, weights {self.weights}"
             )
+        self.leaves(None)
+
+    @property
+    def inside(self) -> tuple[Stage, ...]:
+        return self.stages
+
+    @property
+    def drops(self) -> tuple[Why, ...] | None:
+        return all_drops(self.stages)
+
+    def leaves(self, before: Scale | None) -> Scale | None:
+        return self._scale([stage.leaves(before) for stage in self.stages])
 
     def plan(self, ranking: Ranking) -> Plan:
         branches = yield from together([stage.plan(ranking) for stage in self.stages])
         weights = self.weights or (1.0,) * len(branches)
-        scale = self._scale(branches)
+        scale = self._scale([branch.scale for branch in branches]) or FUSION
         shares = [self._shares(branch) for branch in branches]
         nothing = [self._nothing(share) for share in shares]
         views = [{ranked.position: ranked for ranked in branch.kept} for branch in branches]
@@ -217,16 +318,25 @@ class Fuse(Stage):
             fused = replace(fused, monitors=noted)
         return fused.warn(*(notice for branch in branches for notice in branch.warnings[len(ranking.warnings) :]))
 
-    def _scale(self, branches: Sequence[Ranking]) -> Scale:
-        if self.method != "rrf" and any(branch.scale == ORDINAL for branch in branches):
-            raise ScaleError("ordinal scores have no distances to add; fuse with method='rrf'")
+    def _scale(self, scales: Sequence[Scale | None]) -> Scale | None:
+        """Of the fused scores, from those of the branches; `None` where one is not known. `ScaleError` where they
+        cannot be added."""
+        for stage, scale in zip(self.stages, scales, strict=True):
+            if self.method != "rrf" and scale == ORDINAL:
+                raise ScaleError(
+                    f"Fuse with method={self.method!r} adds scores up; {scorer(stage).label} leaves ordinal ones, "
+                    "which have no distances. Put a stage that scores in its place, or fuse with method='rrf'."
+                )
         if self.method != "mean":
             return FUSION
-        scale, *others = {branch.scale for branch in branches}
-        if others:
-            told = ", ".join(branch.scale.kind for branch in branches)
-            raise ScaleError(f"scores of different scales have no mean ({told}); fuse with method='weighted' or 'rrf'")
-        return scale
+        if len({scale for scale in scales if scale is not None}) > 1:
+            pairs = zip(self.stages, scales, strict=True)
+            listed = ", ".join(f"{scale.kind} from {scorer(stage).label}" for stage, scale in pairs if scale)
+            raise ScaleError(
+                f"Fuse with method='mean' needs scores of one scale; it gets {listed}. Fuse with method='weighted' or "
+                "'rrf'."
+            )
+        return None if None in scales else scales[0]
 
     def _shares(self, branch: Ranking) -> dict[int, float | None]:
         """What each candidate gets from one branch, by position; `None` where the branch could not judge it."""

@@ -37,12 +37,10 @@ def vectors(
 
 def cosines(
     model: Any, query: Query, head: Sequence[Ranked], given: bool = False, ending: str = ""
-) -> Asking[tuple[list[float | None], list[Failure | None]]]:
-    """Of the query with each candidate, and why there is none where there is none. Arguments as for `vectors`."""
+) -> Asking[list[float | Failure]]:
+    """Of the query with each candidate, or why there is none. Arguments as for `vectors`."""
     asked, found = yield from vectors(model, query, head, given, ending)
-    compared = [compare(asked or MISSING, vector) for vector in found]
-    failures = [score if isinstance(score, Failure) else None for score in compared]
-    return [None if isinstance(score, Failure) else score for score in compared], failures
+    return [compare(asked or MISSING, vector) for vector in found]
 
 
 def compare(query: Sequence[float] | Failure, passage: Sequence[float] | Failure) -> float | Failure:

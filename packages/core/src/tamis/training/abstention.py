@@ -27,9 +27,10 @@ from tamis.select.calibrate.confidence import (
     simple,
 )
 from tamis.select.calibrate.line import fitted
-from tamis.select.policies.base import ABSOLUTE, Floats
+from tamis.select.policies.base import Floats
 from tamis.training.labels import judged, one_scale
 from tamis.values.ranking import Ranking
+from tamis.values.scale import ABSOLUTE
 
 if TYPE_CHECKING:
     from tamis.evaluate.dataset import Dataset

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from tamis.errors import ScaleError
 
@@ -48,6 +48,16 @@ class Scale:
         low = 0.0 if self.kind == "cosine" else self.low or 0.0
         return rescale(scores, low, 1.0 if self.high is None else self.high)
 
+
+Kinds = frozenset[Kind]
+ANY: Kinds = frozenset(get_args(Kind))
+DISTANCES: Kinds = ANY - {"ordinal"}
+"""Differences of two scores of one query mean something."""
+ABSOLUTE: Kinds = DISTANCES - {"fusion", "lexical"}
+"""A score means the same for every query."""
+FROM_ZERO: Kinds = DISTANCES - {"logit", "log_likelihood"}
+"""Zero is the bottom, so that a share of the best score means something."""
+CALIBRATED: Kinds = frozenset({"probability"})
 
 UNKNOWN = Scale("unknown")
 ORDINAL = Scale("ordinal")

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, NonNegativeInt, WithJsonSchema
 
 from tamis.parts.part import part
-from tamis.stage.base import Stage
-from tamis.stage.scoring import Depth, failure_notices, rescored
-from tamis.values.calls import Embed, Failure, Plan
+from tamis.stage.scoring import Depth, Given, Scored, Scoring
+from tamis.values.calls import Asking, Embed, Failure
 from tamis.values.model import ModelRef, require
-from tamis.values.ranking import Neighbour, Ranking
+from tamis.values.ranking import Neighbour, Ranked, Ranking
+from tamis.values.scale import Scale
 
 if TYPE_CHECKING:
     from tamis.graph.networks.trained import Trained
@@ -35,7 +35,7 @@ else:
 
 
 @part
-class TrainedGraph(Stage):
+class TrainedGraph(Scoring):
     """Sort by the score of a trained network: G-RAG, or whatever `tamis.training.train_graph` left in the file.
 
     One `embed` call for the query and for each candidate, all in one round; the graph between the candidates is built
@@ -62,13 +62,14 @@ class TrainedGraph(Stage):
         require(self.model, "embed", "TrainedGraph")
         _ = self._trained
 
-    def plan(self, ranking: Ranking) -> Plan:
+    @property
+    def scale(self) -> Scale:
+        return self._trained.network.scale
+
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Scored]:
         from tamis.graph.networks.trained import name_of
         from tamis.pool.pool import Pool
 
-        head = ranking.kept[: self.depth]
-        if not head:
-            return ranking
         trained = self._trained
         trained.check(name_of(self.model))
         texts = trained.network.texts(Pool(ranking.query, [ranked.candidate for ranked in head]))
@@ -80,8 +81,7 @@ class TrainedGraph(Stage):
         if isinstance(query, Failure):
             vectors = [query] * len(head)
         known = [place for place, vector in enumerate(vectors) if not isinstance(vector, Failure)]
-        failures = [vector if isinstance(vector, Failure) else None for vector in vectors]
-        scores: list[float | None] = [None] * len(head)
+        scores: list[Given] = [vector if isinstance(vector, Failure) else None for vector in vectors]
         judged = list(head)
         if known:
             pool = Pool(ranking.query, [head[place].candidate for place in known], [vectors[place] for place in known])
@@ -91,9 +91,7 @@ class TrainedGraph(Stage):
                 scores[place] = float(found[index])
                 lifted = tuple(replace(n, position=head[known[n.position]].position) for n in told[index])
                 judged[place] = replace(head[place], lifted_by=lifted)
-        ranking = replace(ranking, kept=(*judged, *ranking.kept[len(head) :]))
-        done = rescored(ranking, scores, trained.network.scale)
-        return done.warn(*failure_notices("TrainedGraph", head, failures))
+        return Scored(scores, judged)
 
     @cached_property
     def _trained(self) -> Trained:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tamis.parts.part import part
-from tamis.stage.base import Stage
-from tamis.stage.scoring import Depth, failure_notices, rescored
-from tamis.values.calls import Plan
+from tamis.stage.scoring import Depth, Scored, Scoring, failure_notices
+from tamis.values.calls import Asking, Failure
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Notice, Ranked, Ranking
-from tamis.values.scale import FUSION
+from tamis.values.scale import FUSION, Scale
 
 if TYPE_CHECKING:
     from tamis.rankers.learned.match import Floats
@@ -23,7 +22,7 @@ DIGITS = 2
 
 
 @part
-class Learned(Stage):
+class Learned(Scoring):
     """Sort by a learned sum of what the pool itself tells: the first stage's score, the query's words and phrases, what
     they mean (static word vectors that come with the package), titles, feedback and neighbours. Needs no model.
 
@@ -42,17 +41,16 @@ class Learned(Stage):
     depth: Depth = None
     explain: bool = False
 
+    scale: ClassVar[Scale] = FUSION
+
     def __post_init__(self) -> None:
         if self.embedder is not None:
             require(self.embedder, "embed", "Learned")
 
-    def plan(self, ranking: Ranking) -> Plan:
-        head = ranking.kept[: self.depth]
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Scored]:
         cosines, notices = None, []
-        if self.embedder is not None and head:
+        if self.embedder is not None:
             cosines, notices = yield from self._cosines(ranking, head)
-        if not head:
-            return ranking
         import numpy as np
 
         from tamis.rankers.learned import model
@@ -64,8 +62,7 @@ class Learned(Stage):
         found = features(ranking.query.text, candidates, words.packaged(), prior, cosines)
         parts = model.packaged().contributions(found, mode)
         scores = np.sum(list(parts.values()), axis=0).round(DIGITS) + 0.0
-        done = rescored(ranking, scores.tolist(), FUSION)
-        return (_explained(done, ranking, parts) if self.explain else done).warn(*notices)
+        return Scored(scores.tolist(), _explained(head, parts) if self.explain else None, notices)
 
     def _prior(self, head: Sequence[Ranked]) -> tuple[Mode, Floats | None]:
         import numpy as np
@@ -87,28 +84,25 @@ class Learned(Stage):
 
         from tamis.stage.vectors import cosines
 
-        found, failures = yield from cosines(self.embedder, ranking.query, head)
-        known = [value for value in found if value is not None]
+        found = yield from cosines(self.embedder, ranking.query, head)
+        known = [value for value in found if not isinstance(value, Failure)]
+        failures = [value if isinstance(value, Failure) else None for value in found]
         notices = [_unembedded(notice) for notice in failure_notices("Learned", head, failures)]
         if len(known) * 2 <= len(head):
             return None, notices
         middle = float(np.median(known))
-        return np.array([middle if value is None else value for value in found]), notices
+        return np.array([middle if isinstance(value, Failure) else value for value in found]), notices
 
 
 def _unembedded(notice: Notice) -> Notice:
     return replace(
-        notice, message=notice.message.replace("they keep their incoming order", "their place is owed to words alone")
+        notice, message=notice.message.replace("they keep their incoming order", "they are ranked by their text alone")
     )
 
 
-def _explained(done: Ranking, before: Ranking, parts: dict[str, Any]) -> Ranking:
-    rows = {ranked.position: row for row, ranked in enumerate(before.kept)}
-    judged = len(next(iter(parts.values())))
-    kept = tuple(
+def _explained(head: Sequence[Ranked], parts: dict[str, Any]) -> list[Ranked]:
+    """The candidates with what each feature added to their score."""
+    return [
         replace(ranked, criteria={**ranked.criteria, **{n: round(float(v[row]), 4) for n, v in parts.items()}})
-        if (row := rows[ranked.position]) < judged
-        else ranked
-        for ranked in done.kept
-    )
-    return replace(done, kept=kept)
+        for row, ranked in enumerate(head)
+    ]

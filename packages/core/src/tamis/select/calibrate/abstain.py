@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from pydantic import FiniteFloat
 
-from tamis.errors import ConfigError, ScaleError
+from tamis.errors import ConfigError
 from tamis.parts.part import part
 from tamis.select.calibrate.artefact import ArtefactRef, Fitted, check_scorer
 from tamis.select.calibrate.confidence import Confidence, ConfidenceRef, Max
 from tamis.stage.base import Selection, Stage
 from tamis.values.calls import Plan
-from tamis.values.ranking import Notice, Ranking, finite
+from tamis.values.ranking import Notice, Ranking, Why, finite
+from tamis.values.scale import DISTANCES, Kind, Kinds
 
 
 @part
@@ -43,11 +45,20 @@ class Abstain(Selection):
     confidence: ConfidenceRef = Max()
     threshold: FiniteFloat | None = None
 
+    drops: ClassVar[tuple[Why, ...]] = ("abstained",)
+
     def __post_init__(self) -> None:
         if self.artefact is not None:
             self.artefact.holds(Abstention, by="Abstain")
             if self.threshold is not None:
                 raise ConfigError("Abstain takes an artefact or a threshold, not both")
+
+    @property
+    def accepts(self) -> Kinds:
+        return DISTANCES if self.artefact is None else DISTANCES & self.artefact.kinds
+
+    def remedy(self, kind: Kind) -> str:
+        return super().remedy(kind) if self.artefact is None else self.artefact.remedy
 
     def follows(self, earlier: Sequence[Stage]) -> None:
         check_scorer(self.artefact, earlier)
@@ -56,10 +67,7 @@ class Abstain(Selection):
         yield from ()
         if not ranking.kept:
             return ranking
-        if self.artefact is not None:
-            self.artefact.check_scale(ranking, "Abstain")
-        if ranking.scale.kind == "ordinal":
-            raise ScaleError("Abstain: ordinal scores tell no confidence; put a stage that scores in front")
+        self.check_scale(ranking)
         scores = judged_head(ranking)
         if scores is None:
             said = "Abstain: some candidates were not judged, so that the confidence is not known; all are kept"

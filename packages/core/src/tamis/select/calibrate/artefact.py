@@ -10,14 +10,13 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from tamis.errors import ConfigError, ScaleError
+from tamis.errors import ConfigError
 from tamis.parts.dump import dump
 from tamis.parts.family import REFERENCE, Family
 from tamis.parts.part import part
 from tamis.select.calibrate.scorer import UNSCORED, first_id, scorer_id
 from tamis.stage.base import Stage
-from tamis.values.ranking import Ranking
-from tamis.values.scale import Kind
+from tamis.values.scale import Kind, Kinds
 
 T = TypeVar("T")
 
@@ -87,13 +86,18 @@ class Artefact:
             )
         return self.fitted
 
-    def check_scale(self, ranking: Ranking, by: str) -> None:
-        """Raise `ScaleError` when the ranking's scores are of another kind than those the fit saw."""
-        if ranking.kept and ranking.scale.kind != self.scale:
-            raise ScaleError(
-                f"{by}: the artefact was fitted on {self.scale} scores of {self.scorer!r}; these are "
-                f"{ranking.scale.kind}. Put it behind the scorer it was fitted for, or fit one for this scorer."
-            )
+    @property
+    def kinds(self) -> Kinds:
+        """The kind of scores the fit saw, the only one it says anything of."""
+        return frozenset({self.scale})
+
+    @property
+    def remedy(self) -> str:
+        """What to do where scores of another kind come in."""
+        return (
+            f"Its artefact was fitted on {self.scale} scores of {self.scorer!r}: put it behind that scorer, or fit one "
+            "for the scorer in front"
+        )
 
 
 def check_scorer(artefact: Artefact | None, earlier: Sequence[Stage]) -> None:

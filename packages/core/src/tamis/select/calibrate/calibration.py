@@ -6,17 +6,18 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from pydantic import FiniteFloat
 
-from tamis.errors import ConfigError
+from tamis.errors import ConfigError, ScaleError
 from tamis.parts.numbers import NonNegative, Positive, Share
 from tamis.parts.part import part
 from tamis.select.calibrate.artefact import ArtefactRef, Fitted, check_scorer
 from tamis.stage.base import Stage
 from tamis.values.calls import Plan
-from tamis.values.ranking import Notice, Ranking, finite
-from tamis.values.scale import PROBABILITY, Scale, sigmoid
+from tamis.values.ranking import Notice, Ranking, Why, finite
+from tamis.values.scale import PROBABILITY, Kind, Kinds, Scale, sigmoid
 
 
 class Calibration(Fitted, ABC):
@@ -99,15 +100,32 @@ class Calibrate(Stage):
 
     artefact: ArtefactRef
 
+    drops: ClassVar[tuple[Why, ...]] = ()
+
     def __post_init__(self) -> None:
-        self.artefact.holds(Calibration, by="Calibrate")  # type: ignore[type-abstract]
+        fitted = self.artefact.holds(Calibration, by="Calibrate")  # type: ignore[type-abstract]
+        if self.artefact.scale == "ordinal" and isinstance(fitted, Unit):
+            raise ScaleError(
+                "Calibrate: an artefact that was not fitted maps scores by their scale, and ordinal scores have no "
+                "distances to map. Fit one for a stage that scores."
+            )
+
+    @property
+    def accepts(self) -> Kinds:
+        return self.artefact.kinds
+
+    def leaves(self, before: Scale | None) -> Scale:
+        return PROBABILITY
+
+    def remedy(self, kind: Kind) -> str:
+        return self.artefact.remedy
 
     def follows(self, earlier: Sequence[Stage]) -> None:
         check_scorer(self.artefact, earlier)
 
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()
-        self.artefact.check_scale(ranking, "Calibrate")
+        self.check_scale(ranking)
         calibration = self.artefact.holds(Calibration)  # type: ignore[type-abstract]
         known = [ranked.score for ranked in ranking.kept if ranked.score is not None]
         made = iter(calibration.probabilities(known, ranking.scale) if known else ())

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, get_args
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis.errors import ScaleError
 from tamis.parts.family import Family
 from tamis.stage.base import Stage
-from tamis.values.scale import Kind, Scale
+from tamis.stage.scales import refuse
+from tamis.values.scale import ABSOLUTE, CALIBRATED, DISTANCES, Kind, Kinds, Scale
 
 Floats = NDArray[np.float64]
-Kinds = frozenset[Kind]
-
-ANY: Kinds = frozenset(get_args(Kind))
-DISTANCES: Kinds = ANY - {"ordinal"}
-"""Differences of two scores of one query mean something."""
-ABSOLUTE: Kinds = DISTANCES - {"fusion", "lexical"}
-"""A score means the same for every query."""
-FROM_ZERO: Kinds = DISTANCES - {"logit", "log_likelihood"}
-"""Zero is the bottom, so that a share of the best score means something."""
-CALIBRATED: Kinds = frozenset({"probability"})
 
 TOLERANCE = 1e-9
 """Differences of normalised scores below this are rounding."""
@@ -33,8 +23,8 @@ TOLERANCE = 1e-9
 class Policy(ABC):
     """How many candidates to keep, from the scores alone. Subclasses are frozen pydantic dataclasses.
 
-    `accepts`: the kinds of scale the policy can read. Where the scores say nothing (all equal, too few) a policy keeps
-    all: to bound that is the stage's part.
+    `accepts`: the kinds of scale the policy can read (`reads` where that depends on its fields). Where the scores say
+    nothing (all equal, too few) a policy keeps all: the stage's bounds limit that.
     """
 
     accepts: ClassVar[Kinds] = DISTANCES
@@ -43,23 +33,30 @@ class Policy(ABC):
     def count(self, scores: Floats) -> int:
         """How many to keep, 0..n. `scores`: n >= 1 finite numbers, largest first."""
 
+    @property
+    def reads(self) -> Kinds:
+        """The kinds of scale this policy can read; of a fitted one, that of the scores it was fitted to."""
+        return self.accepts
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"the policy {POLICIES.name_of(type(self)) or type(self).__name__}"
+
     def check(self, scale: Scale) -> None:
         """Raise `ScaleError`, saying what to put in front, unless this policy can read scores of `scale`."""
-        if scale.kind in self.accepts:
-            return
-        name = POLICIES.name_of(type(self)) or type(self).__name__
-        if scale.kind == "ordinal":
-            remedy = "Put a stage that scores in front, such as CrossEncoder, Pointwise or Lexical, or use 'fixed'"
-        elif self.accepts == CALIBRATED:
-            remedy = "Put Calibrate in front, with an artefact fitted for the stage that scores"
-        elif self.accepts == ABSOLUTE:
-            remedy = (
-                "They compare only within one query: put Calibrate in front, or use 'largest_gap' or 'ratio_to_best'"
-            )
-        else:
-            remedy = "Put Calibrate in front, or use 'near_best'"
-        able = ", ".join(sorted(self.accepts))
-        raise ScaleError(f"the policy {name!r} reads scores that are {able}; these are {scale.kind}. {remedy}.")
+        if scale.kind not in self.reads:
+            raise refuse(self.label, self.reads, scale.kind, self.remedy(scale.kind))
+
+    def remedy(self, kind: Kind) -> str:
+        """What to do where the scores are of a `kind` it cannot read."""
+        if kind == "ordinal":
+            return "Put a stage that scores in front, such as CrossEncoder, Pointwise or Lexical, or use 'fixed'"
+        if self.reads == CALIBRATED:
+            return "Put Calibrate in front, with an artefact fitted for the stage that scores"
+        if self.reads == ABSOLUTE:
+            return "They compare only within one query: put Calibrate in front, or use 'largest_gap' or 'ratio_to_best'"
+        return "Put Calibrate in front, or use 'near_best'"
 
     def follows(self, earlier: Sequence[Stage]) -> None:  # noqa: B027
         """As `Stage.follows`, for a policy that was fitted to the scores of one stage."""

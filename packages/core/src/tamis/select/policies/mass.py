@@ -13,6 +13,7 @@ from tamis.select.calibrate.artefact import ArtefactRef, check_scorer
 from tamis.select.calibrate.calibration import Temperature
 from tamis.select.policies.base import TOLERANCE, Floats, Policy, unit
 from tamis.stage.base import Stage
+from tamis.values.scale import Kind, Kinds
 
 
 @part
@@ -36,6 +37,13 @@ class SoftmaxMass(Policy):
             self.fitted.holds(Temperature, by="SoftmaxMass")
             if self.temperature is not None:
                 raise ConfigError("SoftmaxMass takes a temperature or a fitted one, not both")
+
+    @property
+    def reads(self) -> Kinds:
+        return self.accepts if self.fitted is None else self.accepts & self.fitted.kinds
+
+    def remedy(self, kind: Kind) -> str:
+        return super().remedy(kind) if self.fitted is None else self.fitted.remedy
 
     def count(self, scores: Floats) -> int:
         temperature = self.temperature if self.fitted is None else self.fitted.holds(Temperature).temperature

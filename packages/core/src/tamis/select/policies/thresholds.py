@@ -11,8 +11,9 @@ from tamis.parts.numbers import NonNegative, Positive, Share, ShareAboveZero, Sh
 from tamis.parts.part import part
 from tamis.select.calibrate.artefact import ArtefactRef, check_scorer
 from tamis.select.calibrate.calibration import Conformal
-from tamis.select.policies.base import ABSOLUTE, ANY, CALIBRATED, FROM_ZERO, TOLERANCE, Floats, Policy, at_least, unit
+from tamis.select.policies.base import TOLERANCE, Floats, Policy, at_least, unit
 from tamis.stage.base import Stage
+from tamis.values.scale import ABSOLUTE, ANY, CALIBRATED, FROM_ZERO, Kind, Kinds
 
 
 @part
@@ -70,6 +71,13 @@ class ConformalRecall(Policy):
 
     def __post_init__(self) -> None:
         self.artefact.holds(Conformal, by="ConformalRecall")
+
+    @property
+    def reads(self) -> Kinds:
+        return self.accepts & self.artefact.kinds
+
+    def remedy(self, kind: Kind) -> str:
+        return self.artefact.remedy
 
     def count(self, scores: Floats) -> int:
         level = self.artefact.holds(Conformal).threshold(self.alpha)

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from tamis.parts.numbers import Share
 from tamis.parts.part import part
-from tamis.select.policies.base import CALIBRATED, Floats, Policy
+from tamis.select.policies.base import Floats, Policy
+from tamis.values.scale import CALIBRATED
 
 TINY = 1e-300
 
