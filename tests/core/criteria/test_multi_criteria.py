@@ -11,7 +11,7 @@ import pytest
 from support.scripted import Chat, grades, passages
 from tamis import Candidate, CrossEncoder, FirstStage, Lexical, MultiCriteria, Rebel, Threshold
 from tamis.criteria import Authority, Coverage, Criterion, Depth, Diversity, Field, Incoming, Ranker, Recency
-from tamis.errors import CapabilityError, ConfigError
+from tamis.errors import CapabilityError, ConfigError, ScaleError
 from tamis.models import CostOnly, Function
 from tamis.values.calls import Failure
 from tamis.values.scale import ORDINAL, PROBABILITY, graded
@@ -73,9 +73,9 @@ def test_every_combination_orders_and_declares_its_scale(combine: Any, order: tu
 
 
 def test_a_combination_that_only_orders_refuses_a_threshold() -> None:
-    stage = MultiCriteria(criteria=[STARS], combine="pareto") | Threshold(1)
-    with pytest.raises(ValueError, match="ordinal"):
-        stage.rerank("q", [hotel(1, 1)])
+    stage = MultiCriteria(criteria=[STARS], combine="pareto")
+    with pytest.raises(ScaleError, match="Threshold needs .* it gets ordinal scores from MultiCriteria"):
+        stage | Threshold(1)
 
 
 def test_the_gate_reads_the_incoming_score() -> None:

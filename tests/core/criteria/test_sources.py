@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamis import Candidate, CrossEncoder, Lexical, Listwise, MultiCriteria, Pointwise, Ranking
+from tamis import Candidate, CrossEncoder, Lexical, Listwise, MultiCriteria, Pointwise, Ranking, TopN
 from tamis.criteria import Authority, Clarity, Coverage, Criterion, Depth, Field, Incoming, Ranker, Recency, Source
 from tamis.criteria.metadata import lookup, moment
-from tamis.errors import ConfigError
+from tamis.errors import ConfigError, ScaleError
 from tamis.models import CostOnly, Function
 from tamis.parts.part import part
 from tamis.values.calls import Asking, Failure
@@ -396,9 +396,9 @@ def test_what_a_stage_drops_or_cannot_score_is_unknown_to_its_source() -> None:
 
 
 def test_a_stage_that_only_orders_is_no_source() -> None:
-    stage = MultiCriteria(criteria=[Criterion("order", source=Ranker(Listwise(CostOnly())))])
-    with pytest.raises(ValueError, match="ordinal"):
-        stage.rerank("q", ["a", "b"])
+    source = Ranker(Lexical() | Listwise(CostOnly()) | TopN(3))
+    with pytest.raises(ScaleError, match="a criterion needs .* Listwise leaves ordinal ones"):
+        MultiCriteria(criteria=[Criterion("order", source=source)])
 
 
 @pytest.mark.parametrize(

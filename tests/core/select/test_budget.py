@@ -135,7 +135,7 @@ def test_a_candidate_without_a_score_counts_as_the_next_one_behind_it() -> None:
 
 
 def test_scores_that_do_not_add_up_are_refused() -> None:
-    with pytest.raises(ScaleError, match="unknown scores do not add. Put Calibrate in front, or use TokenBudget"):
+    with pytest.raises(ScaleError, match="it gets unknown scores. Put Calibrate in front, or use TokenBudget"):
         (FirstStage() | Knapsack(9)).rerank("q", [Candidate("a", score=1.0)])
     with pytest.raises(ScaleError, match="ordinal"):
         (Listwise(CostOnly()) | Knapsack(9)).rerank("q", ["a", "b"])

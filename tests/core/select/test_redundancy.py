@@ -158,7 +158,7 @@ def test_given_vectors_are_used_and_the_rest_embedded() -> None:
 
 def test_what_cannot_be_diversified_is_refused() -> None:
     with pytest.raises(
-        ScaleError, match="MMR: ordinal scores cannot be weighed against variety; put a scoring stage in front"
+        ScaleError, match="MMR needs .* it gets ordinal scores from Listwise. Put a stage that scores in front"
     ):
         (Listwise(CostOnly()) | MMR()).rerank("q", ["a", "b"])
     with pytest.raises(CapabilityError, match="DPP needs a model that can `embed`"):

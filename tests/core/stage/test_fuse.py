@@ -73,7 +73,7 @@ def test_orders_have_no_scores_to_add(method: Any) -> None:
 
 
 def test_cosines_and_logits_have_no_mean() -> None:
-    with pytest.raises(ScaleError, match=r"cosine, logit.*weighted"):
+    with pytest.raises(ScaleError, match=r"cosine from Embedding, logit from CrossEncoder.*weighted"):
         fused("mean", Embedding(two_axes(0.1)), scorer(dict.fromkeys(TEXTS, 1.0), LOGIT))
 
 

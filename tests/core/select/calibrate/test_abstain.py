@@ -132,7 +132,7 @@ def test_what_lies_beyond_a_stages_depth_is_no_failure() -> None:
 
 def test_nothing_found_is_no_abstention_and_ordinal_scores_are_refused() -> None:
     assert not abstained(Abstain(threshold=1.0), []).abstained
-    with pytest.raises(ScaleError, match="ordinal scores tell no confidence; put a stage that scores in front"):
+    with pytest.raises(ScaleError, match="Abstain needs .* it gets ordinal scores. Put a stage that scores in front"):
         abstained(Abstain(), [1.0], ORDINAL)
 
 

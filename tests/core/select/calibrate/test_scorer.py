@@ -86,7 +86,10 @@ def test_an_artefact_behind_another_scorer_is_refused_and_both_are_named(stage: 
 
 
 def test_scores_of_another_scale_are_refused_when_the_ranking_comes() -> None:
-    with pytest.raises(ScaleError, match="fitted on logit scores of 'lexical .*; these are unknown"):
+    with pytest.raises(
+        ScaleError,
+        match="Calibrate needs logit scores; it gets unknown scores. Its artefact was fitted on logit scores of 'lexical ",
+    ):
         Calibrate(PLATT).rerank("q", ["a"])
 
 

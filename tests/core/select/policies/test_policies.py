@@ -92,10 +92,10 @@ def test_a_ratio_depends_on_shift_and_a_distance_on_scale() -> None:
 def test_a_policy_reads_the_scales_it_declares_and_refuses_the_others_with_a_remedy(
     policy: Policy, scale: object
 ) -> None:
-    if scale.kind in policy.accepts:  # type: ignore[attr-defined]
+    if scale.kind in policy.reads:  # type: ignore[attr-defined]
         policy.check(scale)  # type: ignore[arg-type]
     else:
-        with pytest.raises(ScaleError, match=rf"these are {scale.kind}\. (Put|They)"):  # type: ignore[attr-defined]
+        with pytest.raises(ScaleError, match=rf"it gets {scale.kind} scores\. (Put|They|Its artefact)"):  # type: ignore[attr-defined]
             policy.check(scale)  # type: ignore[arg-type]
 
 
@@ -105,9 +105,9 @@ def test_only_a_fixed_number_takes_ordinal_scores(policy: Policy) -> None:
 
 
 def test_an_ordinal_ranking_is_told_what_to_put_in_front() -> None:
-    with pytest.raises(ScaleError, match="'largest_gap' reads scores .*these are ordinal. Put a stage that scores in front, such as CrossEncoder"):  # fmt: skip
+    with pytest.raises(ScaleError, match="policy largest_gap needs scores of any scale but ordinal; it gets ordinal scores. Put a stage that scores in front, such as CrossEncoder"):  # fmt: skip
         LargestGap().check(ORDINAL)
-    with pytest.raises(ScaleError, match="'expected_f' reads scores that are probability; these are logit. Put Calibrate in front"):  # fmt: skip
+    with pytest.raises(ScaleError, match="policy expected_f needs probability scores; it gets logit scores. Put Calibrate in front"):  # fmt: skip
         ExpectedF().check(LOGIT)
     with pytest.raises(ScaleError, match="compare only within one query: put Calibrate in front, or use 'largest_gap'"):
         AtLeast(0.5).check(LEXICAL)
