@@ -249,10 +249,10 @@ def test_a_pipeline_is_made_unless_no_scores_at_all_could_run_it(shape: Any) -> 
     try:
         after(stage)
     except ScaleError:
-        with pytest.raises(ScaleError):
+        with pytest.raises((ScaleError, ConfigError)):  # the latter of an artefact that stands behind another scorer
             made(shape)
     else:
-        with suppress(ConfigError):  # of an artefact that stands behind another scorer
+        with suppress(ConfigError):  # as above
             made(shape)
 
 
