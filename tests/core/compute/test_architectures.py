@@ -9,7 +9,7 @@ import pytest
 
 from tamis import CrossEncoder, Embedding, Engine, Pointwise, from_yaml, json_schema, load, models
 from tamis.compute.architectures import architecture_of, architectures
-from tamis.compute.config import read_folder
+from tamis.compute.config import read_config, read_folder
 from tamis.compute.flops import Architecture
 from tamis.errors import ConfigError
 from tamis.parts.dump import dump
@@ -94,8 +94,8 @@ def text(tokens):
 @pytest.mark.parametrize(("kind", "values"), ENCODERS, ids=[kind for kind, _ in ENCODERS])
 def test_an_encoder_costs_what_torch_counts(kind, values):
     config = config_of(kind, values)
-    architecture = Architecture.of_config(config)
-    assert architecture == Architecture.of_config(json.loads(config.to_json_string(use_diff=False)))
+    architecture = read_config(config)
+    assert architecture == read_config(json.loads(config.to_json_string(use_diff=False)))
     measured = counted(transformers.AutoModel, config, input_ids=text(READ), attention_mask=[1] * READ)
     assert architecture.flops(READ) == pytest.approx(measured, rel=0.005)
 
@@ -103,8 +103,8 @@ def test_an_encoder_costs_what_torch_counts(kind, values):
 @pytest.mark.parametrize(("kind", "values"), DECODERS, ids=[kind for kind, _ in DECODERS])
 def test_a_decoder_costs_what_torch_counts(kind, values):
     config = config_of(kind, values)
-    architecture = Architecture.of_config(config)
-    assert architecture == Architecture.of_config(json.loads(config.to_json_string(use_diff=False)))
+    architecture = read_config(config)
+    assert architecture == read_config(json.loads(config.to_json_string(use_diff=False)))
     measured = counted(transformers.AutoModelForCausalLM, config, input_ids=text(READ + 11), logits_to_keep=12)
     assert architecture.flops(READ, 12) == pytest.approx(measured, rel=0.01)
 
@@ -112,22 +112,22 @@ def test_a_decoder_costs_what_torch_counts(kind, values):
 @pytest.mark.parametrize("activation", ["relu", "gated-gelu"])
 def test_a_t5_costs_what_torch_counts(activation):
     config = config_of("t5", {**T5, "feed_forward_proj": activation})
-    architecture = Architecture.of_config(config)
+    architecture = read_config(config)
     assert architecture.ffn_matrices == (3 if activation == "gated-gelu" else 2)
     whole = counted(transformers.AutoModelForSeq2SeqLM, config, input_ids=text(READ), decoder_input_ids=text(1))
     assert architecture.flops(READ, 1) == pytest.approx(whole, rel=0.005)
 
 
 def test_published_configs_give_the_known_shapes():
-    assert Architecture.of_config(transformers.BertConfig()) == ARCHITECTURES["BERT-base"]
-    assert Architecture.of_config(transformers.DistilBertConfig()) == ARCHITECTURES["DistilBERT-base"]
-    assert Architecture.of_config(transformers.ModernBertConfig()) == ARCHITECTURES["ModernBERT-base"]
+    assert read_config(transformers.BertConfig()) == ARCHITECTURES["BERT-base"]
+    assert read_config(transformers.DistilBertConfig()) == ARCHITECTURES["DistilBERT-base"]
+    assert read_config(transformers.ModernBertConfig()) == ARCHITECTURES["ModernBERT-base"]
     flan = {"model_type": "t5", "d_model": 1024, "d_kv": 64, "d_ff": 2816, "num_heads": 16, "num_layers": 24, "feed_forward_proj": "gated-gelu", "vocab_size": 32128}  # fmt: skip
-    assert Architecture.of_config(flan) == ARCHITECTURES["Flan-T5-large"]
+    assert read_config(flan) == ARCHITECTURES["Flan-T5-large"]
     qwen = {"model_type": "qwen2", "hidden_size": 3584, "intermediate_size": 18944, "num_attention_heads": 28, "num_key_value_heads": 4, "num_hidden_layers": 28, "vocab_size": 152064}  # fmt: skip
-    assert Architecture.of_config(qwen) == ARCHITECTURES["Qwen2.5-7B"]
+    assert read_config(qwen) == ARCHITECTURES["Qwen2.5-7B"]
     gemma = {"text_config": {"model_type": "gemma2", "hidden_size": 2304, "intermediate_size": 9216, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "num_hidden_layers": 26, "vocab_size": 256000}}  # fmt: skip
-    assert Architecture.of_config(gemma) == ARCHITECTURES["Gemma-2-2B"]
+    assert read_config(gemma) == ARCHITECTURES["Gemma-2-2B"]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_published_configs_give_the_known_shapes():
     ],
 )
 def test_what_cannot_be_told_for_sure_is_unknown(config):
-    assert Architecture.of_config(config) is None
+    assert read_config(config) is None
 
 
 def test_a_folder_without_a_readable_config_is_unknown(tmp_path):

@@ -28,7 +28,12 @@ def read_folder(folder: Path) -> Architecture | None:
 
 
 def read_config(config: Any) -> Architecture | None:
-    """See `Architecture.of_config`."""
+    """From a Hugging Face config: the mapping a `config.json` holds, or the object. `None` for an unknown kind.
+
+    >>> read_config({"model_type": "bert", "num_hidden_layers": 6, "hidden_size": 384, "intermediate_size": 1536,
+    ...              "vocab_size": 30522}).flops(256)
+    6039797760
+    """
     values = config.to_dict() if hasattr(config, "to_dict") else config
     if not isinstance(values, Mapping):
         return None

@@ -9,9 +9,9 @@ Neither halves attention for a causal mask or a sliding window; both leave out e
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -64,18 +64,6 @@ class Architecture:
             raise ConfigError(
                 f"query_heads_per_kv {self.query_heads_per_kv} must divide the attention width {self._queries}"
             )
-
-    @classmethod
-    def of_config(cls, config: Mapping[str, Any] | Any) -> Architecture | None:
-        """From a Hugging Face config: the mapping a `config.json` holds, or the object. `None` for an unknown kind.
-
-        >>> Architecture.of_config({"model_type": "bert", "num_hidden_layers": 6, "hidden_size": 384,
-        ...                         "intermediate_size": 1536, "vocab_size": 30522}).flops(256)
-        6039797760
-        """
-        from tamis.compute.config import read_config
-
-        return read_config(config)
 
     @property
     def parameters(self) -> int:
