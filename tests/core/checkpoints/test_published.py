@@ -6,16 +6,17 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from support.plugins import on_path, pretend
 from tamis import json_schema, load, models
 from tamis.checkpoints.published import CHECKPOINTS, published
 from tamis.compute.architectures import architecture_named, architectures, shapes
 from tamis.errors import ConfigError
 from tamis.models import CostOnly
-from tamis.parts.plugins import plugins
 from tamis.prompts.template import template, templates
 from tamis.prompts.wordings import wording, wording_for, wordings
 from tamis.recipes.cards import cards, checkpoint, checkpoints, describe
@@ -51,36 +52,20 @@ Install = Callable[..., Path]
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Installs a package whose folder of checkpoints holds one file."""
-    known = set(sys.modules)
+def install(tmp_path: Path) -> Iterator[Install]:
+    """Pretends that a package is installed whose folder of checkpoints holds one file."""
+    with ExitStack() as until_the_end:
 
-    def made(text: str, name: str = "puffin-ranker") -> Path:
-        folder = tmp_path / "puffins" / "checkpoints"
-        folder.mkdir(parents=True)
-        for package in (folder, folder.parent):
-            (package / "__init__.py").touch()
-        info = tmp_path / "puffins-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: puffins\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text("[tamis.checkpoints]\npuffins = puffins.checkpoints\n")
-        file = folder / f"{name}.yaml"
-        file.write_text(text, encoding="utf-8")
-        monkeypatch.syspath_prepend(tmp_path)
-        forget()
-        return file
+        def made(text: str, name: str = "puffin-ranker") -> Path:
+            files = {"puffins/__init__.py": "", "puffins/checkpoints/__init__.py": ""}
+            file = f"puffins/checkpoints/{name}.yaml"
+            points = {"tamis.checkpoints puffins": "puffins.checkpoints"}
+            folder = pretend(tmp_path, "puffins", "1.0", points, {**files, file: text})
+            until_the_end.enter_context(on_path(folder))
+            architecture_named.cache_clear()
+            return tmp_path / file
 
-    yield made
-    monkeypatch.undo()
-    for module in set(sys.modules) - known:
-        if module.startswith("puffins"):
-            del sys.modules[module]
-    forget()
-
-
-def forget() -> None:
-    """What was known of the packages that are installed."""
-    plugins("tamis.checkpoints", fresh=True)
+        yield made
     architecture_named.cache_clear()
 
 
@@ -100,6 +85,13 @@ def test_one_file_of_another_package_is_preset_template_wording_shape_and_card(i
     assert (card.template, card.wording, card.licence) == ("puffin-ranker", "puffin-ranker", "MIT")
     card.check(stage)
     assert "checkpoint: puffins/Puffin-Ranker-1B" in describe("puffin-ranker")
+
+
+def test_a_checkpoint_of_an_installed_package_is_found(second_package: Path) -> None:
+    assert checkpoint("magpies/Magpie-Ranker-4B").template == "magpie-ranker"
+    assert PRESETS.package_of("magpie-ranker") == "second-package 1.2.3"
+    stage = load("magpie-ranker", models={"llm": CostOnly()})
+    checkpoint("magpies/Magpie-Ranker-4B").check(stage)
 
 
 def test_a_file_without_a_stage_is_no_preset(install: Install) -> None:
@@ -152,6 +144,14 @@ def lists() -> list[set[str]]:
         ("title: x\ncheckpoint: {names: [x], form: y, windw: [1, 2]}", "checkpoint: .*windw"),
         ("title: x\ncheckpoint: {names: [x], form: y, window: [0, 2]}", r"checkpoint: .*window\.0"),
         ("title: x\ncheckpoint: {names: [x]}", "checkpoint: .*state what x reads"),
+        (
+            "title: x\ncheckpoint: {names: [x], template: monot55}",
+            r"checkpoint\.template: unknown .*Did you mean 'monot5'",
+        ),
+        (
+            "title: x\ncheckpoint: {names: [x], wording: monot55}",
+            r"checkpoint\.wording: unknown .*Did you mean 'monot5'",
+        ),
         ("title: x\ncheckpoint: [names]", r"checkpoint\.0"),
     ],
 )

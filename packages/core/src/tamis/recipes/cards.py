@@ -130,7 +130,16 @@ def cards(name: str) -> list[Checkpoint]:
 
 
 def _cards(file: Published) -> list[Checkpoint]:
-    return [made(file.path, "checkpoint", Checkpoint, _complete(file, stated)) for stated in file.checkpoint]
+    from tamis.prompts.template import template
+    from tamis.prompts.wordings import wording
+
+    found = [made(file.path, "checkpoint", Checkpoint, _complete(file, stated)) for stated in file.checkpoint]
+    for card in found:
+        if card.template:
+            made(file.path, "checkpoint.template", template, {"name": card.template})
+        if card.wording:
+            made(file.path, "checkpoint.wording", wording, {"name": card.wording})
+    return found
 
 
 def _complete(file: Published, stated: Mapping[str, Any]) -> dict[str, Any]:
