@@ -60,7 +60,8 @@ class LlamaIndexSearch:
     def after(self, question: str, pipeline: Any, top_n: int, llm: LLM | None = None, **models: Any) -> Outcome:
         """The context that the query engine gave its generator."""
         rankings: list[Ranking] = []
-        rerank = TamisRerank(pipeline, models=models, top_n=top_n, explain=True, on_ranking=rankings.append)
+        # A cache of its own: the seconds shown are not to profit from what another framework asked.
+        rerank = TamisRerank(pipeline, models=models, engine={}, top_n=top_n, explain=True, on_ranking=rankings.append)
         engine = self.index.as_query_engine(
             llm=llm or MockLLM(max_tokens=1), similarity_top_k=self.depth, node_postprocessors=[rerank]
         )

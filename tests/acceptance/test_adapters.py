@@ -213,7 +213,7 @@ PIPELINES: dict[str, Any] = {
 }
 
 
-def told(adapter: Adapter, pipeline: str, found: Sequence[Found] = FOUND) -> dict[str, Any]:
+def explanations(adapter: Adapter, pipeline: str, found: Sequence[Found] = FOUND) -> dict[str, Any]:
     models = {"llm": grader()} if pipeline == "rebel" else None
     ranker = adapter.make(PIPELINES[pipeline], models=models, explain=True)
     return {got.id: got.notes["tamis"] for got in adapter.rank(ranker, adapter.documents(found), QUERY)}
@@ -221,7 +221,7 @@ def told(adapter: Adapter, pipeline: str, found: Sequence[Found] = FOUND) -> dic
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_the_explanation_is_the_same_in_all_three(pipeline: str) -> None:
-    first, *others = (told(adapter, pipeline) for adapter in ADAPTERS)
+    first, *others = (explanations(adapter, pipeline) for adapter in ADAPTERS)
     assert all(other == first for other in others)
     assert len(first) >= 4
     assert all(set(why) == KEYS for why in first.values())
@@ -229,7 +229,7 @@ def test_the_explanation_is_the_same_in_all_three(pipeline: str) -> None:
 
 
 def test_the_explanation_says_criteria_reason_and_where_the_retriever_had_it(adapter: Adapter) -> None:
-    why = told(adapter, "rebel")
+    why = explanations(adapter, "rebel")
     assert why["nest"] == {
         "criteria": {"relevance": 8.0, "depth": 3.0},
         "reason": "The",
@@ -243,7 +243,7 @@ def test_the_explanation_says_criteria_reason_and_where_the_retriever_had_it(ada
 
 
 def test_the_explanation_names_what_lifted_a_document(adapter: Adapter) -> None:
-    lifts = [lift for why in told(adapter, "graph").values() for lift in why["lifted_by"]]
+    lifts = [lift for why in explanations(adapter, "graph").values() for lift in why["lifted_by"]]
     assert lifts
     for lift in lifts:
         assert set(lift) == {"position", "id", "weight", "channel"}
@@ -252,9 +252,9 @@ def test_the_explanation_names_what_lifted_a_document(adapter: Adapter) -> None:
 
 
 def test_ranks_are_those_of_the_callers_list_where_ids_repeat() -> None:
-    """Haystack ranks one document per id. The places told are still those of the list that came in."""
+    """Haystack ranks one document per id. The reported places are those of the list that came in."""
     again = (Found(FOUND[0].text, "nest", -1.0), *FOUND)
-    why = told(Haystack(), "graph", again)
+    why = explanations(Haystack(), "graph", again)
     assert {name: why[name]["retrieval_rank"] for name in why} == {one.id: n for n, one in enumerate(FOUND, 1)}
     lifts = [lift for one in why.values() for lift in one["lifted_by"]]
     assert lifts
@@ -331,7 +331,7 @@ async def test_a_callback_that_raises_is_logged_and_loses_nothing(
     assert "kestrel" not in record.getMessage()
 
 
-async def test_a_callback_that_nobody_would_await_is_refused_or_said(
+async def test_a_callback_that_nobody_would_await_is_refused_or_logged(
     adapter: Adapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def later(ranking: Ranking) -> None: ...
@@ -345,7 +345,7 @@ async def test_a_callback_that_nobody_would_await_is_refused_or_said(
     assert any("plain function" in record.getMessage() for record in caplog.records)
 
 
-def test_a_rerank_that_raises_has_no_ranking_to_tell(adapter: Adapter) -> None:
+def test_a_rerank_that_raises_has_no_ranking_to_report(adapter: Adapter) -> None:
     seen: list[Ranking] = []
     silent = Chat(lambda call: RuntimeError("down"))
     options = {"models": {"llm": silent}, "engine": {"on_failure": "raise", "retries": 0}}
@@ -527,7 +527,7 @@ def test_a_frameworks_model_is_remembered_in_memory_and_never_on_disk(
 
 
 @pytest.mark.parametrize("role", USES)
-def test_a_frameworks_model_whose_key_the_caller_says_is_found_again_on_disk(
+def test_a_frameworks_model_whose_key_the_caller_gives_is_found_again_on_disk(
     adapter: Adapter, role: str, tmp_path: Path
 ) -> None:
     _, wrap, model = FRAMEWORK_MODELS[called(adapter)][role]

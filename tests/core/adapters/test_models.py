@@ -143,7 +143,7 @@ def test_a_vector_that_is_none_is_a_failure_of_that_text_alone(vector: Any) -> N
     assert good.values == (1.0,)  # type: ignore[union-attr]
 
 
-def test_keys_are_of_one_wrapper_and_in_memory_only_unless_the_caller_says_one() -> None:
+def test_keys_are_of_one_wrapper_and_in_memory_only_unless_the_caller_gives_one() -> None:
     inner = object()
     one, other = LiveModel(inner), LiveModel(inner)
     assert one.cache_key != other.cache_key

@@ -189,10 +189,10 @@ def _reply(reply: Any) -> Reply | Failure:
         return Reply(str(reply))
     if not isinstance(reply, BaseMessage):
         return Failure("malformed", f"the runnable gave {type(reply).__name__}; it must give a message or a string")
-    told = reply.response_metadata
+    meta = reply.response_metadata
     return Reply(
         str(reply.text),
-        {str(told.get(key)).lower() for key in FINISH}.isdisjoint(CUT_SHORT),
-        top_tokens(told.get("logprobs")),
+        {str(meta.get(key)).lower() for key in FINISH}.isdisjoint(CUT_SHORT),
+        top_tokens(meta.get("logprobs")),
         **usage_of(getattr(reply, "usage_metadata", None)),
     )

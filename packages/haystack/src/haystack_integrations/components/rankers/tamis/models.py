@@ -146,9 +146,9 @@ def _reply(result: Mapping[str, Any]) -> Reply | Failure:
     reply = replies[0]
     if not isinstance(reply, ChatMessage):
         return Failure("malformed", "the chat generator gave no reply")
-    told = reply.meta
-    complete = told.get("finish_reason") not in CUT_SHORT
-    return Reply(reply.text, complete, top_tokens(told.get("logprobs")), **usage_of(told.get("usage")))
+    meta = reply.meta
+    complete = meta.get("finish_reason") not in CUT_SHORT
+    return Reply(reply.text, complete, top_tokens(meta.get("logprobs")), **usage_of(meta.get("usage")))
 
 
 def _parameters(component: Any) -> Mapping[str, Any]:
