@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from haystack.dataclasses import ChatMessage
 from haystack_integrations.components.rankers.tamis import HaystackChat, HaystackTextEmbedder
+from haystack_integrations.components.rankers.tamis.models import as_model
 
 from tamis import Pointwise
 from tamis.errors import CapabilityError, ConfigError
@@ -174,3 +175,13 @@ async def test_embeddings_become_vectors_of_floats():
 def test_no_embedding_is_a_failure():
     (answer,) = HaystackTextEmbedder(Embedder([])).embed([Embed(None, "a")])
     assert isinstance(answer, Failure)
+
+
+def test_as_model_wraps_what_is_haystacks_and_nothing_else():
+    class Odd:
+        run = dict.fromkeys
+
+    odd, ours = Odd(), HaystackChat(Generator())
+    assert isinstance(as_model(Generator()), HaystackChat)
+    assert isinstance(as_model(Embedder([1.0])), HaystackTextEmbedder)
+    assert all(as_model(value) is value for value in (odd, ours, "a name", None))

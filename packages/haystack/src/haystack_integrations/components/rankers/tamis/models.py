@@ -152,9 +152,12 @@ def _reply(result: Mapping[str, Any]) -> Reply | Failure:
 
 
 def _parameters(component: Any) -> Mapping[str, Any]:
-    """Of its `run`; none for what has no `run`."""
+    """Of its `run`; none for what has no `run`, or one that cannot be looked into."""
     run = getattr(component, "run", None)
-    return inspect.signature(run).parameters if callable(run) else {}
+    try:
+        return inspect.signature(run).parameters if callable(run) else {}
+    except (TypeError, ValueError):
+        return {}
 
 
 def _check(component: Any, what: str, method: str) -> None:
