@@ -132,6 +132,7 @@ def test_haystack_ranks_with_it_and_writes_it_into_a_pipeline_file() -> None:
         data = json.loads(json.dumps(component_to_dict(TamisRanker(pipeline, top_k=2), "ranker")))
         ranker = component_from_dict(TamisRanker, data, "ranker")
         assert [document.id for document in ranker.run(query="q", documents=found)["documents"]] == ["1", "2"]
+    assert TamisRanker("loud")._get_telemetry_data() == {"pipeline": "custom"}
 
 
 def test_the_command_lists_its_presets_with_the_package_and_shows_them(second_package_folder: Path) -> None:

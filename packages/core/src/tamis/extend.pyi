@@ -46,8 +46,8 @@ from .select.policies.base import PolicyRef as PolicyRef
 from .stage.base import Selection as Selection
 from .stage.base import Stage as Stage
 from .stage.base import StageRef as StageRef
-from .stage.scoring import Depth as Depth
 from .stage.scoring import Given as Given
+from .stage.scoring import Limit as Limit
 from .stage.scoring import Scored as Scored
 from .stage.scoring import Scoring as Scoring
 from .stage.scoring import failure_notices as failure_notices

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tamis.criteria.sources import Source, Unit
+from tamis.criteria.sources import Source
 from tamis.parts.part import part
+from tamis.stage.scoring import Given
 from tamis.values.calls import Asking
 from tamis.values.ranking import Ranked, Ranking
 
@@ -19,7 +20,7 @@ class Diversity(Source):
     Source: maximal marginal relevance (Carbonell and Goldstein, 1998).
     """
 
-    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         """Against nothing chosen yet: 1 for all."""
         yield from ()
         return [1.0] * len(head)

@@ -6,9 +6,10 @@ import math
 import re
 from collections.abc import Sequence
 
-from tamis.criteria.sources import Source, Unit
+from tamis.criteria.sources import Source
 from tamis.parts.numbers import Positive, TwoOrMore
 from tamis.parts.part import part
+from tamis.stage.scoring import Given
 from tamis.text.terms import COMMON, WORD, terms
 from tamis.values.calls import Asking
 from tamis.values.ranking import Ranked, Ranking
@@ -22,7 +23,7 @@ class Depth(Source):
 
     full: TwoOrMore = 120
 
-    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         yield from ()
         return [self._score(ranked.text) for ranked in head]
 
@@ -37,7 +38,7 @@ class Clarity(Source):
 
     ideal: Positive = 18.0
 
-    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         yield from ()
         return [self._score(ranked.text) for ranked in head]
 
@@ -55,7 +56,7 @@ class Clarity(Source):
 class Coverage(Source):
     """Which share of the query's content words the candidate has, rare ones (within the pool) counting more."""
 
-    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         yield from ()
         wanted = set(terms(ranking.query.text)) - COMMON or set(terms(ranking.query.text))
         present = [wanted & set(terms(ranked.candidate.full_text)) for ranked in head]

@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 from pydantic import FiniteFloat
 
-from tamis.criteria.sources import Source, Unit
+from tamis.criteria.sources import Source
 from tamis.errors import ConfigError
 from tamis.parts.numbers import Positive, Share
 from tamis.parts.part import part
+from tamis.stage.scoring import Given
 from tamis.values.calls import Asking
 from tamis.values.ranking import Ranked, Ranking
 
@@ -81,7 +82,7 @@ class Recency(Source):
     now: datetime | None = None
     unknown: Share | None = 0.5
 
-    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         yield from ()
         dates = [moment(lookup(ranked.candidate.metadata, self.field)) for ranked in head]
         known = [found for found in dates if found is not None]
@@ -104,12 +105,12 @@ class Authority(Source):
     field: str = "source"
     unknown: Share | None = 0.5
 
-    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         yield from ()
         trust = {key.casefold(): value for key, value in self.trust.items()}
         return [self._trust(trust, lookup(ranked.candidate.metadata, self.field)) for ranked in head]
 
-    def _trust(self, trust: Mapping[str, float], value: Any) -> Unit:
+    def _trust(self, trust: Mapping[str, float], value: Any) -> Given:
         name = str(value).casefold()
         if name in trust:
             return trust[name]
@@ -152,11 +153,11 @@ class Field(Source):
         if self.log and (self.low is None or self.high is None or min(self.low, self.high) <= 0):
             raise ConfigError(f"a log scale on field {self.field!r} needs low and high above 0")
 
-    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         yield from ()
         return [self._score(lookup(ranked.candidate.metadata, self.field)) for ranked in head]
 
-    def _score(self, value: Any) -> Unit:
+    def _score(self, value: Any) -> Given:
         if self.values is not None:
             return self.values.get(str(value), self.unknown)
         try:

@@ -21,7 +21,7 @@ from tamis.pool.terms import term_vectors
 from tamis.pool.variety import marginal_relevance
 from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Stage
-from tamis.stage.scoring import Depth, failure_notices
+from tamis.stage.scoring import Limit, failure_notices
 from tamis.values.calls import Asking, Failure, Plan, together
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Notice, Query, Ranked, Ranking, Why
@@ -61,7 +61,7 @@ class MultiCriteria(Stage):
     relevance: CriterionRef = replace(RELEVANCE, source=Incoming())
     combine: Combine = "composite"
     gate: FiniteFloat | None = None
-    depth: Depth = None
+    depth: Limit = None
     tie_break: str | None = None
     batch_size: PositiveInt = 10
     anchors: NonNegativeInt = 1

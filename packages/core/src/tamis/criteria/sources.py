@@ -11,18 +11,17 @@ from tamis.errors import ScaleError
 from tamis.parts.family import Family
 from tamis.parts.part import part
 from tamis.stage.base import Stage, StageRef, scorer
+from tamis.stage.scoring import Given
 from tamis.values.calls import Asking, Failure
 from tamis.values.ranking import Ranked, Ranking
 from tamis.values.scale import ORDINAL, Scale
-
-Unit = float | Failure | None
 
 
 class Source(ABC):
     """Where the scores of a criterion come from. Subclasses are frozen pydantic dataclasses."""
 
     @abstractmethod
-    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         """A score in 0..1 for each of `head`, `None` for unknown, a `Failure` where a call for it failed. May yield
         calls."""
 
@@ -45,7 +44,7 @@ class Rubric(Source):
     """A language model reads the candidate and grades it. All rubric criteria of a batch are graded in one call, which
     the multi-criteria stage makes; needs its `model`."""
 
-    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         raise NotImplementedError("rubric criteria are graded together by tamis.criteria.rubric")
         yield
 
@@ -54,7 +53,7 @@ class Rubric(Source):
 class Incoming(Source):
     """The score the candidate comes in with, mapped to 0..1 by its scale; by rank where there are no usable scores."""
 
-    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         yield from ()
         try:
             unit = ranking.scale.unit([ranked.score for ranked in head])
@@ -72,7 +71,7 @@ class Ranker(Source):
 
     stage: StageRef
 
-    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Unit]]:
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         stage: Stage = self.stage
         part = tuple(replace(ranked, position=index) for index, ranked in enumerate(head))
         ranked = yield from stage.plan(Ranking(ranking.query, part, scale=ranking.scale))

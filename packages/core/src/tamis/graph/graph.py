@@ -20,7 +20,7 @@ from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Adjacency
 from tamis.stage.base import Stage
-from tamis.stage.scoring import Depth
+from tamis.stage.scoring import Limit
 from tamis.stage.vectors import vectors
 from tamis.values.calls import Asking, Failure, Plan
 from tamis.values.model import ModelRef, require
@@ -69,7 +69,7 @@ class Graph(Stage):
     method: Method = "lift"
     alpha: Share | None = None
     seeds: PositiveInt | None = None
-    depth: Depth = None
+    depth: Limit = None
     model: ModelRef = None
     given_vectors: bool = False
 

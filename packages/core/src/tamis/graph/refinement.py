@@ -11,7 +11,7 @@ from tamis.graph.methods.refiner import RefinerRef
 from tamis.parts.part import part
 from tamis.pool.pool import Pool, unit_rows
 from tamis.pool.sparse import Floats
-from tamis.stage.scoring import Depth, Given, Scoring
+from tamis.stage.scoring import Given, Limit, Scoring
 from tamis.stage.vectors import vectors
 from tamis.values.calls import Asking, Failure
 from tamis.values.model import ModelRef, require
@@ -40,7 +40,7 @@ class Refinement(Scoring):
 
     model: ModelRef = None
     method: RefinerRef = Rocchio()
-    depth: Depth = None
+    depth: Limit = None
     given_vectors: bool = False
 
     def __post_init__(self) -> None:

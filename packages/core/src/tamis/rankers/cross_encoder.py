@@ -9,7 +9,7 @@ from typing import Any
 from tamis.parts.part import part
 from tamis.rankers.early_exit import EarlyExit
 from tamis.rankers.passages import Passages
-from tamis.stage.scoring import Depth, Given, Scored, Scoring, read
+from tamis.stage.scoring import Given, Limit, Scored, Scoring, read
 from tamis.values.calls import Asking, Classify, ClassifyVectors, EmbedTokens, Failure, Score
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Candidate, Notice, Query, Ranked, Ranking
@@ -36,7 +36,7 @@ class CrossEncoder(Scoring):
     """
 
     model: ModelRef
-    depth: Depth = None
+    depth: Limit = None
     passages: Passages | None = None
     early_exit: EarlyExit | None = None
     compressor: ModelRef = None

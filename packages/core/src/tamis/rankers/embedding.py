@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from tamis.parts.part import part
-from tamis.stage.scoring import Depth, Given, Scoring
+from tamis.stage.scoring import Given, Limit, Scoring
 from tamis.stage.vectors import cosines
 from tamis.values.calls import Asking
 from tamis.values.model import ModelRef, require
@@ -28,7 +28,7 @@ class Embedding(Scoring):
     """
 
     model: ModelRef
-    depth: Depth = None
+    depth: Limit = None
     given_vectors: bool = False
 
     scale: ClassVar[Scale] = COSINE

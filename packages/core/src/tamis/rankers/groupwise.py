@@ -10,7 +10,7 @@ from tamis.parts.part import part
 from tamis.rankers.judged import Judged
 from tamis.schedules.base import Schedule
 from tamis.schedules.single import Partition
-from tamis.stage.scoring import Depth
+from tamis.stage.scoring import Limit
 from tamis.values.model import ModelRef
 
 
@@ -24,7 +24,7 @@ class Groupwise(Judged):
     """
 
     model: ModelRef
-    depth: Depth = None
+    depth: Limit = None
     size: PositiveInt = 20
     epochs: PositiveInt = 1
     seed: int = 0

@@ -11,7 +11,7 @@ from tamis.judges.base import PICTURES, Asked, Judge, Verdict, innermost
 from tamis.judges.features import first_stage_scores
 from tamis.schedules.base import Placed, Schedule, Shown
 from tamis.stage.base import Stage
-from tamis.stage.scoring import Depth, failure_notices, rescored
+from tamis.stage.scoring import Limit, failure_notices, rescored
 from tamis.values.calls import Asking, Failure, Plan
 from tamis.values.model import require
 from tamis.values.ranking import Notice, Ranked, Ranking, Why
@@ -33,7 +33,7 @@ class Judged(Stage):
     """
 
     model: Any
-    depth: Depth
+    depth: Limit
 
     drops: ClassVar[tuple[Why, ...]] = ()
 

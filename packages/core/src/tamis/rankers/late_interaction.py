@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamis.parts.part import part
-from tamis.stage.scoring import Depth, Given, Scoring
+from tamis.stage.scoring import Given, Limit, Scoring
 from tamis.values.calls import Asking, EmbedTokens, Failure
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Ranked, Ranking
@@ -37,7 +37,7 @@ class LateInteraction(Scoring):
     """
 
     model: ModelRef
-    depth: Depth = None
+    depth: Limit = None
 
     scale: ClassVar[Scale] = COSINE
 

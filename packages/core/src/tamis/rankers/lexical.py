@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt
 
 from tamis.parts.numbers import NonNegative, Share
 from tamis.parts.part import part
-from tamis.stage.scoring import Depth, Given, Scoring
+from tamis.stage.scoring import Given, Limit, Scoring
 from tamis.text.terms import terms
 from tamis.values.calls import Asking
 from tamis.values.ranking import Ranked, Ranking
@@ -51,7 +51,7 @@ class Lexical(Scoring):
 
     k1: NonNegative = 0.9
     b: Share = 0.4
-    depth: Depth = None
+    depth: Limit = None
     statistics: CorpusStatistics | None = None
 
     scale: ClassVar[Scale] = LEXICAL

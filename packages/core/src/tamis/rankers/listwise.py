@@ -13,7 +13,7 @@ from tamis.prompts.prompting import PassageTokens
 from tamis.rankers.judged import Judged
 from tamis.schedules.base import Schedule, ScheduleRef
 from tamis.schedules.sliding import Sliding
-from tamis.stage.scoring import Depth
+from tamis.stage.scoring import Limit
 from tamis.values.model import ModelRef
 
 
@@ -30,7 +30,7 @@ class Listwise(Judged):
     """
 
     model: ModelRef
-    depth: Depth = None
+    depth: Limit = None
     window: TwoOrMore = 20
     stride: PositiveInt = 10
     passes: PositiveInt = 1

@@ -11,7 +11,7 @@ from tamis.parts.part import part
 from tamis.rankers.judged import Judged
 from tamis.schedules.base import Schedule, ScheduleRef
 from tamis.schedules.pairs import AllPairs, SampledPairs
-from tamis.stage.scoring import Depth
+from tamis.stage.scoring import Limit
 from tamis.values.model import ModelRef
 
 
@@ -27,7 +27,7 @@ class Pairwise(Judged):
     """
 
     model: ModelRef
-    depth: Depth = 20
+    depth: Limit = 20
     schedule: ScheduleRef = AllPairs()
     judge: JudgeRef | None = None
     top: PositiveInt | None = 10

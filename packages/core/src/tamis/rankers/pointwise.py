@@ -9,7 +9,7 @@ from tamis.prompts.prompting import PassageTokens
 from tamis.rankers.judged import Judged
 from tamis.schedules.base import Schedule
 from tamis.schedules.single import Map
-from tamis.stage.scoring import Depth
+from tamis.stage.scoring import Limit
 from tamis.values.model import ModelRef
 
 
@@ -23,7 +23,7 @@ class Pointwise(Judged):
     """
 
     model: ModelRef
-    depth: Depth = None
+    depth: Limit = None
     labels: tuple[str, str] = ("Yes", "No")
     passage_tokens: PassageTokens = 512
     judge: JudgeRef | None = None

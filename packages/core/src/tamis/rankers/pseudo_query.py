@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt
 
 from tamis.parts.part import part
 from tamis.prompts.template import Template, TemplateRef
-from tamis.stage.scoring import Depth, Given, Scoring
+from tamis.stage.scoring import Given, Limit, Scoring
 from tamis.stage.vectors import cosines
 from tamis.values.calls import Asking
 from tamis.values.model import ModelRef, require, token_counter
@@ -56,7 +56,7 @@ class PseudoQuery(Scoring):
     first: PositiveInt = 20
     passage_tokens: Annotated[int, Field(ge=LEAST)] = 1024
     ending: str = ""
-    depth: Depth = None
+    depth: Limit = None
     given_vectors: bool = False
 
     scale: ClassVar[Scale] = COSINE

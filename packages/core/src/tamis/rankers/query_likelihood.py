@@ -10,7 +10,7 @@ from tamis.prompts.template import TemplateRef
 from tamis.rankers.judged import Judged
 from tamis.schedules.base import Schedule
 from tamis.schedules.single import Map
-from tamis.stage.scoring import Depth
+from tamis.stage.scoring import Limit
 from tamis.values.model import ModelRef
 
 
@@ -23,7 +23,7 @@ class QueryLikelihood(Judged):
     """
 
     model: ModelRef
-    depth: Depth = None
+    depth: Limit = None
     passage_tokens: PassageTokens = 384
     normalise: bool = False
     template: TemplateRef = None

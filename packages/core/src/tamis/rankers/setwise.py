@@ -13,7 +13,7 @@ from tamis.rankers.judged import Judged
 from tamis.schedules.base import Schedule, ScheduleRef
 from tamis.schedules.sorts import Heap
 from tamis.schedules.tournaments import Knockout
-from tamis.stage.scoring import Depth
+from tamis.stage.scoring import Limit
 from tamis.values.model import ModelRef
 
 
@@ -28,7 +28,7 @@ class Setwise(Judged):
     """
 
     model: ModelRef
-    depth: Depth = None
+    depth: Limit = None
     schedule: ScheduleRef = Heap()
     judge: JudgeRef = Choice()
     top: PositiveInt | None = 10
@@ -54,7 +54,7 @@ class Tournament(Judged):
     """
 
     model: ModelRef
-    depth: Depth = None
+    depth: Limit = None
     size: TwoOrMore = 5
     keep: PositiveInt = 1
     judge: JudgeRef = Permutation()

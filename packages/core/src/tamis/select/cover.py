@@ -15,7 +15,7 @@ from tamis.judges.questions.answers import answers_call, parse_answers
 from tamis.parts.part import part
 from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Selection
-from tamis.stage.scoring import Depth, failure_notices
+from tamis.stage.scoring import Limit, failure_notices
 from tamis.text.terms import COMMON, terms
 from tamis.values.calls import Asking, Failure, Plan
 from tamis.values.model import ModelRef, require
@@ -43,7 +43,7 @@ class Cover(Selection):
     model: ModelRef = None
     field: str | None = None
     times: PositiveInt = 1
-    depth: Depth = None
+    depth: Limit = None
     batch_size: PositiveInt = 10
     passage_tokens: PassageTokens = 256
 

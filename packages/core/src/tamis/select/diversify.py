@@ -14,7 +14,7 @@ from tamis.pool.sparse import Floats
 from tamis.pool.terms import term_vectors
 from tamis.pool.variety import greedy, marginal_relevance
 from tamis.stage.base import Selection
-from tamis.stage.scoring import Depth, failure_notices
+from tamis.stage.scoring import Limit, failure_notices
 from tamis.stage.vectors import vectors
 from tamis.values.calls import Asking, Failure, Plan
 from tamis.values.model import ModelRef, require
@@ -36,7 +36,7 @@ class Diversify(Selection):
 
     trade_off: Share = 0.7
     model: ModelRef = None
-    depth: Depth = 100
+    depth: Limit = 100
     given_vectors: bool = False
 
     accepts: ClassVar[Kinds] = DISTANCES

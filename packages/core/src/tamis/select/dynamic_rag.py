@@ -20,7 +20,7 @@ from tamis.prompts.template import TemplateRef
 from tamis.select.facets import round_robin
 from tamis.select.reward import CheapReward
 from tamis.stage.base import Stage
-from tamis.stage.scoring import Depth
+from tamis.stage.scoring import Limit
 from tamis.values.calls import Asking, Failure, Generate, Plan
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Dropped, Notice, Ranked, Ranking, Why
@@ -52,7 +52,7 @@ class DynamicRAG(Stage):
     """
 
     model: ModelRef
-    depth: Depth = None
+    depth: Limit = None
     k_min: NonNegativeInt = 0
     k_max: PositiveInt | None = None
     window: TwoOrMore = 40

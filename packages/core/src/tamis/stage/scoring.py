@@ -15,7 +15,7 @@ from tamis.values.calls import Asking, Failure, Plan
 from tamis.values.ranking import Notice, Ranked, Ranking, Why, finite
 from tamis.values.scale import Scale
 
-Depth = PositiveInt | None
+Limit = PositiveInt | None
 """How many candidates from the top a stage judges; the others stay behind them in incoming order. `None`: all."""
 
 Given = float | Failure | None
@@ -48,7 +48,7 @@ class Scoring(Stage):
     >>> from tamis.values.scale import LEXICAL, Scale
     >>> @part
     ... class Shortest(Scoring):
-    ...     depth: Depth = None
+    ...     depth: Limit = None
     ...     scale: ClassVar[Scale] = LEXICAL
     ...
     ...     def scores(self, ranking, head):
@@ -58,7 +58,7 @@ class Scoring(Stage):
     (1, 0)
     """
 
-    depth: Depth = None
+    depth: Limit = None
 
     @property
     @abstractmethod

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tamis.extend import LEXICAL, Depth, Plan, Ranking, Stage, part, rescored
+from tamis.extend import LEXICAL, Limit, Plan, Ranking, Stage, part, rescored
 
 
 @part
@@ -19,7 +19,7 @@ class Marks:
 class Shout(Stage):
     """Sort by how often a text shouts."""
 
-    depth: Depth = None
+    depth: Limit = None
     marks: Marks = Marks()
 
     def plan(self, ranking: Ranking) -> Plan:

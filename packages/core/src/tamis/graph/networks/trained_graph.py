@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, NonNegativeInt, WithJsonSchema
 
 from tamis.parts.part import part
-from tamis.stage.scoring import Depth, Given, Scored, Scoring
+from tamis.stage.scoring import Given, Limit, Scored, Scoring
 from tamis.values.calls import Asking, Embed, Failure
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Neighbour, Ranked, Ranking
@@ -55,7 +55,7 @@ class TrainedGraph(Scoring):
 
     network: TrainedRef
     model: ModelRef
-    depth: Depth = None
+    depth: Limit = None
     explain: NonNegativeInt = 3
 
     def __post_init__(self) -> None:

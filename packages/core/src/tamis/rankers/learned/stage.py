@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tamis.parts.part import part
-from tamis.stage.scoring import Depth, Scored, Scoring, failure_notices
+from tamis.stage.scoring import Limit, Scored, Scoring, failure_notices
 from tamis.values.calls import Asking, Failure
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Notice, Ranked, Ranking
@@ -38,7 +38,7 @@ class Learned(Scoring):
 
     embedder: ModelRef = None
     unscored: Literal["order", "unknown"] = "order"
-    depth: Depth = None
+    depth: Limit = None
     explain: bool = False
 
     scale: ClassVar[Scale] = FUSION

@@ -83,7 +83,7 @@ def simple(scores: Floats) -> Floats:
 
 
 @part
-class Fitted(Confidence):
+class FittedConfidence(Confidence):
     """Base of confidences fitted to the `k` best scores of labelled queries, sorted upwards and standardised.
 
     `centre`, `spread`: mean and standard deviation of each place over the reference queries. `pad`: their smallest
@@ -119,7 +119,7 @@ def padded(scores: Floats, k: int, pad: float) -> Floats:
 
 
 @part
-class Linear(Fitted):
+class Linear(FittedConfidence):
     """Ridge regression from the scores to the quality of the ranking (u_lin): the expected quality."""
 
     weights: Vector
@@ -134,7 +134,7 @@ class Linear(Fitted):
 
 
 @part
-class Logistic(Fitted):
+class Logistic(FittedConfidence):
     """P(good) - P(bad) of a 3-class logistic regression (u_log); bad and good are the lowest and highest quarter of
     reference queries. Rows of `weights`: bad, middle, good."""
 
@@ -152,7 +152,7 @@ class Logistic(Fitted):
 
 
 @part
-class Mahalanobis(Fitted):
+class Mahalanobis(FittedConfidence):
     """Distance to the bad reference queries less that to the good ones (u_mah). `..._precision`: inverse covariance."""
 
     bad: Vector

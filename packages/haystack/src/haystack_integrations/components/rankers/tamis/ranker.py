@@ -25,11 +25,12 @@ from haystack.core.serialization import component_to_dict
 from haystack.utils.deserialization import deserialize_component_inplace
 from haystack_integrations.components.rankers.tamis.models import HaystackChat, HaystackTextEmbedder, as_model
 
-from tamis import Candidate, Engine, Query, Ranking, Reranker, presets
+from tamis import Candidate, Engine, Query, Ranking, Reranker
 from tamis.adapters import arguments
 from tamis.adapters.models import named
 from tamis.adapters.results import OnRanking, announce, results
 from tamis.errors import ConfigError
+from tamis.stage.presets import PRESETS
 
 log = logging.getLogger(__name__)
 DOCUMENTS = "Pass what a retriever returned, or [Document(content=...)]."
@@ -280,8 +281,9 @@ class TamisRanker:
             await _call_async(part, "close")
 
     def _get_telemetry_data(self) -> dict[str, Any]:
-        """For Haystack's usage statistics, which users can switch off: the name of a ready pipeline, nothing else."""
-        ready = isinstance(self.pipeline, str) and self.pipeline in presets()
+        """For Haystack's usage statistics, which users can switch off: the name of a pipeline that tamis
+        brings, nothing else."""
+        ready = self.pipeline in PRESETS and PRESETS.package_of(self.pipeline) is None
         return {"pipeline": self.pipeline if ready else "custom"}
 
 
