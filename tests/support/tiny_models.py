@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 CHAT_TEMPLATE = (
     "{% for message in messages %}<s>{{ message['role'] }}\n{{ message['content'] }}</s>\n{% endfor %}"
     "{% if add_generation_prompt %}<s>assistant\n{% endif %}"
@@ -91,6 +93,51 @@ def tiny_cross_encoder(folder: Path, *, labels: int = 1) -> Path:
     torch.manual_seed(0)
     config = BertConfig(**_BERT, vocab_size=len(tokenizer), num_labels=labels)
     BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+def tiny_onnx_cross_encoder(folder: Path) -> Path:
+    """A graph that counts the letters query and passage share, as `model.onnx` and, the same, `model_int8.onnx`."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    vocabulary = {token: number for number, token in enumerate([*special, *"abcdefghijklmnopqrstuvwxyz0123456789"])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+    constants = {"width": len(vocabulary), "values": [0.0, 1.0], "places": [1], "last": [2], "one": 1.0, "scale": 0.01}
+    kinds = {"width": "int64", "places": "int64", "last": "int64"}
+    stored = [
+        numpy_helper.from_array(np.array(value, kinds.get(name, "float32")), name) for name, value in constants.items()
+    ]
+    nodes = [
+        helper.make_node("OneHot", ["input_ids", "width", "values"], ["letters"], axis=-1),
+        helper.make_node("Cast", ["token_type_ids"], ["kind"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["kind", "last"], ["in_passage"]),
+        helper.make_node("Sub", ["one", "in_passage"], ["in_query"]),
+        helper.make_node("Mul", ["letters", "in_query"], ["query_letters"]),
+        helper.make_node("Mul", ["letters", "in_passage"], ["passage_letters"]),
+        helper.make_node("ReduceSum", ["query_letters", "places"], ["query_counts"], keepdims=0),
+        helper.make_node("ReduceSum", ["passage_letters", "places"], ["passage_counts"], keepdims=0),
+        helper.make_node("Mul", ["query_counts", "passage_counts"], ["shared"]),
+        helper.make_node("ReduceSum", ["shared", "places"], ["sum"], keepdims=1),
+        helper.make_node("Mul", ["sum", "scale"], ["logits"]),
+    ]
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"])
+        for name in ("input_ids", "token_type_ids")
+    ]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 1])]
+    graph = helper.make_graph(nodes, "shared letters", inputs, outputs, stored)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    for name in ("model.onnx", "model_int8.onnx"):
+        onnx.save(model, str(folder / name))
     return folder
 
 
