@@ -119,6 +119,14 @@ def test_how_words_are_joined_does_not_hide_the_nearest_name(wrong: str) -> None
     assert "Did you mean 'top_n'?" in unknown("stage", wrong, ["cover", "top_n", "threshold"])
 
 
+def test_a_name_that_others_contain_finds_the_shortest_of_them() -> None:
+    known = ["dynamicrag", "cross-encoder-dynamic-k", "my-cross-encoder-dynamic-k", "listwise"]
+    assert "Did you mean 'cross-encoder-dynamic-k'?" in unknown("preset", "dynamic-k", known)
+    assert "Did you mean" not in unknown("preset", "e-k", known)
+    with pytest.raises(ConfigError, match=r"Did you mean 'cross-encoder-dynamic-k'.*is written \[dynamic-k\]"):
+        tamis.load("dynamic-k")
+
+
 @given(st.one_of(st.none(), st.integers(), st.lists(st.integers()), st.dictionaries(st.integers(), st.none())))
 def test_what_is_no_description_is_a_config_error(value: Any) -> None:
     for family in FAMILIES:

@@ -49,10 +49,13 @@ def explain(what: str, error: ValidationError, cls: type | None = None) -> str:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """A message for an unknown name, with the nearest known one; how words are joined does not count."""
+    """A message for an unknown name, with the nearest known one: the shortest that contains it, or else the
+    most similar. How words are joined does not count."""
     known = sorted(known)
     bare = {_letters(one): one for one in known}
-    near = difflib.get_close_matches(_letters(name), bare, n=1)
+    wanted = _letters(name)
+    longer = sorted((one for one in bare if wanted in one), key=len) if len(wanted) >= 4 else []
+    near = longer or difflib.get_close_matches(wanted, bare, n=1)
     hint = f"Did you mean {bare[near[0]]!r}? " if near else ""
     return f"unknown {kind} {name!r}. {hint}Known: {', '.join(known) or 'none'}."
 
