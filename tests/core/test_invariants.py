@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.graphs import trained
 from support.scripted import Chat, grades, order
 from tamis import (
@@ -440,7 +441,7 @@ def same(a: Ranking, b: Ranking) -> bool:
     return (a.kept, a.dropped, a.warnings, a.scale) == (b.kept, b.dropped, b.warnings, b.scale)
 
 
-@settings(max_examples=1200)
+@examples(300)
 @given(build=stages, model=models, given_=candidates)
 def test_every_composition_is_whole_and_deterministic(build: Any, model: Odd, given_: list[Candidate]) -> None:
     stage, engine = build(model), Engine(retries=0, cache=None)
@@ -449,7 +450,7 @@ def test_every_composition_is_whole_and_deterministic(build: Any, model: Odd, gi
     assert same(ranking, engine.rerank(stage, QUERY, given_))
 
 
-@settings(max_examples=300)
+@examples(75)
 @given(build=stages, model=models, pools=st.lists(candidates, min_size=2, max_size=3))
 def test_sync_async_and_many_agree(loop: asyncio.Runner, build: Any, model: Odd, pools: list[list[Candidate]]) -> None:
     stage, engine = build(model), Engine(retries=0, cache=None)
@@ -464,7 +465,7 @@ def test_sync_async_and_many_agree(loop: asyncio.Runner, build: Any, model: Odd,
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-@settings(max_examples=100)
+@examples(30)
 @given(data=st.data(), model=models, given_=candidates, n=st.integers(1, 5))
 def test_each_stage_alone_is_whole_sorted_and_respects_top_n(
     name: str, data: st.DataObject, model: Odd, given_: list[Candidate], n: int
@@ -482,7 +483,7 @@ def test_each_stage_alone_is_whole_sorted_and_respects_top_n(
 
 
 @pytest.mark.parametrize("make", [CrossEncoder, Pointwise, Embedding, Rebel])
-@settings(max_examples=150)
+@examples(40)
 @given(model=models, given_=candidates)
 def test_what_could_not_be_judged_is_named(make: Any, model: Odd, given_: list[Candidate]) -> None:
     ranking = Engine(retries=0, cache=None).rerank(make(model), QUERY, given_)
@@ -497,7 +498,7 @@ def test_a_vector_that_cannot_be_compared_is_no_score_and_no_error(vector: tuple
     assert ranking.warnings[0].positions == (0,)
 
 
-@settings(max_examples=150)
+@examples(40)
 @given(model=models, given_=candidates, weights=st.tuples(st.floats(0, 5), st.floats(0.1, 5)))
 def test_a_weighted_fusion_is_whole_and_within_the_unit(model: Odd, given_: list[Candidate], weights: Any) -> None:
     fused = Fuse((CrossEncoder(model) | Threshold(0.3), FirstStage()), weights=weights, method="weighted")
@@ -507,7 +508,7 @@ def test_a_weighted_fusion_is_whole_and_within_the_unit(model: Odd, given_: list
     assert all(r.score is None or 0 <= r.score <= 1 + 1e-9 for r in ranking.kept)
 
 
-@settings(max_examples=150)
+@examples(40)
 @given(
     model=models,
     given_=candidates,
@@ -522,7 +523,7 @@ def test_a_budget_is_kept_and_leaves_the_ranking_whole(
     assert ranking.usage.calls <= budget.get("max_calls", math.inf)
 
 
-@settings(max_examples=150)
+@examples(40)
 @given(st.lists(st.integers(0, 10), min_size=1, max_size=10))
 def test_a_perfect_judge_gives_the_exact_order(relevance: list[int]) -> None:
     texts = [str(grade) for grade in relevance]
@@ -540,7 +541,7 @@ def test_a_perfect_judge_gives_the_exact_order(relevance: list[int]) -> None:
     assert Listwise(Chat(lambda call: order(call, float))).rerank("q", texts).positions == exact
 
 
-@settings(max_examples=100)
+@examples(30)
 @given(
     relevance=st.lists(st.integers(0, 1_000), min_size=1, max_size=60, unique=True),
     window=st.integers(4, 20),

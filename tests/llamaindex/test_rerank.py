@@ -28,6 +28,7 @@ from llamaindex.doubles import (
     nodes_of,
     passages,
 )
+from support.examples import examples
 from tamis import Engine, Lexical, Ranking, Rebel, TopN
 from tamis.errors import CapabilityError, ConfigError, DegradedError, ScaleError
 
@@ -352,7 +353,7 @@ GARBAGE = st.one_of(
 
 
 class TestFailures:
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(examples(60), suppress_health_check=list(HealthCheck))
     @given(reply=GARBAGE, count=st.integers(1, 12), name=st.sampled_from(["rebel", "listwise"]))
     def test_garbage_never_loses_a_node(self, reply, count, name):
         options = {"gate": None} if name == "rebel" else {}
@@ -361,7 +362,7 @@ class TestFailures:
         result = reranker.postprocess_nodes(nodes, query_str="q")
         assert sorted(ids(result)) == sorted(ids(nodes))
 
-    @settings(max_examples=30, deadline=None)
+    @examples(30)
     @given(reply=GARBAGE, count=st.integers(1, 12))
     def test_what_the_gate_drops_is_accounted_for(self, reply, count):
         ranking = rebel(lambda prompt: reply).rank(nodes_of(*["text"] * count), "q")

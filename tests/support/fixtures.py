@@ -88,7 +88,7 @@ def served(weights: Path, *, name: str = "", context: int = 4096, ranks: bool = 
     parameters.n_parallel = 1 if ranks else 2
     parameters.verbosity = 0
     parameters.ui = False
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 2
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
     if ranks:
         parameters.embedding = True
         parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_RANK

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from tamis import Embedding, Engine, LateInteraction, Ranking
 from tamis.engine import DiskVectors, MemoryVectors
 from tamis.engine.vectors import ALIGNED
@@ -168,7 +169,7 @@ def test_a_process_that_dies_half_way_costs_only_what_it_was_writing(tmp_path: P
     assert all(same(kept.get("m", key(n)), array(n)) for n in (1, 2, 3))
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(lost=st.integers(1, 400), damage=st.booleans())
 def test_numbers_a_machine_lost_are_made_again_never_wrong(lost: int, damage: bool) -> None:
     with TemporaryDirectory() as name:

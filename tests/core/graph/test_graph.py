@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.places import DATA
 from support.pools import QUERY, candidates, pools, shuffled
 from tamis import Candidate, CrossEncoder, Embedding, FirstStage, Graph, Listwise, Query, Ranking, Threshold, load
@@ -44,7 +45,7 @@ def test_it_needs_no_model_and_makes_no_calls() -> None:
 
 
 @every
-@settings(max_examples=60)
+@examples(60)
 @given(found=pools, seed=st.integers(0, 99))
 def test_shuffled_candidates_get_the_same_scores(method: Any, found: list[Candidate], seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(found))
@@ -54,7 +55,7 @@ def test_shuffled_candidates_get_the_same_scores(method: Any, found: list[Candid
 
 
 @every
-@settings(max_examples=60)
+@examples(60)
 @given(found=pools)
 def test_scores_keep_their_scale_and_bounds(method: Any, found: list[Candidate]) -> None:
     incoming = Ranking.of(QUERY, found, scale=LOGIT)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.pools import candidates, pool, pools, shuffled
 from tamis import Candidate, Embedding, Query, Ranking, Refinement, load
 from tamis.errors import CapabilityError, ConfigError
@@ -119,7 +120,7 @@ class TestSmoothing:
 
 
 @every
-@settings(max_examples=80)
+@examples(80)
 @given(found=pools, seed=st.integers(0, 99))
 def test_shuffled_candidates_get_the_same_scores(method: Refiner, found: list[Candidate], seed: int) -> None:
     some = [c for c in found if c.vector is not None and any(c.vector)]

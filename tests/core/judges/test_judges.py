@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from tamis import Engine, Listwise, Pointwise
 from tamis.errors import BudgetError, CapabilityError, ConfigError
 from tamis.judges import (
@@ -151,7 +152,7 @@ numbers = st.floats() | st.sampled_from([-math.inf, math.nan, 0.0, -0.5])
     ],
     ids=["order", "letters", "scores"],
 )
-@settings(max_examples=1500)
+@examples(1500)
 @given(text=written, count=st.integers(0, 7))
 def test_thousands_of_malformed_answers_are_read_without_loss_or_invention(read: Any, text: str, count: int) -> None:
     found, form = read(text, count)
@@ -170,7 +171,7 @@ def test_thousands_of_malformed_answers_are_read_without_loss_or_invention(read:
 
 
 @every
-@settings(max_examples=60)
+@examples(60)
 @given(data=st.data())
 def test_whatever_a_model_answers_a_verdict_is_sound(judge: Judge, data: st.DataObject) -> None:
     count = data.draw(st.sampled_from(sizes(judge)))

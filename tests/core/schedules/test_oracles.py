@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from tamis.errors import ConfigError
 from tamis.schedules import (
     Adaptive,
@@ -204,7 +205,7 @@ def test_a_judge_that_never_answers_leaves_the_incoming_order(schedule: Schedule
 
 
 @every
-@settings(max_examples=10)
+@examples(10)
 @given(n=st.integers(2, 45), seed=st.integers(0, 99), share=st.floats(0, 1))
 def test_ending_the_answers_midway_gives_the_best_order_so_far(
     schedule: Schedule, n: int, seed: int, share: float
@@ -233,7 +234,7 @@ stray = st.one_of(
 
 
 @every
-@settings(max_examples=25)
+@examples(25)
 @given(
     n=st.integers(0, 30), top=st.one_of(st.none(), st.integers(1, 12)), garbage=st.lists(stray, min_size=1, max_size=9)
 )
@@ -256,7 +257,7 @@ def test_whatever_the_judge_says_the_result_is_a_permutation(
 
 
 @every
-@settings(max_examples=10)
+@examples(10)
 @given(n=st.integers(2, 40), seed=st.integers(0, 999))
 def test_a_judge_that_contradicts_itself_comes_to_an_end(schedule: Schedule, n: int, seed: int) -> None:
     rng = random.Random(seed)

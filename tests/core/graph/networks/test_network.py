@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.graphs import Pairs, pool_of
 from tamis.errors import ConfigError
 from tamis.graph import Concepts, Neighbours
@@ -57,7 +58,7 @@ def made(documents: list[tuple[str, list[float]]]) -> Pool:
 
 
 @every_network
-@settings(max_examples=25)
+@examples(25)
 @given(documents=documents, data=st.data())
 def test_shuffled_documents_get_the_same_scores(network: Network, documents: Any, data: Any) -> None:
     order = data.draw(st.permutations(range(len(documents))))
@@ -68,7 +69,7 @@ def test_shuffled_documents_get_the_same_scores(network: Network, documents: Any
 
 
 @every_network
-@settings(max_examples=25)
+@examples(25)
 @given(documents=documents, place=st.integers(0, 8))
 def test_a_document_that_is_there_twice_gets_the_same_score_twice(network: Network, documents: Any, place: int) -> None:
     twin = place % len(documents)
@@ -77,7 +78,7 @@ def test_a_document_that_is_there_twice_gets_the_same_score_twice(network: Netwo
 
 
 @every_network
-@settings(max_examples=10)
+@examples(10)
 @given(documents=documents)
 def test_torch_and_numpy_give_the_same_scores(network: Network, documents: Any) -> None:
     torch = pytest.importorskip("torch")

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.graphs import Pairs, trained, word_counter
 from tamis import Embedding, Engine, load
 from tamis.errors import CapabilityError, ConfigError
@@ -180,7 +181,7 @@ answers = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(query=st.lists(number, min_size=DIMS, max_size=DIMS), given=st.lists(answers, max_size=7), moved=st.floats(0, 3))
 def test_whatever_the_embedder_answers_every_candidate_is_there_and_what_was_not_judged_is_named(
     query: Any, given: Any, moved: float

@@ -6,9 +6,10 @@ import copy
 import pickle
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from tamis import CrossEncoder, models
 from tamis.errors import ConfigError
 from tamis.parts.dump import dump
@@ -193,7 +194,7 @@ def test_monot5_is_the_first_step_of_its_decoder(tiny_seq2seq_lm_folder):
 QWEN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(
     st.text(max_size=60)
     | st.lists(st.sampled_from(["the", " ", "\n", "it's", "?", "8", "(", "é"]), max_size=20).map("".join)

@@ -8,10 +8,11 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tamis
+from support.examples import examples
 from tamis import Candidate, Learned
 from tamis.models import Function
 from tamis.values.calls import Failure
@@ -43,7 +44,7 @@ PASSAGES = [
     candidates=CANDIDATES,
     stage=st.sampled_from([Learned(), UNSCORED, Learned(explain=True)]),
 )
-@settings(max_examples=150)
+@examples(150)
 def test_any_pool_is_ranked_whole_and_alike_twice(query: str, candidates: list[Candidate], stage: Learned) -> None:
     ranking = stage.rerank(query, candidates)
     assert sorted(ranking.positions) == list(range(len(candidates)))
