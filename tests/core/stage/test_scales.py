@@ -9,9 +9,10 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.graphs import trained
 from tamis import (
     DPP,
@@ -211,7 +212,7 @@ def driven(stage: Stage, ranking: Ranking, answer: Any = stand_in) -> Ranking:
 
 
 @given(shape=shapes, scale=scales)
-@settings(max_examples=300)
+@examples(300)
 def test_what_is_refused_before_it_runs_is_what_could_not_run(shape: Any, scale: Scale) -> None:
     with unchecked():
         stage = made(shape)
