@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +91,6 @@ def test_a_class_has_one_name(family: Family) -> None:
 
 @each_family
 def test_what_is_public_and_of_the_family_has_a_name(family: Family) -> None:
-    from importlib import import_module
 
     package = import_module(family.package)
     classes = [cls for cls in (getattr(package, name) for name in package.__all__) if isinstance(cls, type)]
@@ -172,6 +173,15 @@ def test_a_class_named_by_the_module_that_imports_it_has_its_name_too(tmp_path: 
     with on_path(pretend(tmp_path, "front", "1", {"tamis.stages whole": "front:Whole"}, files)):
         stage = tamis.load([{"whole": {"n": 3}}])
         assert stage.to_data() == [{"whole": {"n": 3}}]
+
+
+def test_to_name_a_class_no_other_package_is_imported(tmp_path: Path) -> None:
+    files = {"heavy/__init__.py": PARTS, "light/__init__.py": "", "light/inner.py": PARTS, "light/front.py": "from light.inner import Whole"}  # fmt: skip
+    points = {"tamis.stages heavy": "heavy:Whole", "tamis.stages light": "light.front:Whole"}
+    with on_path(pretend(tmp_path, "both", "1", points, files)):
+        stage = import_module("light.inner").Whole(2)
+        assert stage.to_data() == {"light": {"n": 2}}
+        assert "heavy" not in sys.modules
 
 
 def test_a_stage_without_an_entry_point_runs_and_says_how_it_gets_a_name() -> None:

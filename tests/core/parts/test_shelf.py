@@ -97,6 +97,15 @@ def test_a_folder_that_cannot_be_imported_is_reported_and_takes_nothing_away(tmp
             tamis.load("ours")
 
 
+@pytest.mark.parametrize("value", ["single", "single:Thing", "single.nowhere", ""])
+def test_an_entry_point_that_names_no_package_of_files_is_reported(value: str, tmp_path: Path) -> None:
+    files = {"single.py": "class Thing: pass", "stray.yaml": GOOD}
+    with on_path(pretend(tmp_path, "single-file", "1", {"tamis.presets x": value}, files)):
+        with pytest.warns(UserWarning, match="left out presets: the package single-file 1 names"):
+            assert "stray" not in tamis.presets()
+        assert tamis.load("rebel", models={"llm": CostOnly()})
+
+
 def test_the_command_lists_what_it_can_and_names_the_package_of_the_rest(tmp_path: Path) -> None:
     folder = presets(tmp_path, bad="title: Bad\nstage: [lexicl]", good=GOOD, empty="")
     code = f"import sys; sys.path.insert(0, {str(folder)!r}); from tamis.cli import main; sys.exit(main())"

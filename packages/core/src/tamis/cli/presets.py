@@ -31,15 +31,17 @@ def presets(
 
 
 def _list() -> None:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("name", no_wrap=True)
-    table.add_column("what it is")
-    table.add_column("models it calls")
-    table.add_column("package")
-    for name, title in titles().items():
+    named = titles()
+    packages = {name: PRESETS.package_of(name) for name in named}
+    table = Table("name", "what it is", "models it calls", box=box.SIMPLE_HEAD)
+    table.columns[0].no_wrap = True
+    if any(packages.values()):
+        table.add_column("package", no_wrap=True)
+    for name, title in named.items():
         try:
             models = ", ".join(model_names(name))
         except TamisError as error:
             models = f"cannot be used: {error}"
-        table.add_row(escape(name), escape(title), escape(models), escape(PRESETS.package_of(name) or "tamis"))
+        row = [name, title, models, packages[name] or "tamis"]
+        table.add_row(*map(escape, row[: len(table.columns)]))
     Console().print(table)

@@ -13,6 +13,7 @@ So plain data reaches installed, registered classes and nothing else.
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -187,12 +188,14 @@ class Family:
         return is_dataclass(cls) if self.base is None else issubclass(cls, self.base)
 
     def _plugin(self, cls: type) -> Plugin | None:
-        """The entry point that adds `cls`, whether it names the module that defines the class or one that imports
-        it."""
+        """The entry point that adds `cls`, whether it names the module that defines the class or one that imports it.
+        Imports no other package for that."""
         others = plugins(self.group)
-        return next((one for one in others if one.value == _place(cls)), None) or next(
-            (one for one in others if not cls.__module__.startswith("tamis.") and _names(one, cls)), None
-        )
+        exact = next((one for one in others if one.value == _place(cls)), None)
+        if exact is not None or cls.__module__.startswith("tamis."):
+            return exact
+        near = (one for one in others if one.module in sys.modules or _top(one.module) == _top(cls.__module__))
+        return next((one for one in near if _names(one, cls)), None)
 
     def _checked(self, plugin: Plugin) -> type:
         cls = plugin.load()
@@ -236,6 +239,10 @@ def snake(name: str) -> str:
 
 def _fields(cls: Any) -> tuple[Any, ...]:
     return fields(cls) if is_dataclass(cls) else ()
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _place(cls: type) -> str:

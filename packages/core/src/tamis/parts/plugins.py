@@ -28,6 +28,11 @@ class Plugin:
         """The package and its version, as messages name it."""
         return f"{self.distribution} {self.version}"
 
+    @property
+    def module(self) -> str:
+        """The module that is imported for it."""
+        return self.value.partition(":")[0].strip()
+
     def __str__(self) -> str:
         return f"{self.package} ({self.value})"
 

@@ -109,7 +109,7 @@ class Shelf:
         folders = [(OURS, resources.files(self.package) / self.folder)]
         for plugin in plugins(self.group):
             try:
-                folders.append((plugin.package, resources.files(import_module(plugin.value))))
+                folders.append((plugin.package, _folder(plugin.value)))
             except Exception as error:
                 broken.append(
                     f"the package {plugin.package} names {plugin.value!r} as a package of {self.kind}s, and that "
@@ -120,6 +120,13 @@ class Shelf:
                 if path.name.endswith(ENDING):
                     found.setdefault(normal(path.name.removesuffix(ENDING)), []).append((package, path))
         return found, broken
+
+
+def _folder(package: str) -> Any:
+    module = import_module(package)
+    if not hasattr(module, "__path__"):
+        raise ImportError(f"{package} is a module, not a package with files in it")
+    return resources.files(module)
 
 
 def read_text(path: Any) -> str:
