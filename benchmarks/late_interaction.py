@@ -27,8 +27,8 @@ from tamis import CrossEncoder, Embedding, FirstStage, LateInteraction, Stage
 from tamis.engine import DiskVectors, Engine
 from tamis.evaluate import Dataset, read
 from tamis.models import OnnxEmbedder, OnnxTokenEmbedder
-from tamis.models.local.vectors import unit
 from tamis.rankers.late_interaction import max_sim
+from tamis.text.vectors import unit_length
 from tamis.values.calls import ClassifyVectors, EmbedTokens, Score, TokenVectors
 from tamis.values.scale import COSINE, Scale
 
@@ -51,7 +51,7 @@ class Pooled:
 
     def _pooled(self, vectors: Any) -> Any:
         runs = np.array_split(vectors.astype(np.float32), min(self.count, len(vectors)))
-        return unit(np.stack([run.mean(axis=0) for run in runs])).astype(np.float16)
+        return unit_length(np.stack([run.mean(axis=0) for run in runs])).astype(np.float16)
 
 
 class MaxSim:

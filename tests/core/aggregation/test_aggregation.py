@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tamis.aggregation.fit import Comparison, connected, membership, strengths
 from tamis.aggregation.lists import (
     mean,
+    min_max,
     points,
     round_robin,
-    unit,
     voted,
 )
 from tamis.aggregation.pairs import bradley_terry, elo, soft_sum, thurstone, wins
@@ -168,7 +168,7 @@ def test_rounds_survived_are_points() -> None:
 
 
 def test_equal_scores_are_all_the_best() -> None:
-    assert unit([2.0, 2.0, None]) == [1.0, 1.0, None]
+    assert min_max([2.0, 2.0, None]) == [1.0, 1.0, None]
 
 
 def test_three_lists_take_turns() -> None:

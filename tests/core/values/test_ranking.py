@@ -86,13 +86,13 @@ def test_an_order_without_scores_takes_the_old_scores_away() -> None:
 
 
 def test_scales_map_to_the_unit_interval() -> None:
-    assert PROBABILITY.unit([0.2, None]) == [0.2, None]
-    assert graded(0, 10).unit([5, 12]) == [0.5, 1.0]
-    assert LOGIT.unit([0.0]) == [0.5]
-    assert UNKNOWN.unit([2.0, 4.0, 3.0]) == [0.0, 1.0, 0.5]
-    assert UNKNOWN.unit([2.0, 2.0]) == [1.0, 1.0]
+    assert PROBABILITY.normalised([0.2, None]) == [0.2, None]
+    assert graded(0, 10).normalised([5, 12]) == [0.5, 1.0]
+    assert LOGIT.normalised([0.0]) == [0.5]
+    assert UNKNOWN.normalised([2.0, 4.0, 3.0]) == [0.0, 1.0, 0.5]
+    assert UNKNOWN.normalised([2.0, 2.0]) == [1.0, 1.0]
     with pytest.raises(ValueError, match="ordinal"):
-        ORDINAL.unit([1.0])
+        ORDINAL.normalised([1.0])
 
 
 def test_rankings_survive_pickling() -> None:

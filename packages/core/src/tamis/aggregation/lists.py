@@ -52,7 +52,7 @@ def round_robin(orders: Sequence[Sequence[T]]) -> list[T]:
     return list(dict.fromkeys(order[rank] for rank in range(longest) for order in orders if rank < len(order)))
 
 
-def unit(scores: Sequence[float | None]) -> list[float | None]:
+def min_max(scores: Sequence[float | None]) -> list[float | None]:
     """Min-max to 0..1; all 1 where all are the same."""
     known = [score for score in scores if score is not None]
     return rescale(scores, min(known, default=0.0), max(known, default=0.0))

@@ -152,9 +152,9 @@ class MultiCriteria(Stage):
         table = dict(sheet.grades)
         notices = []
         for criterion, column in zip(by_source, columns, strict=True):
-            failures = [unit if isinstance(unit, Failure) else None for unit in column]
-            units = [None if isinstance(unit, Failure) else unit for unit in column]
-            table[criterion.name] = [None if unit is None else unit * criterion.max for unit in units]
+            failures = [share if isinstance(share, Failure) else None for share in column]
+            shares = [None if isinstance(share, Failure) else share for share in column]
+            table[criterion.name] = [None if share is None else share * criterion.max for share in shares]
             if criterion == self.relevance:
                 sheet = replace(sheet, failures=[a or b for a, b in zip(failures, sheet.failures, strict=True)])
             else:

@@ -56,11 +56,11 @@ class Incoming(Source):
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         yield from ()
         try:
-            unit = ranking.scale.unit([ranked.score for ranked in head])
+            shares = ranking.scale.normalised([ranked.score for ranked in head])
         except ScaleError:
-            unit = [None]
-        if any(score is not None for score in unit):
-            return unit
+            shares = [None]
+        if any(score is not None for score in shares):
+            return shares
         return [1.0 - rank / len(head) for rank in range(len(head))]
 
 
@@ -77,9 +77,9 @@ class Ranker(Source):
         ranked = yield from stage.plan(Ranking(ranking.query, part, scale=ranking.scale))
         self._check(ranked.scale)
         kept = sorted(ranked.kept, key=lambda r: r.position)
-        unit = dict(zip((r.position for r in kept), ranked.scale.unit([r.score for r in kept]), strict=True))
+        shares = dict(zip((r.position for r in kept), ranked.scale.normalised([r.score for r in kept]), strict=True))
         lost = {at: Failure("error", str(notice)) for notice in ranked.warnings for at in notice.positions}
-        return [lost.get(index) if (score := unit.get(index)) is None else score for index in range(len(head))]
+        return [lost.get(index) if (score := shares.get(index)) is None else score for index in range(len(head))]
 
     @property
     def inside(self) -> tuple[Stage, ...]:

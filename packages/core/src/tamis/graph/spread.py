@@ -49,22 +49,22 @@ def spread(
     half = highest / 2 - lowest / 2
     if not half > 0:
         return Spread(old, Adjacency.empty(len(old)))
-    unit = np.clip((old / 2 - lowest / 2) / half, 0.0, 1.0)
-    found = _on_unit(unit, graph, method, ALPHA[method] if alpha is None else alpha, seeds)
-    added = (found.scores - unit) * half
+    normalised = np.clip((old / 2 - lowest / 2) / half, 0.0, 1.0)
+    found = _spread_on(normalised, graph, method, ALPHA[method] if alpha is None else alpha, seeds)
+    added = (found.scores - normalised) * half
     shares = np.minimum(found.shares.weights * half, sys.float_info.max / 2) * 2
     return Spread(np.clip(old + added + added, lowest, highest), found.shares.scaled(shares))
 
 
-def _on_unit(unit: Floats, graph: Sequence[Channel], method: Method, alpha: float, seeds: int | None) -> Spread:
-    size = len(unit)
-    first = unit >= (np.partition(unit, -seeds)[-seeds] if seeds is not None and seeds < size else 0.0)
+def _spread_on(normalised: Floats, graph: Sequence[Channel], method: Method, alpha: float, seeds: int | None) -> Spread:
+    size = len(normalised)
+    first = normalised >= (np.partition(normalised, -seeds)[-seeds] if seeds is not None and seeds < size else 0.0)
     if method == "pagerank":
         back = [replace(channel, edges=channel.edges.transposed) for channel in graph]
-        return pagerank(unit, walk(back, size, cap=inf), alpha, unit * first)
+        return pagerank(normalised, walk(back, size, cap=inf), alpha, normalised * first)
     heard = graph if first.all() else [channel.spoken_by(first) for channel in graph]
     if method == "propagation":
-        return propagation(unit, walk(heard, size), alpha)
+        return propagation(normalised, walk(heard, size), alpha)
     if method == "anchors":
-        return anchors(unit, [strengths([channel], size) for channel in heard], alpha)
-    return lift(unit, without_hubs(strengths(heard, size), HUB), alpha)
+        return anchors(normalised, [strengths([channel], size) for channel in heard], alpha)
+    return lift(normalised, without_hubs(strengths(heard, size), HUB), alpha)

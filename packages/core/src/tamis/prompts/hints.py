@@ -32,7 +32,7 @@ def hints(query: str, passage: str, vectors: WordVectors | None = None) -> list[
     from tamis.text.vectors import UNLIKE, packaged
 
     vectors = vectors or packaged()
-    nearness = (vectors.units(found) @ vectors.units(asked).T).max(axis=1)
+    nearness = (vectors.unit_length(found) @ vectors.unit_length(asked).T).max(axis=1)
     ranked = sorted(range(len(found)), key=lambda place: -nearness[place])
     return [found[place] for place in ranked[:MOST] if nearness[place] > UNLIKE]
 

@@ -55,7 +55,7 @@ class Diversify(Selection):
         if not head:
             return ranking
         self.check_scale(ranking)
-        relevance = ranking.scale.unit([ranked.score for ranked in head])
+        relevance = ranking.scale.normalised([ranked.score for ranked in head])
         if self.model is None and not self.given_vectors:
             rows: Sequence[Floats | Failure] = list(term_vectors([ranked.candidate.full_text for ranked in head]))
         else:

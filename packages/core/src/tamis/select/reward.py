@@ -26,10 +26,10 @@ class CheapReward:
 
     def __call__(self, query: Query, chosen: Sequence[Ranked], scale: Scale = UNKNOWN) -> float:
         try:
-            unit = scale.unit([ranked.score for ranked in chosen])
+            shares = scale.normalised([ranked.score for ranked in chosen])
         except ScaleError:
-            unit = []
-        known = [score for score in unit if score is not None]
+            shares = []
+        known = [score for score in shares if score is not None]
         wanted = frozenset(terms(query.text)) - COMMON
         held = wanted.intersection(term for ranked in chosen for term in terms(ranked.candidate.full_text))
         share = len(held) / len(wanted) if wanted else 0.0

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from tamis.aggregation.lists import unit
+from tamis.aggregation.lists import min_max
 from tamis.engine.shared import default_engine
 from tamis.errors import ConfigError, ScaleError
 from tamis.parts.dump import dump, to_yaml
@@ -344,9 +344,9 @@ class Fuse(Stage):
             return {ranked.position: 1.0 / (self.k + rank) for rank, ranked in enumerate(branch.kept, 1)}
         scores: Sequence[float | None] = [ranked.score for ranked in branch.kept]
         if self.method == "weighted":
-            scores = unit(scores)
+            scores = min_max(scores)
         elif self.method == "product":
-            scores = branch.scale.unit(scores)
+            scores = branch.scale.normalised(scores)
         return {ranked.position: score for ranked, score in zip(branch.kept, scores, strict=True)}
 
     def _nothing(self, share: Mapping[int, float | None]) -> float | None:

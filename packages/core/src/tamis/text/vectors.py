@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
+Number = TypeVar("Number", bound="np.floating[Any]")
 
 FILE = "words.npz"
 KNOWN = 32_768
@@ -58,9 +59,9 @@ class WordVectors:
         """One row a word, zeros for what the vocabulary cannot spell. Shape (words, width)."""
         return np.frombuffer(bytearray().join(map(self._vector, words)), dtype=np.float32).reshape(-1, self.width)
 
-    def units(self, words: Sequence[str]) -> Vectors:
+    def unit_length(self, words: Sequence[str]) -> Vectors:
         """As `of`, each row of length 1; zeros stay zeros."""
-        return unit(self.of(words))
+        return unit_length(self.of(words))
 
     def rarity(self, words: Sequence[str]) -> NDArray[np.float64]:
         """How rare each word is in English at large, 0..1: the logarithm of its place in the vocabulary, which is
@@ -100,13 +101,14 @@ class WordVectors:
         return float(np.log1p(chosen[0]) / np.log1p(len(self.pieces))) if len(chosen) == 1 else 1.0
 
 
-def unit(rows: Vectors) -> Vectors:
-    """Rows of length 1; zeros stay zeros.
+def unit_length(rows: NDArray[Number]) -> NDArray[Number]:
+    """Vectors along the last axis at length 1; zeros stay zeros.
 
-    >>> unit(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    >>> unit_length(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.6, 0.8], [0.0, 0.0]]
     """
-    made: Vectors = rows / lengths(rows)[..., None]
+    norms = np.sqrt(np.einsum("...i,...i->...", rows, rows))[..., None]
+    made: NDArray[Number] = rows / np.where(norms > 0, norms, norms.dtype.type(1))
     return made
 
 

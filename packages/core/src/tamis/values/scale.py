@@ -29,7 +29,7 @@ class Scale:
     low: float | None = None
     high: float | None = None
 
-    def unit(self, scores: Sequence[float | None]) -> list[float | None]:
+    def normalised(self, scores: Sequence[float | None]) -> list[float | None]:
         """Map one query's scores to 0..1, keeping `None`. Absolute where the scale allows, else relative to the best.
 
         Raises `ScaleError` for `ordinal` scores, whose distances mean nothing.

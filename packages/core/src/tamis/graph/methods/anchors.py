@@ -10,27 +10,28 @@ from tamis.graph.methods.base import Spread, listening, speaking
 from tamis.pool.sparse import Adjacency, Floats, summed, union
 
 
-def anchors(unit: Floats, channels: Sequence[Adjacency], alpha: float) -> Spread:
+def anchors(normalised: Floats, channels: Sequence[Adjacency], alpha: float) -> Spread:
     """(1 - alpha) s0 + alpha a, a_i the cosine of document i's similarities to all documents with the query's, s0.
 
-    `unit`: scores in 0..1, 1 the best. `channels` hold similarities in 0..1, to which each document's similarity to
-    itself, 1, is added; a is averaged over them and divided by its largest. A document without edges keeps its score.
+    `normalised`: scores in 0..1, 1 the best. `channels` hold similarities in 0..1, to which each document's similarity
+    to itself, 1, is added; a is averaged over them and divided by its largest. A document without edges keeps its
+    score.
 
     Source: the representation of HybRank (Zhang et al., 2023) without its network.
     """
-    own = np.arange(len(unit))
-    found = np.zeros(len(unit))
-    joined = np.zeros(len(unit), dtype=bool)
-    parts = [Adjacency.empty(len(unit))]
+    own = np.arange(len(normalised))
+    found = np.zeros(len(normalised))
+    joined = np.zeros(len(normalised), dtype=bool)
+    parts = [Adjacency.empty(len(normalised))]
     for edges in channels:
-        similar = union(edges, Adjacency(len(unit), own, own, np.ones(len(unit))))
-        length = np.sqrt(summed(similar.rows, similar.weights**2, len(unit)))
-        found += (similar @ unit) / length
+        similar = union(edges, Adjacency(len(normalised), own, own, np.ones(len(normalised))))
+        length = np.sqrt(summed(similar.rows, similar.weights**2, len(normalised)))
+        found += (similar @ normalised) / length
         joined |= listening(edges)
-        parts.append(similar.scaled(similar.weights * unit[similar.cols] / length[similar.rows]))
+        parts.append(similar.scaled(similar.weights * normalised[similar.cols] / length[similar.rows]))
     largest = found.max(initial=0.0)
     if largest <= 0:
-        return Spread(unit, parts[0])
+        return Spread(normalised, parts[0])
     shares = union(*parts)
-    moved = np.where(joined, found / largest - unit, 0.0)
-    return Spread(unit + alpha * moved, speaking(shares, alpha * shares.weights / largest))
+    moved = np.where(joined, found / largest - normalised, 0.0)
+    return Spread(normalised + alpha * moved, speaking(shares, alpha * shares.weights / largest))

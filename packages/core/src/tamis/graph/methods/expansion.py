@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from pydantic import PositiveInt
 
-from tamis.graph.methods.refiner import Refiner, best, unit_length
+from tamis.graph.methods.refiner import Refiner, best
 from tamis.parts.numbers import NonNegative, Positive
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Floats
+from tamis.text.vectors import unit_length
 
 
 @part
@@ -22,7 +23,7 @@ class AlphaQE(Refiner):
     first: PositiveInt = 3
     alpha: NonNegative = 3.0
 
-    def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
+    def scores(self, query: Floats, rows: Floats, normalised: Floats, pool: Pool) -> Floats:
         return rows @ expanded(query, rows, self.first, self.alpha)
 
 
@@ -50,6 +51,6 @@ class Rocchio(Refiner):
     beta: NonNegative = 0.3
     temperature: Positive = 0.05
 
-    def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
-        weights = best(unit, self.first) * np.exp((unit - unit.max(initial=0.0)) / self.temperature)
+    def scores(self, query: Floats, rows: Floats, normalised: Floats, pool: Pool) -> Floats:
+        weights = best(normalised, self.first) * np.exp((normalised - normalised.max(initial=0.0)) / self.temperature)
         return rows @ unit_length(query + self.beta * (weights / max(weights.sum(), 1e-300)) @ rows)

@@ -28,12 +28,12 @@ def propagation(scores: Floats, walk: Adjacency, alpha: float) -> Spread:
     return Spread(found, speaking(walk, alpha * walk.weights * (found[walk.cols] - scores[walk.rows])))
 
 
-def pagerank(unit: Floats, walk: Adjacency, alpha: float, seeds: Floats, damping: float = 0.5) -> Spread:
+def pagerank(normalised: Floats, walk: Adjacency, alpha: float, seeds: Floats, damping: float = 0.5) -> Spread:
     """s0 + alpha * max(0, r - s0), r the PageRank of a walk that starts anew at the good documents.
 
-    `unit`: scores in 0..1, 1 the best. `walk`, row-stochastic, is where the walk goes from a document: to those that
-    listen to it. With chance 1 - `damping` it starts anew at a document drawn by `seeds` (numbers >= 0, some > 0). r is
-    divided by its largest. A document that listens to nobody keeps its score.
+    `normalised`: scores in 0..1, 1 the best. `walk`, row-stochastic, is where the walk goes from a document: to those
+    that listen to it. With chance 1 - `damping` it starts anew at a document drawn by `seeds` (numbers >= 0, some > 0).
+    r is divided by its largest. A document that listens to nobody keeps its score.
 
     Source: personalised PageRank (Haveliwala, 2002); Kurland and Lee, 2005 for reranking.
     """
@@ -44,6 +44,6 @@ def pagerank(unit: Floats, walk: Adjacency, alpha: float, seeds: Floats, damping
         last, rank = rank, start + damping * (back @ rank - start)
         if np.abs(rank - last).max() < CLOSE:
             break
-    raised = np.where(listening(back), np.maximum(rank / rank.max() - unit, 0.0), 0.0)
+    raised = np.where(listening(back), np.maximum(rank / rank.max() - normalised, 0.0), 0.0)
     part = np.divide(alpha * damping * raised, rank, out=np.zeros(len(rank)), where=rank > 0)
-    return Spread(unit + alpha * raised, speaking(back, back.weights * rank[back.cols] * part[back.rows]))
+    return Spread(normalised + alpha * raised, speaking(back, back.weights * rank[back.cols] * part[back.rows]))

@@ -19,10 +19,11 @@ class Refiner(ABC):
     scale: ClassVar[Scale] = COSINE
 
     @abstractmethod
-    def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
+    def scores(self, query: Floats, rows: Floats, normalised: Floats, pool: Pool) -> Floats:
         """A score for each of n candidates, best = highest.
 
-        `query`: d numbers, of length 1. `rows`: n x d, of length 1 each. `unit`: the candidates' scores so far, 0..1.
+        `query`: d numbers, of length 1. `rows`: n x d, of length 1 each. `normalised`: the candidates' scores so far,
+        0..1.
         """
 
 
@@ -37,9 +38,3 @@ def best(scores: Floats, count: int) -> Floats:
     """1 for the `count` highest and those that tie with the last of them, else 0."""
     last = np.partition(scores, -count)[-count] if 0 < count < len(scores) else scores.min(initial=np.inf)
     return (scores >= last).astype(np.float64)
-
-
-def unit_length(vectors: Floats) -> Floats:
-    """Vectors along the last axis at length 1, zeros where they are zero."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)

@@ -7,11 +7,12 @@ from pydantic import PositiveInt
 from tamis.graph.channels import channels, walk
 from tamis.graph.edges.base import EdgesRef
 from tamis.graph.edges.neighbours import Neighbours
-from tamis.graph.methods.refiner import Refiner, unit_length
+from tamis.graph.methods.refiner import Refiner
 from tamis.parts.numbers import Share
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Adjacency, Floats
+from tamis.text.vectors import unit_length
 
 
 @part
@@ -29,7 +30,7 @@ class Smoothing(Refiner):
     alpha: Share = 0.1
     steps: PositiveInt = 2
 
-    def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
+    def scores(self, query: Floats, rows: Floats, normalised: Floats, pool: Pool) -> Floats:
         return smoothed(rows, walk(channels(self.edges, pool), len(rows)), self.alpha, self.steps) @ query
 
 

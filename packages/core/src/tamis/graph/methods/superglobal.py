@@ -33,7 +33,7 @@ class SuperGlobal(Refiner):
 
     scale: ClassVar[Scale] = FUSION
 
-    def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
+    def scores(self, query: Floats, rows: Floats, normalised: Floats, pool: Pool) -> Floats:
         near = Products(len(rows), lambda first, last: rows[first:last] @ rows.T).nearest(self.neighbours)
         refined = self._refined(rows, near)
         plain = refined @ query

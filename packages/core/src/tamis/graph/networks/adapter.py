@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 
-from tamis.graph.networks.base_network import Network, Weights, unchanged, unit
+from tamis.graph.networks.base_network import Network, Weights, unchanged, unit_vector
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Floats
@@ -45,7 +45,7 @@ class Adapter(Network):
     scale: ClassVar[Scale] = COSINE
 
     def read(self, pool: Pool, query: Floats) -> VectorInputs:
-        return VectorInputs(unit(query).astype(np.float32), pool.vectors.astype(np.float32))
+        return VectorInputs(unit_vector(query).astype(np.float32), pool.vectors.astype(np.float32))
 
     def initial(self, dims: int, rng: np.random.Generator) -> dict[str, Floats]:
         return {

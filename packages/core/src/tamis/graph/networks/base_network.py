@@ -65,9 +65,9 @@ NETWORKS = Family("network", Network, "tamis.graph.networks", "network", "tamis.
 
 def cosines(pool: Pool, query: Floats) -> Floats:
     """Of the query with each candidate; 0 for one without a vector."""
-    return pool.vectors @ unit(query)
+    return pool.vectors @ unit_vector(query)
 
 
-def unit(vector: Floats) -> Floats:
+def unit_vector(vector: Floats) -> Floats:
     """The vector at length 1; zeros stay zeros."""
     return unit_rows([vector.tolist()])[0]

@@ -13,7 +13,7 @@ from pydantic import PositiveInt
 from tamis.graph.edges.base import EdgesRef
 from tamis.graph.edges.structure import Structure
 from tamis.graph.networks.attention import block, divided, initial_block
-from tamis.graph.networks.base_network import Network, Weights, cosines, unchanged, unit
+from tamis.graph.networks.base_network import Network, Weights, cosines, unchanged, unit_vector
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Floats, union
@@ -64,7 +64,7 @@ class EBCAR(Network):
 
     def read(self, pool: Pool, query: Floats) -> ContextInputs:
         size = len(pool)
-        rows = np.concatenate([unit(query)[None], pool.vectors])
+        rows = np.concatenate([unit_vector(query)[None], pool.vectors])
         together = np.eye(size + 1, dtype=bool)
         together[0] = together[:, 0] = True
         if self.edges:

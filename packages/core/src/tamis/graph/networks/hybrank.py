@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from tamis.graph.networks.attention import block, divided, initial_block
-from tamis.graph.networks.base_network import Network, Weights, unchanged, unit
+from tamis.graph.networks.base_network import Network, Weights, unchanged, unit_vector
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Floats
@@ -55,7 +55,7 @@ class HybRank(Network):
         divided(self.hidden, self.heads, "HybRank")
 
     def read(self, pool: Pool, query: Floats) -> SimilarityInputs:
-        rows = np.concatenate([unit(query)[None], pool.vectors])
+        rows = np.concatenate([unit_vector(query)[None], pool.vectors])
         dense = rows @ rows[1:].T
         chosen = np.argsort(-dense[0], kind="stable")[: self.anchors]
         lexical = bm25([pool.query.text, *(candidate.full_text for candidate in pool.candidates)], chosen)

@@ -15,7 +15,7 @@ from tamis.graph.edges.base import Edges, EdgesRef
 from tamis.graph.edges.concepts import Concepts
 from tamis.graph.edges.mentions import Mentions
 from tamis.graph.edges.structure import Structure
-from tamis.graph.networks.base_network import Network, Weights, cosines, unchanged, unit
+from tamis.graph.networks.base_network import Network, Weights, cosines, unchanged, unit_vector
 from tamis.graph.networks.paths import graph_path_text, path_text
 from tamis.graph.normalise import NORMALISE, Normalisation
 from tamis.parts.part import part
@@ -80,7 +80,7 @@ class GRAG(Network):
     def read(self, pool: Pool, query: Floats) -> GraphInputs:
         plain = cosines(pool, query)
         if self.features == "embedding":
-            features, readout = pool.vectors, unit(query)
+            features, readout = pool.vectors, unit_vector(query)
         else:
             deviation = plain.std()
             features, readout = ((plain - plain.mean()) / (deviation or 1.0))[:, None], np.array([deviation])

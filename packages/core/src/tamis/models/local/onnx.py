@@ -17,7 +17,7 @@ from tamis.errors import ConfigError, needed
 from tamis.models.lazy import once
 from tamis.models.local.base import ACCELERATOR_TOKENS, LOCAL, Local, Weights, by_length, cores, log_odds
 from tamis.models.local.pairs import Pair, PairTokenizer, batch
-from tamis.models.local.vectors import unit
+from tamis.text.vectors import unit_length
 from tamis.values.calls import Capability, Classify, Embed, Score, Vector
 from tamis.values.scale import LOGIT, Scale
 
@@ -235,7 +235,7 @@ class OnnxEmbedder(OnnxEncoder):
             output = output[:, 0]
         elif output.ndim == 3:
             output = (output * mask[..., None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
-        return unit(output)
+        return unit_length(output)
 
     @once
     def _cutting(self) -> Any:

@@ -14,7 +14,8 @@ from tamis.models.lazy import once
 from tamis.models.local.base import LOCAL, Weights
 from tamis.models.local.onnx import CPU, OnnxEncoder
 from tamis.models.local.pairs import Pair, batch
-from tamis.models.local.vectors import Precision, stored, unit
+from tamis.models.local.vectors import Precision, stored
+from tamis.text.vectors import unit_length
 from tamis.values.calls import Capability, EmbedTokens, TokenVectors
 
 
@@ -60,7 +61,7 @@ class OnnxTokenEmbedder(OnnxEncoder):
             if output.ndim != 3:
                 raise ConfigError(f"{self.name}: the graph gives one vector a text; LateInteraction needs one a token")
             return [
-                stored(unit(vectors[: lengths[index]]), self.precision)
+                stored(unit_length(vectors[: lengths[index]]), self.precision)
                 for index, vectors in zip(group, output, strict=True)
             ]
 

@@ -10,12 +10,6 @@ from numpy.typing import NDArray
 Precision = Literal["float32", "float16"]
 
 
-def unit(vectors: NDArray[Any]) -> NDArray[Any]:
-    """Each row at length 1; rows of zeros stay."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms > 0, norms, 1.0))
-
-
 def stored(vectors: NDArray[Any], precision: Precision) -> NDArray[Any]:
     """An array of its own, of numbers of this size, that nobody writes to."""
     kept = np.array(vectors, dtype=precision)

@@ -11,7 +11,7 @@ from tamis.pool.terms import Tokens
 from tamis.pool.titles import BRACKET, occurrences
 from tamis.rankers.learned.match import Floats, Ints, Match, per_text
 from tamis.text.terms import COMMON, terms
-from tamis.text.vectors import WordVectors, unit
+from tamis.text.vectors import WordVectors, unit_length
 from tamis.values.ranking import Candidate
 
 SEEDS = 20
@@ -110,7 +110,7 @@ def _meaning(match: Match, titles: Sequence[Sequence[str]]) -> dict[str, Floats]
         "window": match.best_window(np.maximum(halves, match.widened(halves)) @ match.weights),
         "alike": match.saturated(match.totals(halves)) @ match.weights,
         "meaning": np.maximum(match.text_vectors @ match.query_vector, 0.0).astype(np.float64),
-        "title_meaning": np.maximum(unit(named.astype(np.float32)) @ match.query_vector, 0.0).astype(np.float64),
+        "title_meaning": np.maximum(unit_length(named.astype(np.float32)) @ match.query_vector, 0.0).astype(np.float64),
     }
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tamis.pool.terms import Tokens
 from tamis.text.terms import COMMON, terms
-from tamis.text.vectors import UNLIKE, Vectors, WordVectors, lengths, unit
+from tamis.text.vectors import UNLIKE, Vectors, WordVectors, lengths, unit_length
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -128,7 +128,7 @@ class Match:
     def likeness(self) -> Vectors:
         """How much each word of the pool means what each query word means: their cosine, brought from `UNLIKE`..1 to
         0..1; 0 for the commonest words, 1 for the word itself. Shape (vocabulary, m)."""
-        products = self.word_vectors @ self.vectors.units(self.words).T
+        products = self.word_vectors @ self.vectors.unit_length(self.words).T
         cosines = products / lengths(self.word_vectors)[:, None]
         alike: Vectors = np.clip((cosines - UNLIKE) / (1 - UNLIKE), 0.0, 1.0)
         alike[self.tokens.marked(tuple(COMMON))] = 0.0
@@ -166,11 +166,11 @@ class Match:
             counts = np.zeros((last - first, len(used)), dtype=np.float32)
             counts[entries.rows[own] - first, place[entries.cols[own]]] = entries.counts[own]
             sums[first:last] = counts @ self.word_vectors[used]
-        return unit(sums)
+        return unit_length(sums)
 
     @cached_property
     def query_vector(self) -> Vectors:
-        total: Vectors = unit(self.vectors.of(self.words).sum(axis=0))
+        total: Vectors = unit_length(self.vectors.of(self.words).sum(axis=0))
         return total
 
 

@@ -63,7 +63,7 @@ class Unit(Calibration):
     """Scores on 0..1 by what their scale means, not fitted: what is used where labels are too few."""
 
     def probabilities(self, scores: Sequence[float], scale: Scale) -> Sequence[float]:
-        return [score or 0.0 for score in scale.unit(scores)]
+        return [score or 0.0 for score in scale.normalised(scores)]
 
 
 @part

@@ -10,7 +10,7 @@ from pydantic import FiniteFloat
 from tamis.parts.part import part
 from tamis.select.calibrate.calibration import Calibration
 from tamis.select.calibrate.line import logits
-from tamis.select.policies.base import Floats, unit
+from tamis.select.policies.base import Floats, min_max
 from tamis.values.scale import Scale, sigmoid
 
 
@@ -50,7 +50,7 @@ def features(scores: Floats) -> Floats:
     [[3.0, 0.0, 0.0, 2.12], [1.0, 0.69, 2.0, 0.0], [1.0, 0.69, 2.0, 0.0]]
     """
     places = np.searchsorted(-scores, -scores) + 1.0
-    level = unit(scores)
+    level = min_max(scores)
     level = (level - np.median(level)) / (level.std() or 1.0)
     with np.errstate(over="ignore"):
         gap = np.minimum(scores[0] - scores, np.finfo(np.float64).max)

@@ -67,10 +67,10 @@ PolicyRef = Annotated[Policy, *POLICIES]
 """Field type: a policy, its name or its plain data."""
 
 
-def unit(scores: Floats) -> Floats:
+def min_max(scores: Floats) -> Floats:
     """Scores with the best at 1 and the worst at 0; all 0 when they are equal. Safe for any finite numbers.
 
-    >>> unit(np.array([3.0, 2.0, 1.0])).tolist()
+    >>> min_max(np.array([3.0, 2.0, 1.0])).tolist()
     [1.0, 0.5, 0.0]
     """
     half = scores / 2

@@ -8,7 +8,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from tamis.errors import ConfigError
 from tamis.parts.numbers import NonNegative, ShareBelowOne
 from tamis.parts.part import part
-from tamis.select.policies.base import TOLERANCE, Floats, Policy, unit
+from tamis.select.policies.base import TOLERANCE, Floats, Policy, min_max
 
 
 @part
@@ -41,7 +41,7 @@ class LargestGap(Policy):
         if n < 2:
             return n
         window = self.window if self.window < n else 1
-        level = unit(scores)
+        level = min_max(scores)
         drops = level[:-window] - level[window:]
         first = int((n - 1) * self.head)
         looked_at = drops[first : max(first + 1, len(drops) - int((n - 1) * self.tail))]
@@ -69,6 +69,6 @@ class Spike(Policy):
     """
 
     def count(self, scores: Floats) -> int:
-        bend = np.diff(unit(scores), 2)
+        bend = np.diff(min_max(scores), 2)
         spikes = np.flatnonzero((bend[1:] > TOLERANCE) & (bend[:-1] < -TOLERANCE))
         return int(spikes[0]) + 2 if len(spikes) else LargestGap().count(scores)

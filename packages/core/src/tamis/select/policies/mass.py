@@ -11,7 +11,7 @@ from tamis.parts.numbers import Positive, ShareAboveZero
 from tamis.parts.part import part
 from tamis.select.calibrate.artefact import ArtefactRef, check_scorer
 from tamis.select.calibrate.calibration import Temperature
-from tamis.select.policies.base import TOLERANCE, Floats, Policy, unit
+from tamis.select.policies.base import TOLERANCE, Floats, Policy, min_max
 from tamis.stage.base import Stage
 from tamis.values.scale import Kind, Kinds
 
@@ -58,7 +58,7 @@ def softmax(scores: Floats, temperature: float | None) -> Floats:
     """exp(scores / temperature), adding up to 1; a temperature of `None` is the standard deviation of `scores`."""
     with np.errstate(over="ignore", under="ignore"):
         if temperature is None:
-            level = unit(scores)
+            level = min_max(scores)
             exponent = (level - 1) / (level.std() or 1.0)
         else:
             exponent = (scores / 2 - scores[0] / 2) / (temperature / 2)

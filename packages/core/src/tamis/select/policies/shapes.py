@@ -6,7 +6,7 @@ import numpy as np
 
 from tamis.parts.numbers import ShareBetween
 from tamis.parts.part import part
-from tamis.select.policies.base import TOLERANCE, Floats, Policy, unit
+from tamis.select.policies.base import TOLERANCE, Floats, Policy, min_max
 
 
 @part
@@ -22,7 +22,7 @@ class Knee(Policy):
 
     def count(self, scores: Floats) -> int:
         n = len(scores)
-        below = 1 - np.linspace(0.0, 1.0, n) - unit(scores) if n > 2 else np.zeros(n)
+        below = 1 - np.linspace(0.0, 1.0, n) - min_max(scores) if n > 2 else np.zeros(n)
         sagging, bulging = below.max(), -below.min()
         if max(sagging, bulging) <= TOLERANCE or scores[0] == scores[-1]:
             return n
@@ -47,7 +47,7 @@ class TailTest(Policy):
 
     def count(self, scores: Floats) -> int:
         n = len(scores)
-        above = unit(scores)
+        above = min_max(scores)
         above -= above[n // 2]
         half, three_quarters = np.quantile(above[: n // 2], [0.5, 0.75]) if n >= FEWEST else (0.0, 0.0)
         if half <= TOLERANCE:

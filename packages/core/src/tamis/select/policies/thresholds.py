@@ -11,7 +11,7 @@ from tamis.parts.numbers import NonNegative, Positive, Share, ShareAboveZero, Sh
 from tamis.parts.part import part
 from tamis.select.calibrate.artefact import ArtefactRef, check_scorer
 from tamis.select.calibrate.calibration import Conformal
-from tamis.select.policies.base import TOLERANCE, Floats, Policy, at_least, unit
+from tamis.select.policies.base import TOLERANCE, Floats, Policy, at_least, min_max
 from tamis.stage.base import Stage
 from tamis.values.scale import ABSOLUTE, ANY, CALIBRATED, FROM_ZERO, Kind, Kinds
 
@@ -122,7 +122,7 @@ class ZScore(Policy):
     z: FiniteFloat = 1.0
 
     def count(self, scores: Floats) -> int:
-        level = unit(scores)
+        level = min_max(scores)
         deviation = level.std()
         if len(scores) < 5 or not deviation:
             return len(scores)
