@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -109,7 +110,8 @@ def test_an_entry_point_that_names_no_package_of_files_is_reported(value: str, t
 def test_the_command_lists_what_it_can_and_names_the_package_of_the_rest(tmp_path: Path) -> None:
     folder = presets(tmp_path, bad="title: Bad\nstage: [lexicl]", good=GOOD, empty="")
     code = f"import sys; sys.path.insert(0, {str(folder)!r}); from tamis.cli import main; sys.exit(main())"
-    done = subprocess.run([sys.executable, "-c", code, "presets"], capture_output=True, text=True)
+    environment = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run([sys.executable, "-c", code, "presets"], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
     assert "good Good" in said
