@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import numpy as np
 from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
@@ -16,6 +16,7 @@ from tamis.criteria.infer import infer_criteria
 from tamis.criteria.rubric import RubricJudge, Sheet
 from tamis.criteria.sources import Incoming, Rubric
 from tamis.errors import ConfigError
+from tamis.parts.options import NOT_GIVEN, OPTIONAL, refuse, settle
 from tamis.parts.part import part
 from tamis.pool.terms import term_vectors
 from tamis.pool.variety import marginal_relevance
@@ -63,10 +64,12 @@ class MultiCriteria(Stage):
     gate: FiniteFloat | None = None
     depth: Limit = None
     tie_break: str | None = None
-    batch_size: PositiveInt = 10
-    anchors: NonNegativeInt = 1
-    passage_tokens: PassageTokens = 512
-    reasons: bool = True
+    batch_size: Annotated[PositiveInt, OPTIONAL] = NOT_GIVEN
+    anchors: Annotated[NonNegativeInt, OPTIONAL] = NOT_GIVEN
+    passage_tokens: Annotated[PassageTokens, OPTIONAL] = NOT_GIVEN
+    reasons: Annotated[bool, OPTIONAL] = NOT_GIVEN
+
+    usual: ClassVar[Mapping[str, Any]] = {"batch_size": 10, "anchors": 1, "passage_tokens": 512, "reasons": True}
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -79,6 +82,12 @@ class MultiCriteria(Stage):
                     "Pass model=..., or give the criteria sources that need none (see tamis.criteria)."
                 )
             require(self.model, "generate", name)
+        elif self.model is not None:
+            refuse(self, ["model"], "as it grades no criterion", "give one the source 'rubric'")
+        off = None if by_rubric or self.criteria == "infer" else "as no criterion is graded by a model"
+        settle(
+            self, "batch_size", "anchors", "passage_tokens", "reasons", off=off, remedy="give one the source 'rubric'"
+        )
         names = [self.relevance.name, *(c.name for c in given)]
         if len(set(names)) != len(names):
             raise ConfigError(f"{name}: criteria must have different names, got {names}")

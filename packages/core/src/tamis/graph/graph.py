@@ -16,6 +16,7 @@ from tamis.graph.edges.neighbours import Neighbours
 from tamis.graph.edges.structure import Structure
 from tamis.graph.spread import Method, spread
 from tamis.parts.numbers import Share
+from tamis.parts.options import refuse
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Adjacency
@@ -78,6 +79,10 @@ class Graph(Stage):
     def __post_init__(self) -> None:
         if self.model is not None:
             require(self.model, "embed", "Graph")
+            if not any(kind.uses_vectors for kind in self.edges):
+                refuse(self, ["model"], "with edges that compare no vectors", "add edges by vectors")
+        elif self.given_vectors:
+            refuse(self, ["given_vectors"], "without a model: there are no other vectors", "give a model")
 
     def leaves(self, before: Scale | None) -> Scale | None:
         return FUSION if before == ORDINAL else None if before == UNKNOWN else before

@@ -8,6 +8,7 @@ import numpy as np
 
 from tamis.graph.methods.expansion import Rocchio
 from tamis.graph.methods.refiner import RefinerRef
+from tamis.parts.options import refuse
 from tamis.parts.part import part
 from tamis.pool.pool import Pool, unit_rows
 from tamis.pool.sparse import Floats
@@ -46,6 +47,8 @@ class Refinement(Scoring):
     def __post_init__(self) -> None:
         if self.model is not None:
             require(self.model, "embed", "Refinement")
+        elif self.given_vectors:
+            refuse(self, ["given_vectors"], "without a model: there are no other vectors", "give a model")
 
     @property
     def scale(self) -> Scale:

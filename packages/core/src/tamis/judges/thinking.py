@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -12,6 +13,7 @@ from tamis.errors import ConfigError
 from tamis.judges.base import Asked, Judge, JudgeRef, Unit, Verdict
 from tamis.judges.repeated import merged
 from tamis.parts.numbers import NonNegative
+from tamis.parts.options import NOT_GIVEN, OPTIONAL, refuse, settle
 from tamis.parts.part import part
 from tamis.prompts.prompting import filler
 from tamis.values.calls import Asking, Call, Capability, ChoiceLogprobs, Failure, Generate, Generated, Message, together
@@ -42,20 +44,26 @@ class Thinking(Judge):
 
     judge: JudgeRef
     how: Literal["free", "empty"] = "free"
-    budget: PositiveInt = 1024
+    budget: Annotated[PositiveInt, OPTIONAL] = NOT_GIVEN
     samples: PositiveInt = 1
-    temperature: NonNegative = 0.0
+    temperature: Annotated[NonNegative, OPTIONAL] = NOT_GIVEN
     opens: Annotated[str, Field(min_length=1)] = "<think>"
     closes: Annotated[str, Field(min_length=1)] = "</think>"
     then: str = "\n\n"
     expected: NonNegativeInt | None = None
 
+    usual: ClassVar[Mapping[str, Any]] = {"budget": 1024, "temperature": 0.0}
+
     def __post_init__(self) -> None:
+        off = "with how='empty', which lets the model think nothing" if self.how == "empty" else None
+        settle(self, "budget", "temperature", off=off, remedy="take how='free'")
+        if self.how == "empty" and self.expected is not None:
+            refuse(self, ["expected"], "with how='empty'", "take how='free'")
         if self.samples > 1 and (self.how == "empty" or not self.temperature):
             raise ConfigError(f"{self.samples} samples need how='free' and a temperature above 0, or all are alike")
         if not set(self.judge.needs) <= {"generate", "choice_logprobs"}:
             raise ConfigError(f"{type(self.judge).__name__} asks nothing a model could think about")
-        if self.expected is not None and self.expected > self.budget:
+        if self.how == "free" and self.expected is not None and self.expected > self.budget:
             raise ConfigError(f"expected {self.expected} tokens of thought exceed the budget of {self.budget}")
 
     def ask(self, asked: Asked) -> Asking[Verdict]:

@@ -15,6 +15,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from tamis.errors import ConfigError
 from tamis.parts.family import kind_of, name_of
+from tamis.parts.options import NOT_GIVEN, usual
 
 
 def dump(value: Any) -> Any:
@@ -47,7 +48,12 @@ def changed(value: Any) -> dict[str, Any]:
     optional fields the class gets later. Those its constructor does not take, and those it does not show
     (`repr=False`), do not count."""
     shown = {f.name: (getattr(value, f.name), _default(f)) for f in fields(value) if f.repr and f.init}
-    return {name: item for name, (item, default) in shown.items() if item != default}
+    known = usual(type(value))
+    return {
+        name: item
+        for name, (item, default) in shown.items()
+        if item != default and not (name in known and item in (NOT_GIVEN, known[name]))
+    }
 
 
 def to_yaml(data: Any) -> str:

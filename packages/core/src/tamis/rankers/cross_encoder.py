@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tamis.parts.options import refuse
 from tamis.parts.part import part
 from tamis.rankers.early_exit import EarlyExit
 from tamis.rankers.passages import Passages
@@ -45,6 +46,9 @@ class CrossEncoder(Scoring):
         require(self.model, "classify" if self.compressor is None else "classify_vectors", "CrossEncoder")
         if self.compressor is not None:
             require(self.compressor, "embed_tokens", "The compressor of CrossEncoder")
+        if self.early_exit and self.depth and self.depth <= self.early_exit.least:
+            off = f"within depth={self.depth}: it reads {self.early_exit.least} candidates before it may stop"
+            refuse(self, ["early_exit"], off, "raise depth")
         _ = self.scale
 
     @property

@@ -26,6 +26,11 @@ class EarlyExit:
     patience: PositiveInt = 40
     block: PositiveInt = 20
 
+    @property
+    def least(self) -> int:
+        """How many candidates are read at least: whole blocks."""
+        return -(-(self.top + self.patience) // self.block) * self.block
+
     def settled(self, scores: Sequence[float | None]) -> bool:
         """Whether none of the last `patience` scores is among the best `top`. Unjudged candidates count as read."""
         early, late = scores[: -self.patience], scores[-self.patience :]

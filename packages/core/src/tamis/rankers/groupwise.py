@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
 from pydantic import PositiveInt
 
 from tamis.judges.base import Judge, JudgeRef
 from tamis.judges.grades import Grades
+from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.rankers.judged import Judged
 from tamis.schedules.base import Schedule
@@ -27,10 +31,14 @@ class Groupwise(Judged):
     depth: Limit = None
     size: PositiveInt = 20
     epochs: PositiveInt = 1
-    seed: int = 0
+    seed: Annotated[int, OPTIONAL] = NOT_GIVEN
     judge: JudgeRef = Grades()
 
+    usual: ClassVar[Mapping[str, Any]] = {"seed": 0}
+
     def __post_init__(self) -> None:
+        off = "in one epoch, whose groups are not shuffled" if self.epochs == 1 else None
+        settle(self, "seed", off=off, remedy="take more epochs")
         self.check()
 
     @property

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, cast
 
 from tamis.errors import CapabilityError, ConfigError
 from tamis.judges.base import PICTURES, Asked, Judge, Verdict, innermost
 from tamis.judges.features import first_stage_scores
+from tamis.parts.options import refuse
 from tamis.schedules.base import Placed, Schedule, Shown
 from tamis.stage.base import Stage
 from tamis.stage.scoring import Limit, failure_notices, rescored
@@ -18,6 +19,8 @@ from tamis.values.ranking import Notice, Ranked, Ranking, Why
 from tamis.values.scale import FUSION, ORDINAL, Scale
 from tamis.values.signs import kendall_tau, variance
 
+TOP = 10
+"""How many places must be right where nothing else is said, for stages that can stop there."""
 OVER = ("deadline", "cancelled")
 ALARMING = 5
 """So many scores that are all the same are no accident."""
@@ -71,6 +74,9 @@ class Judged(Stage):
             raise ConfigError(f"{told} several candidates together, and {type(schedule).__name__} shows one at a time")
         if judge.unit == "pair" and schedule.answers == "scores":
             raise ConfigError(f"{told} pairs, and {type(schedule).__name__} needs a score for each; use all_pairs")
+        usual = next((f.default for f in fields(cast(Any, self)) if f.name == "top"), None)
+        if not schedule.takes_top and self.first not in (None, usual):
+            refuse(self, ["top"], f"with {schedule!r}, which asks the same for any", "take another schedule")
         if judge.most is not None and (width is None or width > judge.most):
             shown = "all candidates at once" if width is None else f"{width} candidates"
             raise ConfigError(f"{told} at most {judge.most} candidates, and {schedule!r} shows {shown}; lower its size")

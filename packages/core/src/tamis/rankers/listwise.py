@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
 from pydantic import PositiveInt
 
 from tamis.errors import ConfigError
 from tamis.judges.base import Judge, JudgeRef
 from tamis.judges.permutation import Permutation
 from tamis.parts.numbers import TwoOrMore
+from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.prompts.prompting import PassageTokens
 from tamis.rankers.judged import Judged
@@ -31,16 +35,22 @@ class Listwise(Judged):
 
     model: ModelRef
     depth: Limit = None
-    window: TwoOrMore = 20
-    stride: PositiveInt = 10
-    passes: PositiveInt = 1
-    passage_tokens: PassageTokens = 256
+    window: Annotated[TwoOrMore, OPTIONAL] = NOT_GIVEN
+    stride: Annotated[PositiveInt, OPTIONAL] = NOT_GIVEN
+    passes: Annotated[PositiveInt, OPTIONAL] = NOT_GIVEN
+    passage_tokens: Annotated[PassageTokens, OPTIONAL] = NOT_GIVEN
     judge: JudgeRef | None = None
     schedule: ScheduleRef | None = None
     top: PositiveInt | None = None
 
+    usual: ClassVar[Mapping[str, Any]] = {"window": 20, "stride": 10, "passes": 1, "passage_tokens": 256}
+
     def __post_init__(self) -> None:
-        if self.stride > self.window:
+        settle(
+            self, "window", "stride", "passes", off="with a schedule" if self.schedule else None, remedy="the schedule"
+        )
+        settle(self, "passage_tokens", off="with a judge" if self.judge else None, remedy="give it to the judge")
+        if self.schedule is None and self.stride > self.window:
             raise ConfigError(f"stride {self.stride} must not exceed window {self.window}, or passages are skipped")
         self.check()
 

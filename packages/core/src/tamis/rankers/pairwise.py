@@ -8,7 +8,7 @@ from tamis.errors import ConfigError
 from tamis.judges.base import Judge, JudgeRef, innermost
 from tamis.judges.preference import Preference
 from tamis.parts.part import part
-from tamis.rankers.judged import Judged
+from tamis.rankers.judged import TOP, Judged
 from tamis.schedules.base import Schedule, ScheduleRef
 from tamis.schedules.pairs import AllPairs, SampledPairs
 from tamis.stage.scoring import Limit
@@ -30,7 +30,7 @@ class Pairwise(Judged):
     depth: Limit = 20
     schedule: ScheduleRef = AllPairs()
     judge: JudgeRef | None = None
-    top: PositiveInt | None = 10
+    top: PositiveInt | None = TOP
 
     def __post_init__(self) -> None:
         self.check()

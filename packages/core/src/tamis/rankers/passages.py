@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
 from tamis.errors import ConfigError, ScaleError
+from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.text.terms import passages
 from tamis.values.ranking import Candidate
@@ -36,11 +37,18 @@ class Passages:
 
     words: PositiveInt = 150
     overlap: NonNegativeInt = 50
-    at_most: PositiveInt = 16
+    at_most: Annotated[PositiveInt, OPTIONAL] = NOT_GIVEN
     aggregate: Aggregate = "max"
-    count: PositiveInt = 3
+    count: Annotated[PositiveInt, OPTIONAL] = NOT_GIVEN
+
+    usual: ClassVar[Mapping[str, Any]] = {"at_most": 16, "count": 3}
 
     def __post_init__(self) -> None:
+        first, best = self.aggregate == "first", self.aggregate == "best"
+        settle(self, "at_most", off="with aggregate='first', which reads one passage" if first else None)
+        settle(
+            self, "count", off=None if best else f"with aggregate={self.aggregate!r}", remedy="take aggregate='best'"
+        )
         if 2 * self.overlap >= self.words:
             raise ConfigError(f"overlap must be less than half of words: {self.overlap} of {self.words}")
 

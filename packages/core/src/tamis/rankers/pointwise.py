@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
 from tamis.judges.base import Judge, JudgeRef
 from tamis.judges.labels import Labels
+from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.prompts.prompting import PassageTokens
 from tamis.rankers.judged import Judged
@@ -24,11 +28,15 @@ class Pointwise(Judged):
 
     model: ModelRef
     depth: Limit = None
-    labels: tuple[str, str] = ("Yes", "No")
-    passage_tokens: PassageTokens = 512
+    labels: Annotated[tuple[str, str], OPTIONAL] = NOT_GIVEN
+    passage_tokens: Annotated[PassageTokens, OPTIONAL] = NOT_GIVEN
     judge: JudgeRef | None = None
 
+    usual: ClassVar[Mapping[str, Any]] = {"labels": ("Yes", "No"), "passage_tokens": 512}
+
     def __post_init__(self) -> None:
+        off = "with a judge" if self.judge else None
+        settle(self, "labels", "passage_tokens", off=off, remedy="give them to the judge")
         self.check()
 
     @property

@@ -9,7 +9,7 @@ from tamis.judges.choice import Choice
 from tamis.judges.permutation import Permutation
 from tamis.parts.numbers import TwoOrMore
 from tamis.parts.part import part
-from tamis.rankers.judged import Judged
+from tamis.rankers.judged import TOP, Judged
 from tamis.schedules.base import Schedule, ScheduleRef
 from tamis.schedules.sorts import Heap
 from tamis.schedules.tournaments import Knockout
@@ -31,7 +31,7 @@ class Setwise(Judged):
     depth: Limit = None
     schedule: ScheduleRef = Heap()
     judge: JudgeRef = Choice()
-    top: PositiveInt | None = 10
+    top: PositiveInt | None = TOP
 
     def __post_init__(self) -> None:
         self.check()
@@ -58,7 +58,7 @@ class Tournament(Judged):
     size: TwoOrMore = 5
     keep: PositiveInt = 1
     judge: JudgeRef = Permutation()
-    top: PositiveInt | None = 10
+    top: PositiveInt | None = TOP
 
     def __post_init__(self) -> None:
         self.check()

@@ -51,6 +51,8 @@ class Schedule(ABC):
     answers: ClassVar[Answers] = "order"
     points: ClassVar[bool] = False
     """Whether scores are the schedule's own sums rather than means of the judge's scores."""
+    takes_top: ClassVar[bool] = True
+    """Whether `top` changes what is asked."""
 
     @abstractmethod
     def run(self, n: int, top: int | None = None) -> Running:

@@ -34,6 +34,7 @@ class AllPairs(Schedule):
     duoT5 (Pradeep et al., 2021), PRP-Allpair (Qin et al., 2024).
     """
 
+    takes_top: ClassVar[bool] = False
     answers: ClassVar[Answers] = "preferences"
     points: ClassVar[bool] = True
     aggregate: Aggregation = "wins"
@@ -61,6 +62,7 @@ class SampledPairs(Schedule):
     Comparisons: at most `cycles` * n, fewer where tours share a pair. Source: zELO (Pipitone et al., 2025), 4 cycles.
     """
 
+    takes_top: ClassVar[bool] = False
     answers: ClassVar[Answers] = "preferences"
     points: ClassVar[bool] = True
     cycles: PositiveInt = 4
@@ -99,6 +101,7 @@ class Champion(Schedule):
     al., 2023), whose ties go to the newcomer; here they keep the champion.
     """
 
+    takes_top: ClassVar[bool] = False
     answers: ClassVar[Answers] = "preferences"
 
     def run(self, n: int, top: int | None = None) -> Running:

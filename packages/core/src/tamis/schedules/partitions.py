@@ -24,6 +24,7 @@ class TopDown(Schedule):
     et al., 2024).
     """
 
+    takes_top: ClassVar[bool] = False
     size: Annotated[int, Field(ge=3)] = 20
     pivot: TwoOrMore | None = None
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import PositiveInt
 
 from tamis.parts.numbers import TwoOrMore
+from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.schedules.base import Answers, Placed, Running, Schedule, aligned, by_score, complete, first, level
 
@@ -16,6 +18,7 @@ from tamis.schedules.base import Answers, Placed, Running, Schedule, aligned, by
 class Map(Schedule):
     """Each place alone, all in one round. Exact everywhere. Calls, exactly: n. Source: any pointwise method."""
 
+    takes_top: ClassVar[bool] = False
     answers: ClassVar[Answers] = "scores"
 
     def run(self, n: int, top: int | None = None) -> Running:
@@ -42,6 +45,7 @@ class SingleShot(Schedule):
     Exact when one question holds all. Calls, exactly: 1 for n > 1. Source: LRL as a last stage (Ma et al., 2023).
     """
 
+    takes_top: ClassVar[bool] = False
     size: TwoOrMore | None = None
 
     def run(self, n: int, top: int | None = None) -> Running:
@@ -72,10 +76,17 @@ class Partition(Schedule):
     (2025): mixed groups beat groups of neighbours by 1.8 nDCG@10 on BRIGHT, gains end after about four epochs.
     """
 
+    takes_top: ClassVar[bool] = False
     answers: ClassVar[Answers] = "scores"
     size: PositiveInt = 20
     epochs: PositiveInt = 1
-    seed: int = 0
+    seed: Annotated[int, OPTIONAL] = NOT_GIVEN
+
+    usual: ClassVar[Mapping[str, Any]] = {"seed": 0}
+
+    def __post_init__(self) -> None:
+        off = "in one epoch, whose groups are not shuffled" if self.epochs == 1 else None
+        settle(self, "seed", off=off, remedy="take more epochs")
 
     def run(self, n: int, top: int | None = None) -> Running:
         if not n:

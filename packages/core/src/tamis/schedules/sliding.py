@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Hashable, Iterator, Sequence
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import PositiveInt
 
@@ -56,6 +56,7 @@ class Sliding(Schedule):
     stay trapped behind. Source: RankGPT (Sun et al., 2023), with the head clamped.
     """
 
+    takes_top: ClassVar[bool] = False
     size: TwoOrMore = 20
     stride: PositiveInt = 10
     passes: PositiveInt = 1

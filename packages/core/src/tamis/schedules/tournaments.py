@@ -89,6 +89,7 @@ class Staged(Schedule):
     n = 100 are `((5, .5), (5, .4), (1, .5), (1, .5), (1, .4))`: 13 calls in 5 rounds.
     """
 
+    takes_top: ClassVar[bool] = False
     points: ClassVar[bool] = True
     size: TwoOrMore = 20
     repeats: PositiveInt = 1

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import PositiveInt
 
 from tamis.criteria.metadata import lookup
 from tamis.errors import ConfigError
 from tamis.judges.questions.answers import answers_call, parse_answers
+from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Selection
@@ -44,12 +45,15 @@ class Cover(Selection):
     field: str | None = None
     times: PositiveInt = 1
     depth: Limit = None
-    batch_size: PositiveInt = 10
-    passage_tokens: PassageTokens = 256
+    batch_size: Annotated[PositiveInt, OPTIONAL] = NOT_GIVEN
+    passage_tokens: Annotated[PassageTokens, OPTIONAL] = NOT_GIVEN
 
+    usual: ClassVar[Mapping[str, Any]] = {"batch_size": 10, "passage_tokens": 256}
     drops: ClassVar[tuple[Why, ...]] = ("policy_cut",)
 
     def __post_init__(self) -> None:
+        off = None if self.model is not None else "without a model"
+        settle(self, "batch_size", "passage_tokens", off=off, remedy="give a model")
         if self.model is not None:
             if self.field is not None:
                 raise ConfigError("Cover reads answers by a model or values of a field, not both")

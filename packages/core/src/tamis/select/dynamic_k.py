@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 
 from tamis.errors import ConfigError
+from tamis.parts.options import refuse
 from tamis.parts.part import part
 from tamis.select.policies.base import PolicyRef
 from tamis.select.policies.gaps import LargestGap
@@ -51,6 +52,8 @@ class DynamicK(Selection):
     drops: ClassVar[tuple[Why, ...]] = ("policy_cut", "abstained")
 
     def __post_init__(self) -> None:
+        if self.ties != "in" and "ordinal" in self.policy.reads:
+            refuse(self, ["ties"], f"with {self.policy.label}, which reads no scores", "take another policy")
         if self.k_max is not None and self.k_max < self.k_min:
             raise ConfigError(f"DynamicK: k_max {self.k_max} is below k_min {self.k_min}")
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
 from tamis.errors import ConfigError
 from tamis.judges.questions.selection import parse_selection, selection_call
 from tamis.parts.numbers import NonNegative, TwoOrMore
+from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.prompts.prompting import PassageTokens
 from tamis.prompts.template import TemplateRef
@@ -57,16 +58,21 @@ class DynamicRAG(Stage):
     k_max: PositiveInt | None = None
     window: TwoOrMore = 40
     samples: PositiveInt = 1
-    combine: Literal["consensus", "best"] = "consensus"
-    temperature: NonNegative = 0.4
-    reward: CheapReward | Callable[..., Any] = CheapReward()
+    combine: Annotated[Literal["consensus", "best"], OPTIONAL] = NOT_GIVEN
+    temperature: Annotated[NonNegative, OPTIONAL] = NOT_GIVEN
+    reward: Annotated[CheapReward | Callable[..., Any], OPTIONAL] = NOT_GIVEN
     passage_tokens: PassageTokens = 200
     template: TemplateRef = None
 
+    usual: ClassVar[Mapping[str, Any]] = {"combine": "consensus", "temperature": 0.4, "reward": CheapReward()}
     drops: ClassVar[tuple[Why, ...]] = ("not_listed", "abstained")
 
     def __post_init__(self) -> None:
         require(self.model, "generate", "DynamicRAG")
+        one = "with one sample" if self.samples == 1 else None
+        settle(self, "combine", "temperature", off=one, remedy="take more samples")
+        mean = None if self.combine == "best" else "with combine='consensus'"
+        settle(self, "reward", off=one or mean, remedy="take several samples with combine='best'")
         if self.k_max is not None and self.k_max < self.k_min:
             raise ConfigError(f"DynamicRAG: k_max {self.k_max} is below k_min {self.k_min}")
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PositiveInt
 
 from tamis.errors import ConfigError
 from tamis.judges.questions.facets import facets_call, parse_facets
+from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Stage, StageRef
@@ -38,13 +39,17 @@ class Facets(Stage):
     stage: StageRef
     facets: tuple[Phrase, ...] | None = None
     model: ModelRef = None
-    read: PositiveInt = 5
-    most: PositiveInt = 5
-    passage_tokens: PassageTokens = 512
+    read: Annotated[PositiveInt, OPTIONAL] = NOT_GIVEN
+    most: Annotated[PositiveInt, OPTIONAL] = NOT_GIVEN
+    passage_tokens: Annotated[PassageTokens, OPTIONAL] = NOT_GIVEN
+
+    usual: ClassVar[Mapping[str, Any]] = {"read": 5, "most": 5, "passage_tokens": 512}
 
     def __post_init__(self) -> None:
         if (self.facets is None) == (self.model is None):
             raise ConfigError("Facets needs either facets or a model that declares them")
+        off = None if self.facets is None else "with facets that are given"
+        settle(self, "read", "most", "passage_tokens", off=off, remedy="give a model in the place of the facets")
         if self.model is not None:
             require(self.model, "generate", "Facets")
 

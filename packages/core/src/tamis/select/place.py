@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from tamis.criteria.metadata import lookup, moment
+from tamis.parts.options import refuse
 from tamis.parts.part import part
 from tamis.stage.base import Selection
 from tamis.values.calls import Plan
@@ -27,6 +28,10 @@ class Place(Selection):
 
     order: Literal["ends", "oldest_first", "newest_first", "by_source"] = "ends"
     field: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.order == "ends" and self.field is not None:
+            refuse(self, ["field"], "with order='ends', which reads no metadata", "take another order")
 
     drops: ClassVar[tuple[Why, ...]] = ()
 

@@ -9,7 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tamis.aggregation.lists import min_max
 from tamis.engine.shared import default_engine
@@ -17,6 +17,7 @@ from tamis.errors import ConfigError, ScaleError
 from tamis.parts.dump import dump, to_yaml
 from tamis.parts.family import Family
 from tamis.parts.numbers import NonNegative, Positive
+from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.parts.plugins import normal
 from tamis.stage.merging import drop_where_all_did, merge
@@ -272,7 +273,9 @@ class Fuse(Stage):
     stages: tuple[StageRef, ...]
     weights: tuple[NonNegative, ...] | None = None
     method: Literal["rrf", "weighted", "mean", "product"] = "rrf"
-    k: Positive = 60.0
+    k: Annotated[Positive, OPTIONAL] = NOT_GIVEN
+
+    usual: ClassVar[Mapping[str, Any]] = {"k": 60.0}
 
     def __post_init__(self) -> None:
         if len(self.stages) < 1:
@@ -281,6 +284,9 @@ class Fuse(Stage):
             raise ConfigError(
                 f"Fuse needs one weight a stage, not all zero: {len(self.stages)} stages, weights {self.weights}"
             )
+        settle(
+            self, "k", off=None if self.method == "rrf" else f"with method={self.method!r}", remedy="take method='rrf'"
+        )
         self.leaves(None)
 
     @property

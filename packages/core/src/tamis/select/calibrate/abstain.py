@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import FiniteFloat
 
 from tamis.errors import ConfigError
+from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.select.calibrate.artefact import ArtefactRef, Fitted, check_scorer
 from tamis.select.calibrate.confidence import Confidence, ConfidenceRef, Max
@@ -42,12 +43,15 @@ class Abstain(Selection):
     """
 
     artefact: ArtefactRef | None = None
-    confidence: ConfidenceRef = Max()
+    confidence: Annotated[ConfidenceRef, OPTIONAL] = NOT_GIVEN
     threshold: FiniteFloat | None = None
 
+    usual: ClassVar[Mapping[str, Any]] = {"confidence": Max()}
     drops: ClassVar[tuple[Why, ...]] = ("abstained",)
 
     def __post_init__(self) -> None:
+        off = "with an artefact, which has one of its own" if self.artefact else None
+        settle(self, "confidence", off=off, remedy="the artefact")
         if self.artefact is not None:
             self.artefact.holds(Abstention, by="Abstain")
             if self.threshold is not None:

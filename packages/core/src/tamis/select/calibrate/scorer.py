@@ -10,6 +10,7 @@ from typing import Any
 
 from tamis.parts.dump import changed
 from tamis.parts.family import name_of
+from tamis.parts.options import NOT_GIVEN, usual
 from tamis.stage.base import STAGES, Selection, Stage, flattened
 from tamis.values.model import capabilities
 
@@ -62,7 +63,9 @@ def _settings(part: Any) -> tuple[str, Mapping[str, Any]]:
 
 def _every_setting(part: Any) -> tuple[str, Mapping[str, Any]]:
     name = type(part).__name__
-    return FIRST_NAMES.get(name, name), {f.name: getattr(part, f.name) for f in fields(part) if f.repr}
+    settings = {f.name: getattr(part, f.name) for f in fields(part) if f.repr}
+    unused = {n: value for n, value in usual(type(part)).items() if settings[n] is NOT_GIVEN}
+    return FIRST_NAMES.get(name, name), {**settings, **unused}
 
 
 def _name(stage: Stage) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import FiniteFloat, NonNegativeInt
 
 from tamis.parts.numbers import NonNegative, Positive, Share, ShareAboveZero, ShareBetween
+from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.select.calibrate.artefact import ArtefactRef, check_scorer
 from tamis.select.calibrate.calibration import Conformal
@@ -48,13 +50,18 @@ class Calibrated(Policy):
     """
 
     threshold: Share | None = None
-    noise: Positive = 1.0
-    miss: Positive = 1.0
+    noise: Annotated[Positive, OPTIONAL] = NOT_GIVEN
+    miss: Annotated[Positive, OPTIONAL] = NOT_GIVEN
+
+    usual: ClassVar[Mapping[str, Any]] = {"noise": 1.0, "miss": 1.0}
     accepts = CALIBRATED
 
+    def __post_init__(self) -> None:
+        off = None if self.threshold is None else "with a threshold"
+        settle(self, "noise", "miss", off=off, remedy="the threshold")
+
     def count(self, scores: Floats) -> int:
-        costs = self.noise / (self.noise + self.miss)
-        return at_least(scores, costs if self.threshold is None else self.threshold)
+        return at_least(scores, self.noise / (self.noise + self.miss) if self.threshold is None else self.threshold)
 
 
 @part
