@@ -267,7 +267,11 @@ BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
     "pairwise": st.builds(
         lambda depth, schedule, ties: (
             lambda model: Pairwise(
-                model, depth, schedule, Preference(ties=ties and not isinstance(schedule, SampledPairs)), top=3
+                model,
+                depth,
+                schedule,
+                Preference(ties=ties and not isinstance(schedule, SampledPairs)),
+                top=3 if schedule.takes_top else None,
             )
         ),
         depths,
@@ -275,7 +279,9 @@ BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
         st.booleans(),
     ),
     "setwise": st.builds(
-        lambda depth, schedule, judge: lambda model: Setwise(model, depth, schedule, judge, top=4),
+        lambda depth, schedule, judge: (
+            lambda model: Setwise(model, depth, schedule, judge, top=4 if schedule.takes_top else None)
+        ),
         depths,
         st.sampled_from([Heap(2), Heap(5), Bubble(2), Staged(4, repeats=2)]),
         st.sampled_from([Choice(), Identifiers(), Thinking(Choice()), Repeated(Choice(), 2), Grades()]),

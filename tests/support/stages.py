@@ -159,7 +159,8 @@ STAGES_MADE: tuple[Stage, ...] = (
     Lexical() | TopN(3),
     Pipeline((Pipeline((Lexical(), TopN(2))), Pipeline(), TopN(1))),
     Fuse((FirstStage(), Lexical() | TopN(5), Pipeline((Deduplicate(),)))),
-    Fuse((FirstStage(), Lexical()), weights=(1.0, 0.3), method="weighted", k=10),
+    Fuse((FirstStage(), Lexical()), weights=(1.0, 0.3), method="weighted"),
+    Fuse((FirstStage(), Lexical()), weights=(1.0, 0.3), k=10),
     FirstStage(),
     FirstStage(unscored="unknown"),
     Lexical(),
@@ -178,7 +179,7 @@ STAGES_MADE: tuple[Stage, ...] = (
     Graph(
         (Concepts(degree=3), ConceptPairs(), Mentions(), Neighbours("vectors"), Structure("url"), Given("amr", "edges"))
     ),
-    Graph(method="propagation", alpha=0.2, depth=50, model=MODEL, given_vectors=True),
+    Graph((Neighbours("vectors"),), "propagation", alpha=0.2, depth=50, model=MODEL, given_vectors=True),
     Refinement(),
     Refinement(MODEL, Smoothing((Structure(links=None),), alpha=0.5, steps=1), depth=50),
     *(Refinement(MODEL, method) for method in (Rocchio(5), AlphaQE(1, 2.0), SuperGlobal(pooling="mean"))),
