@@ -180,7 +180,7 @@ class TestVectors:
         assert "no model was given" in str(unasked.warnings[0])
 
     def test_no_edges_by_vectors_no_calls(self) -> None:
-        assert Graph(model=self.near).rerank(QUERY, self.found).usage.calls == 0
+        assert Graph().rerank(QUERY, self.found).usage.calls == 0
 
     def test_a_model_that_cannot_embed_is_refused(self) -> None:
         with pytest.raises(CapabilityError, match="Graph needs a model that can `embed`"):

@@ -367,7 +367,7 @@ def test_sampled_pairs_connect_all(n: int, cycles: int, seed: int) -> None:
 
 @given(n=st.integers(1, 80), size=st.integers(1, 20), epochs=st.integers(1, 4), seed=st.integers(0, 9))
 def test_every_epoch_scores_each_place_once_in_mixed_groups(n: int, size: int, epochs: int, seed: int) -> None:
-    schedule = Partition(size, epochs, seed)
+    schedule = Partition(size, epochs, seed if epochs > 1 else None)
     _, asked, rounds = played(schedule, n, perfect(qualities(n, 1)))
     assert rounds == 1
     assert sorted(place for shown in asked for place in shown) == sorted(list(range(n)) * epochs)

@@ -222,7 +222,7 @@ def test_it_is_data_with_the_default_reward_and_not_with_a_function() -> None:
     stage = DynamicRAG(CostOnly(), samples=4, combine="best", reward=CheapReward(size=0.1))
     assert load(stage.to_data()) == stage
     with pytest.raises(ConfigError, match="cannot be written as data"):
-        DynamicRAG(CostOnly(), reward=len).to_data()
+        DynamicRAG(CostOnly(), samples=2, combine="best", reward=len).to_data()
     with pytest.raises(CapabilityError, match="DynamicRAG needs a model that can `generate`"):
         DynamicRAG(object())
 

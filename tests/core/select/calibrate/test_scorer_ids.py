@@ -93,7 +93,7 @@ def test_different_examples_are_different_scorers() -> None:
     ],
 )  # fmt: skip
 def test_what_was_fitted_with_ids_of_every_setting_still_loads(scorer: Stage, first: str) -> None:
-    fitted = Artefact(first, "probability", Platt(1.0, 0.0))
+    fitted = Artefact(first, scorer.leaves(None).kind, Platt(1.0, 0.0))  # type: ignore[union-attr]
     assert scorer_id(scorer) != first
     assert (scorer | Calibrate(fitted)).stages[-1] == Calibrate(fitted)  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match="was fitted for the scorer"):
