@@ -42,20 +42,20 @@ def moment(value: Any) -> datetime | None:
     """
     try:
         if isinstance(value, datetime):
-            found = value
+            when = value
         elif isinstance(value, date):
-            found = datetime(value.year, value.month, value.day)
+            when = datetime(value.year, value.month, value.day)
         elif isinstance(value, bool) or value is None:
             return None
         elif isinstance(value, (int, float)):
-            found = datetime(int(value), 1, 1) if 1000 <= value < 3000 else datetime.fromtimestamp(value, UTC)
+            when = datetime(int(value), 1, 1) if 1000 <= value < 3000 else datetime.fromtimestamp(value, UTC)
         else:
-            found = _from_text(str(value).strip())
+            when = _from_text(str(value).strip())
     except (ValueError, OverflowError, OSError, TypeError):
         return None
-    if found != found:
+    if when != when:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _from_text(text: str) -> datetime:

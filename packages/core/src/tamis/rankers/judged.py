@@ -29,7 +29,7 @@ ALARMING = 5
 class Judged(Stage):
     """A stage made of a judge and a schedule. Subclasses are parts with the fields `model` and `depth`.
 
-    Monitors, under the stage's name: `clean` and `degraded`, shares of questions answered exactly in the form asked for
+    Monitors, under the stage's name: `clean` and `degraded`, monitors of questions answered exactly in the form asked for
     and not answered as they should; `identity`, share of orders that repeat what was shown; `agreement`, share of pairs
     with the same winner in both orders; `label_mass`, mean probability of the labels; `score_variance`;
     `kendall_tau` to the order that came in.
@@ -182,14 +182,14 @@ class Log:
     def signs(self, placed: Placed) -> dict[str, float]:
         if not self.asked:
             return {}
-        found = {"clean": self.clean / self.asked, "degraded": self.degraded / self.asked}
-        found["kendall_tau"] = kendall_tau(placed.order)
+        monitors = {"clean": self.clean / self.asked, "degraded": self.degraded / self.asked}
+        monitors["kendall_tau"] = kendall_tau(placed.order)
         if self.orders:
-            found["identity"] = self.identical / self.orders
+            monitors["identity"] = self.identical / self.orders
         if self.agreed:
-            found["agreement"] = sum(self.agreed) / len(self.agreed)
+            monitors["agreement"] = sum(self.agreed) / len(self.agreed)
         if self.masses:
-            found["label_mass"] = sum(self.masses) / len(self.masses)
+            monitors["label_mass"] = sum(self.masses) / len(self.masses)
         if scores := [score for score in placed.scores or () if score is not None]:
-            found["score_variance"] = variance(scores)
-        return found
+            monitors["score_variance"] = variance(scores)
+        return monitors

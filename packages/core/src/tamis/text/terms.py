@@ -71,17 +71,17 @@ def passages(text: str, words: int, overlap: int, at_most: int) -> list[str]:
     many evenly spaced ones are taken, the first and the last among them. `overlap` must be less than half of `words`.
     """
     spans = [match.span() for match in RUN.finditer(text)]
-    found, start = [], 0
+    cut, start = [], 0
     while start < len(spans):
         stop = min(start + words, len(spans))
         if stop < len(spans):
             ends = range(stop, stop - overlap, -1)
             stop = next((end for end in ends if SENTENCE_END.search(text, *spans[end - 1])), stop)
-        found.append(text[spans[start][0] : spans[stop - 1][1]])
+        cut.append(text[spans[start][0] : spans[stop - 1][1]])
         if stop == len(spans):
             break
         start = stop - overlap
-    if len(found) > at_most:
-        last = len(found) - 1
-        found = [found[round(place * last / max(1, at_most - 1))] for place in range(at_most)]
-    return found or [text]
+    if len(cut) > at_most:
+        last = len(cut) - 1
+        cut = [cut[round(place * last / max(1, at_most - 1))] for place in range(at_most)]
+    return cut or [text]

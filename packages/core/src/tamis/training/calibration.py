@@ -64,19 +64,19 @@ def fit(
     >>> artefact.write("calibration.json")                               # doctest: +SKIP
     """
     if method in get_args(Confidences):
-        found = fit_abstention(
+        fields = fit_abstention(
             rankings, dataset, cast(Confidences, method), quality=quality, k=k, rate=rate, target=target, seed=seed
         )
     elif method in FITS:
         labels = Labels.of(rankings, dataset)
-        found = {"scale": labels.scale.kind, **labels.counts, **FITS[method](labels)}
+        fields = {"scale": labels.scale.kind, **labels.counts, **FITS[method](labels)}
     else:
         raise ConfigError(unknown("calibration method", method, [*FITS, *get_args(Confidences)]))
     cuts = [type(stage).__name__ for stage in flattened(scorer)[len(scoring(scorer)) :]]
     if cuts:
         note = f"only what {' and '.join(cuts)} kept was seen: fit to rankings of the stages in front"
-        found["notes"] = (*found.get("notes", ()), note)
-    return Artefact(scorer_id(scorer), **found)
+        fields["notes"] = (*fields.get("notes", ()), note)
+    return Artefact(scorer_id(scorer), **fields)
 
 
 def _platt(labels: Labels) -> dict[str, Any]:

@@ -100,24 +100,24 @@ def train_graph(
     order = np.random.default_rng(seed).permutation(len(useful))
     held, taught = _split([useful[place] for place in order], validation)
     with one_thread(torch):
-        found = fit(torch, form, dims, taught, held, course, on_progress)
+        fitted = fit(torch, form, dims, taught, held, course, on_progress)
     before = float(np.mean([example.mrr(example.plain) for example in held]))
     training = {
         "data": [dataset.name for dataset in sets],
         "queries": len(taught),
         **asdict(course),
-        "step": found.step,
-        "held back": {"queries": len(held), "MRR_all before": before, "MRR_all after": found.mrr},
+        "step": fitted.step,
+        "held back": {"queries": len(held), "MRR_all before": before, "MRR_all after": fitted.mrr},
     }
-    trained = Trained(form, found.weights, name_of(embedder), dims, training)
+    trained = Trained(form, fitted.weights, name_of(embedder), dims, training)
     if out is not None:
         trained.write(out)
     return TrainingReport(
         trained,
         before=before,
-        after=found.mrr,
-        step=found.step,
-        curve=found.curve,
+        after=fitted.mrr,
+        step=fitted.step,
+        curve=fitted.curve,
         queries=len(taught),
         validation_queries=len(held),
         left_out=len(made) - len(useful),

@@ -64,7 +64,7 @@ class PlainCosine(Refiner):
 
     scale: ClassVar[Scale] = COSINE
 
-    def scores(self, query: Floats, rows: Floats, unit: Floats, pool: Pool) -> Floats:
+    def scores(self, query: Floats, rows: Floats, normalised: Floats, pool: Pool) -> Floats:
         return rows @ query
 
 

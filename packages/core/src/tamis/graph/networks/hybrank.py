@@ -85,18 +85,18 @@ class HybRank(Network):
 
 def bm25(texts: list[str], anchors: Any) -> Floats:
     """Each text as a query for the anchors: indices into `texts[1:]`, which are the collection. Texts x anchors."""
-    found = Tokens.of(texts).incidence
-    documents = found.rows > 0
+    occurrences = Tokens.of(texts).incidence
+    documents = occurrences.rows > 0
     size = len(texts) - 1
-    spread = np.bincount(found.cols[documents], minlength=found.features)
+    spread = np.bincount(occurrences.cols[documents], minlength=occurrences.features)
     rarity = np.log1p((size - spread + 0.5) / (spread + 0.5))
-    lengths = np.bincount(found.rows, found.counts, minlength=len(texts))
+    lengths = np.bincount(occurrences.rows, occurrences.counts, minlength=len(texts))
     damping = K1 * (1 - B + B * lengths / (lengths[1:].mean() or 1.0))
-    gain = rarity[found.cols] * found.counts * (K1 + 1) / (found.counts + damping[found.rows])
-    weights = np.zeros((len(texts), found.features))
-    weights[found.rows, found.cols] = gain
+    gain = rarity[occurrences.cols] * occurrences.counts * (K1 + 1) / (occurrences.counts + damping[occurrences.rows])
+    weights = np.zeros((len(texts), occurrences.features))
+    weights[occurrences.rows, occurrences.cols] = gain
     counts = np.zeros_like(weights)
-    counts[found.rows, found.cols] = found.counts
+    counts[occurrences.rows, occurrences.cols] = occurrences.counts
     return counts @ weights[np.asarray(anchors, dtype=np.int64) + 1].T
 
 
