@@ -112,9 +112,9 @@ async def test_no_documents_give_no_documents_and_no_call(found: Sequence[Docume
 @pytest.mark.parametrize("query", ["", "  \n"])
 async def test_a_blank_query_is_refused(query: str) -> None:
     compressor = TamisCompressor()
-    with pytest.raises(InputError, match="non-blank"):
+    with pytest.raises(InputError, match="contains text"):
         compressor.compress_documents(documents(), query)
-    with pytest.raises(InputError, match="non-blank"):
+    with pytest.raises(InputError, match="contains text"):
         await compressor.acompress_documents(documents(), query)
 
 
@@ -329,7 +329,7 @@ async def test_an_error_ends_the_run_with_that_error() -> None:
     collector = RunCollectorCallbackHandler()
     with pytest.raises(InputError):
         TamisCompressor().compress_documents(documents(), " ", callbacks=[collector])
-    assert "non-blank" in (collector.traced_runs[0].error or "")
+    assert "contains text" in (collector.traced_runs[0].error or "")
 
 
 async def test_without_callbacks_it_joins_the_run_around_it() -> None:

@@ -26,7 +26,7 @@ def test_candidates_come_from_strings_mappings_and_candidates() -> None:
 
 @pytest.mark.parametrize("query", ["", "   ", "\n", None, 3])
 def test_a_blank_or_missing_query_is_refused_with_its_value(query: object) -> None:
-    with pytest.raises(InputError, match="non-blank"):
+    with pytest.raises(InputError, match="contains text"):
         Query(query)  # type: ignore[arg-type]
 
 

@@ -98,7 +98,7 @@ class TamisCompressor(BaseDocumentCompressor):
     ) -> list[Document]:
         """The documents to keep, best first. One run under `callbacks`, named as this class, the model's below it.
 
-        `InputError` (a `ValueError`) for a blank query and for what is not a list of `Document`.
+        `InputError` (a `ValueError`) for an empty query and for what is not a list of `Document`.
         """
         return self.as_runnable().invoke({"query": query, "documents": documents}, {"callbacks": callbacks})
 

@@ -145,7 +145,7 @@ def test_a_policy_behind_an_abstention_brings_nothing_back() -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Linear(**SHARED, weights=(1.0,), intercept=0.0), "expected 3 numbers, one a score, got 1"),
+        (lambda: Linear(**SHARED, weights=(1.0,), intercept=0.0), "expected 3 numbers, one per score, got 1"),
         (lambda: Linear((0.0,), (1.0, 1.0), 0.0, (1.0,), 0.0), "same length, not 0, got 1 and 2"),
         (
             lambda: Linear(centre=(0.0,), spread=(0.0,), pad=0.0, weights=(1.0,), intercept=0.0),

@@ -125,5 +125,5 @@ def test_calibrating_needs_no_scorer_in_front() -> None:
     artefact = Artefact("incoming", "unknown", Platt(1.0, 0.0))
     found = Calibrate(artefact).rerank("q", [{"text": "a", "score": 0.0}])
     assert found.kept[0].score == 0.5
-    with pytest.raises(ConfigError, match="'incoming' and stands behind 'first_stage"):
+    with pytest.raises(ConfigError, match="'incoming' but is used after 'first_stage"):
         FirstStage() | Calibrate(artefact)

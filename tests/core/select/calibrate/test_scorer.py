@@ -79,9 +79,9 @@ def test_an_artefact_behind_another_scorer_is_refused_and_both_are_named(stage: 
     assert SCORER | stage
     assert SCORER | TopN(3) | stage
     assert SCORER | (stage | TopN(3))
-    with pytest.raises(ConfigError, match=r"fitted for the scorer 'lexical \| cross_encoder\(cross\) #\w+' and stands behind 'lexical \| cross_encoder\(other\) #"):  # fmt: skip
+    with pytest.raises(ConfigError, match=r"fitted for the scorer 'lexical \| cross_encoder\(cross\) #\w+' but is used after 'lexical \| cross_encoder\(other\) #"):  # fmt: skip
         Lexical() | CrossEncoder(OTHER, depth=50) | stage
-    with pytest.raises(ConfigError, match="and stands behind"):
+    with pytest.raises(ConfigError, match="but is used after"):
         load([{"lexical": {}}, [*(stage | TopN(1)).to_data()]])
 
 

@@ -47,7 +47,7 @@ class LiveModel:
         self, inner: Any, *, name: str | None = None, max_concurrency: int = 16, cache_key: str | None = None
     ) -> None:
         if cache_key is not None and (not isinstance(cache_key, str) or not cache_key.strip()):
-            raise ConfigError(f"cache_key must be a non-blank string or None, got {cache_key!r}")
+            raise ConfigError(f"cache_key must be a non-empty string or None, got {cache_key!r}")
         self.name = name or name_of(inner)
         self.max_concurrency = limit("max_concurrency", max_concurrency, ConfigError) or 1
         self.cache_key = cache_key or live_key(inner)

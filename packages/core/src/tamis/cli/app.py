@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 
 
-def _told(command: Callable[..., Any]) -> Callable[..., Any]:
+def _reported(command: Callable[..., Any]) -> Callable[..., Any]:
     """The command, with tamis's own errors as a message and exit code 2."""
 
     @wraps(command)
@@ -36,16 +36,18 @@ def _told(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-app.command("eval")(_told(evaluate.evaluate))
-app.command("calibrate")(_told(calibrate.calibrate))
-app.command("compare")(_told(compare.compare))
+app.command("eval")(_reported(evaluate.evaluate))
+app.command("calibrate")(_reported(calibrate.calibrate))
+app.command("compare")(_reported(compare.compare))
 training = typer.Typer(help="Train weights of your own.", no_args_is_help=True, rich_markup_mode=None)
-training.command("graph")(_told(train.graph))
-training.command("adapter")(_told(train.adapter))
-training.command("default")(_told(train.default))
+training.command("graph")(_reported(train.graph))
+training.command("adapter")(_reported(train.adapter))
+training.command("default")(_reported(train.default))
 app.add_typer(training, name="train")
-exporting = typer.Typer(help="Models in forms that run without torch.", no_args_is_help=True, rich_markup_mode=None)
-exporting.command("onnx")(_told(export.onnx))
+exporting = typer.Typer(
+    help="Write models in formats that run without torch.", no_args_is_help=True, rich_markup_mode=None
+)
+exporting.command("onnx")(_reported(export.onnx))
 app.add_typer(exporting, name="export")
-app.command("rerank")(_told(rerank.rerank))
-app.command("presets")(_told(presets.presets))
+app.command("rerank")(_reported(rerank.rerank))
+app.command("presets")(_reported(presets.presets))

@@ -37,18 +37,20 @@ def calibrate(
     queries: options.Queries = None,
     seed: options.Seed = 0,
     relevant_from: options.RelevantFrom = 1,
-    rate: Annotated[float | None, typer.Option(help="Of a confidence: the share of queries to abstain on.")] = None,
-    target: Annotated[float | None, typer.Option(help="Of a confidence: the mean quality to reach instead.")] = None,
+    rate: Annotated[float | None, typer.Option(help="For a confidence: the share of queries to abstain on.")] = None,
+    target: Annotated[
+        float | None, typer.Option(help="For a confidence, instead of --rate: the mean quality to reach.")
+    ] = None,
     unjudged_unanswerable: Annotated[
-        bool, typer.Option(help="Take queries without a judgement for queries that nothing answers.")
+        bool, typer.Option(help="Treat unjudged queries as having no relevant passage.")
     ] = False,
     model: options.Models = [],  # noqa: B006
-    cache: Annotated[Path | None, typer.Option(help="Keep the models' answers in this .sqlite file.")] = None,
-    out: Annotated[Path, typer.Option(help="Where the artefact goes.")] = Path("calibration.json"),
+    cache: Annotated[Path | None, typer.Option(help="Keep the answers of models in this .sqlite file.")] = None,
+    out: Annotated[Path, typer.Option(help="The file to write the artefact to.")] = Path("calibration.json"),
 ) -> None:
-    """Fit what a pipeline's scores mean, on labelled queries; the artefact works for that pipeline only.
+    """Fit a calibration of a pipeline's scores to labelled queries. It works for that pipeline only.
 
-    Of probabilities a reliability diagram is written beside it.
+    For probabilities, a reliability diagram is written next to it.
     """
     (system,) = named([pipeline], options.models(model))
     if not isinstance(system.source, Stage):

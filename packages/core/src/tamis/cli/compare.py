@@ -29,7 +29,7 @@ def compare(
     docs: options.Docs,
     top_n: options.TopN = None,
     model: options.Models = [],  # noqa: B006
-    html: Annotated[Path | None, typer.Option(help="Write both rankings into this HTML file as well.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write both rankings to this HTML file.")] = None,
 ) -> None:
     """Show where two pipelines put the same passages for one question."""
     candidates = options.passages(docs)

@@ -27,8 +27,8 @@ def evaluate(
     pipelines: Annotated[
         list[str],
         typer.Argument(
-            help="Presets, YAML files, import paths (module:attribute) or run files (.tsv, .trec), each with NAME= in "
-            "front if you like."
+            help="Presets, YAML files, import paths (module:attribute) or run files (.tsv, .trec). NAME= in front "
+            "names one."
         ),
     ],
     data: Annotated[
@@ -45,16 +45,16 @@ def evaluate(
     ] = METRICS,
     relevant_from: options.RelevantFrom = 1,
     model: options.Models = [],  # noqa: B006
-    alone: Annotated[int, typer.Option(min=0, help="How many queries are timed one at a time.")] = 20,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Batches in flight a model.")] = None,
-    deadline: Annotated[float | None, typer.Option(help="Seconds a query may take.")] = None,
-    max_calls: Annotated[int | None, typer.Option(help="Model calls a query may make.")] = None,
+    alone: Annotated[int, typer.Option(min=0, help="Time N queries one at a time.")] = 20,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Batches in flight per model.")] = None,
+    deadline: Annotated[float | None, typer.Option(help="Most seconds per query.")] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Most model calls per query.")] = None,
     bounds: Annotated[bool, typer.Option(help="Also show the best possible and random orders.")] = True,
     cache: Annotated[bool, typer.Option(help="Keep answers in OUT/answers.sqlite, to resume and to compare.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Predict calls, tokens and FLOPs; ask no model.")] = False,
-    out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("tamis-eval"),
+    out: Annotated[Path, typer.Option(help="The folder to write the report to.")] = Path("tamis-eval"),
 ) -> None:
-    """Run pipelines on test sets: quality with its uncertainty, cost, and a page to see where they fail."""
+    """Run pipelines on test sets. Reports quality with its uncertainty, cost, and a page that shows where they fail."""
     console = Console()
     settings: dict[str, Any] = {"depth": depth, "queries": queries, "seed": seed}
     models = options.models(model)
@@ -116,7 +116,7 @@ def _print_prediction(
     title = f"{dataset.name}: predicted, without asking a model"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("system")
-    heads = ("calls a query", "rounds a query", "tokens in", "tokens out", "calls", "tokens", "FLOPs")
+    heads = ("calls per query", "rounds per query", "tokens in", "tokens out", "calls", "tokens", "FLOPs")
     for head in heads:
         table.add_column(head, justify="right")
     for item in predictions:
@@ -125,4 +125,4 @@ def _print_prediction(
         flops = "unknown" if usage.unmetered else large(usage.flops)
         table.add_row(item.system, *map(large, each), large(usage.calls), large(usage.tokens), flops)
     console.print(table)
-    console.print("The last three columns are of all queries together.", style="dim")
+    console.print("The last three columns are totals over all queries.", style="dim")

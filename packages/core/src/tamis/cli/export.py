@@ -13,9 +13,11 @@ def onnx(
     model: Annotated[
         str, typer.Argument(help="A folder or hub name of a sequence classifier, such as a BERT reranker.")
     ],
-    out: Annotated[Path, typer.Option(help="The folder to write, for OnnxCrossEncoder.")],
-    int8: Annotated[bool, typer.Option("--int8", help="Also a graph quantised to int8: model_int8.onnx.")] = False,
-    max_length: Annotated[int, typer.Option(min=8, help="Tokens of a pair.")] = 512,
+    out: Annotated[Path, typer.Option(help="The folder to write; OnnxCrossEncoder takes it.")],
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Also write a graph quantised to int8: model_int8.onnx.")
+    ] = False,
+    max_length: Annotated[int, typer.Option(min=8, help="Most tokens per pair of query and passage.")] = 512,
 ) -> None:
     """Write a cross-encoder as an ONNX graph and check its scores against the model's own."""
     from tamis.models.local.export import export_onnx

@@ -29,17 +29,18 @@ Models = Annotated[
 Data = Annotated[Path, typer.Option(help="A folder with corpus.jsonl, queries.jsonl and qrels.")]
 Run = Annotated[
     str | None,
-    typer.Option(help="The first stage: a run file or its name in the folder. Default: run.tsv, else BM25."),
+    typer.Option(help="The first stage: a run file, or its name in the folder. Default: run.tsv, else BM25."),
 ]
-Depth = Annotated[int, typer.Option(min=1, help="How many candidates of the first stage are reranked.")]
-Queries = Annotated[int | None, typer.Option(min=1, help="Only so many queries, drawn with --seed.")]
-Seed = Annotated[int, typer.Option(help="For the draw of queries and for resampling.")]
+Depth = Annotated[int, typer.Option(min=1, help="Rerank the first N candidates of the first stage.")]
+Queries = Annotated[int | None, typer.Option(min=1, help="Use N queries only, drawn with --seed.")]
+Seed = Annotated[int, typer.Option(help="Random seed for drawing queries and for resampling.")]
 RelevantFrom = Annotated[int, typer.Option(min=1, help="The lowest grade that counts as relevant.")]
 Query = Annotated[str, typer.Option("--query", "-q", help="The question.")]
 Docs = Annotated[
-    Path, typer.Option("--docs", "-d", help="Passages: .jsonl (text, and if you like id, title, score), or one a line.")
+    Path,
+    typer.Option("--docs", "-d", help="Passages: .jsonl (text; optional id, title, score), or one per line."),
 ]
-TopN = Annotated[int | None, typer.Option("--top-n", "-n", min=1, help="Keep at most so many.")]
+TopN = Annotated[int | None, typer.Option("--top-n", "-n", min=1, help="Keep at most N passages.")]
 
 
 def models(written: Sequence[str]) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def _candidate(record: dict[str, Any]) -> Candidate:
 
 @contextmanager
 def progress(console: Console, name: str) -> Iterator[Any]:
-    """A bar; yields what is to be called with how many are done, how many there are, and what is at work."""
+    """A progress bar. Yields a function to call with the number done, the total, and a label."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(name, total=None)

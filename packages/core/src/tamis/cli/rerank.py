@@ -17,11 +17,11 @@ from tamis.values.ranking import Ranking
 def rerank(
     query: options.Query,
     docs: options.Docs,
-    pipeline: Annotated[str, typer.Argument(help="A preset or a YAML file.")] = "default",
+    pipeline: Annotated[str, typer.Argument(help="A preset's name or a YAML file.")] = "default",
     top_n: options.TopN = None,
     model: options.Models = [],  # noqa: B006
-    unordered: Annotated[bool, typer.Option("--unordered", help="The order of the passages means nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    unordered: Annotated[bool, typer.Option("--unordered", help="The passages are in no particular order.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """Rerank passages for a question."""
     given = options.models(model)

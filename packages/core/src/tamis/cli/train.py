@@ -23,11 +23,11 @@ class Loss(Enum):
 
 
 Data = Annotated[list[Path], typer.Option(help="A folder with corpus.jsonl, queries.jsonl and qrels. Repeatable.")]
-Embed = Annotated[str, typer.Option(help="The embedder as YAML, such as '{sentence_transformer: my-model}'.")]
-Losses = Annotated[Loss, typer.Option(help="What is made small.")]
-Steps = Annotated[int, typer.Option(min=1, help="At most so many steps.")]
+Embed = Annotated[str, typer.Option(help="The embedder as YAML, such as '{sentence_transformer: my-embedder}'.")]
+Losses = Annotated[Loss, typer.Option(help="The training loss.")]
+Steps = Annotated[int, typer.Option(min=1, help="Train for at most N steps.")]
 Kept = Annotated[Path | None, typer.Option(help="Keep the vectors in this .sqlite file.")]
-Out = Annotated[Path, typer.Option(help="Where the network goes, for `trained_graph`.")]
+Out = Annotated[Path, typer.Option(help="The file to write the network to; the stage `trained_graph` takes it.")]
 
 
 def graph(
@@ -55,7 +55,10 @@ def adapter(
     cache: Kept = None,
     out: Out = Path("adapter.npz"),
 ) -> None:
-    """Train a small network on an embedder's vectors (RRRA) on labelled queries; without gain it keeps their order."""
+    """Train a small network on an embedder's vectors (RRRA) on labelled queries.
+
+    If it brings no gain, it keeps the order of the embedder.
+    """
     _train(data, embed, "adapter", loss, steps, depth, seed, cache, out)
 
 
@@ -97,13 +100,15 @@ def default(
     teacher: Annotated[
         Path | None, typer.Option(help="A cross-encoder's folder (model.onnx, tokenizer.json) to learn from as well.")
     ] = None,
-    cache: Annotated[Path, typer.Option(help="Where vectors and the teacher's scores are kept.")] = Path(
+    cache: Annotated[Path, typer.Option(help="The folder to keep vectors and the teacher's scores in.")] = Path(
         ".cache/default"
     ),
     seed: options.Seed = 0,
-    out: Annotated[Path, typer.Option(help="Where words.npz, weights.json and CARD.md go.")] = Path("learned"),
+    out: Annotated[Path, typer.Option(help="The folder to write words.npz, weights.json and CARD.md to.")] = Path(
+        "learned"
+    ),
 ) -> None:
-    """Make the learned default again: word vectors, weights and their card."""
+    """Train the weights of the default pipeline again: word vectors, weights and their card."""
     from tamis.training.default import train
     from tamis.training.teacher import Teacher
     from tamis.training.vectors import Encoder

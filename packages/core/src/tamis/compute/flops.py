@@ -154,7 +154,7 @@ def rpp(metric: Sequence[float], flops: Sequence[float]) -> float:
     26.8
     """
     if len(metric) != len(flops):
-        raise InputError(f"rpp needs one FLOPs value a query: {len(metric)} metric values, {len(flops)} FLOPs")
+        raise InputError(f"rpp needs one FLOPs value per query: {len(metric)} metric values, {len(flops)} FLOPs")
     if not flops or not all(flops):
         return math.nan
     return math.fsum(value / (spent / PETA) for value, spent in zip(metric, flops, strict=True)) / len(flops)

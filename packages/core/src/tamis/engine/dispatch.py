@@ -286,7 +286,7 @@ def _answers(batch: Batch, outcome: Outcome) -> list[Any]:
     answers = list(outcome.answers or ())
     if len(answers) != count or not all(isinstance(answer, (Answer, Failure)) for answer in answers):
         name = getattr(batch.model, "name", type(batch.model).__name__)
-        problem = f"{name}.{batch.capability} must return {count} answers, one a call; it gave {len(answers)}"
+        problem = f"{name}.{batch.capability} must return {count} answers, one per call; it gave {len(answers)}"
         return [Failure("malformed", problem)] * count
     return answers
 

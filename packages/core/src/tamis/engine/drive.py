@@ -76,7 +76,7 @@ class Asker:
                     attempts += 1
                     while wait := self._wait(batch):
                         if given_up.wait(wait):
-                            raise TimeoutError("nobody waits for the answer any more")
+                            raise TimeoutError("the caller stopped waiting for the answer")
                     answers = self._method(batch, "")(batch.calls)
             outcome = Outcome(answers, None, attempts - 1, time.monotonic() - started)
         except Exception as error:

@@ -105,7 +105,7 @@ def _tied(by: str, head: Sequence[Ranked], placed: Placed) -> list[Notice]:
     if len(scores) < ALARMING or len(set(scores)) > 1 or len({ranked.candidate.text for ranked in head}) < 2:
         return []
     told = (
-        f"{by}: all {len(scores)} scores are the same, so the incoming order stands; can the model do what it is asked?"
+        f"{by}: all {len(scores)} scores are the same: the incoming order is kept. Can the model do what it is asked?"
     )
     return [Notice(told, degraded=False)]
 

@@ -282,7 +282,7 @@ class Fuse(Stage):
             raise ConfigError("Fuse needs at least one stage")
         if self.weights is not None and (len(self.weights) != len(self.stages) or not any(self.weights)):
             raise ConfigError(
-                f"Fuse needs one weight a stage, not all zero: {len(self.stages)} stages, weights {self.weights}"
+                f"Fuse needs one weight per stage, not all zero: {len(self.stages)} stages, weights {self.weights}"
             )
         settle(
             self, "k", off=None if self.method == "rrf" else f"with method={self.method!r}", remedy="take method='rrf'"

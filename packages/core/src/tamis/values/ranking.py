@@ -15,7 +15,7 @@ from tamis.values.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The question. `text` must not be blank; `vector` is an embedding the caller already has."""
+    """The question. `text` must not be empty; `vector` is an embedding the caller already has."""
 
     text: str
     instruction: str | None = None
@@ -24,7 +24,7 @@ class Query:
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
-            raise InputError(f"the query must be a non-blank string, got {self.text!r}")
+            raise InputError(f"the query must be a string that contains text, got {self.text!r}")
 
     @classmethod
     def of(cls, value: str | Query) -> Query:

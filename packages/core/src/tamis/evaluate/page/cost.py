@@ -33,14 +33,14 @@ def cost(evaluation: Evaluation) -> dict[str, Any] | None:
     queries = len(evaluation.query_ids) or 1
     systems = [system for system in evaluation.systems if system.kind == "pipeline"]
     columns: list[tuple[str, Callable[[System], float | None], Callable[[float], str]]] = [
-        ("calls a query", lambda s: s.usage.calls / queries, large),
+        ("calls per query", lambda s: s.usage.calls / queries, large),
         ("from the cache", lambda s: s.usage.cached / queries, large),
         ("tokens in", lambda s: s.usage.tokens_in / queries, large),
         ("tokens out", lambda s: s.usage.tokens_out / queries, large),
         ("search units", lambda s: s.usage.search_units / queries, number),
         ("seconds, median", lambda s: s.speed.p50, number),
         ("95th percentile", lambda s: s.speed.p95, number),
-        ("queries a second", lambda s: s.speed.throughput, large),
+        ("queries per second", lambda s: s.speed.throughput, large),
         ("peak memory, MiB", lambda s: s.speed.peak_mib, large),
         ("FLOPs a query", lambda s: costs(s, queries)["flops"], large),
         ("FLOPs, paper’s form", lambda s: None if s.usage.unmetered else s.usage.flops_paper / queries, large),

@@ -16,7 +16,7 @@ from tamis.view.wording import number
 
 MEANINGS = (
     (r"nDCG", "how near the first places come to the best possible order; 1 is perfect, 0 is nothing found"),
-    (r"(M?RR|MTRR|RR)\b", "how high the first relevant passage stands: 1 for the first place, ½ for the second, ⅓ …"),
+    (r"(M?RR|MTRR|RR)\b", "the rank of the first relevant passage: 1 for the first place, ½ for the second, ⅓ …"),
     (r"M?AP\b", "the precision at each relevant passage, averaged; it rewards finding all of them early"),
     (r"(R|Recall|recall)\b", "the share of all relevant passages that is found"),
     (r"(P|Precision|precision)\b", "the share of what is shown that is relevant"),
@@ -66,7 +66,7 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
     facts = [
         ("queries", f"{len(evaluation.query_ids):,}{of}"),
         ("passages in the corpus", f"{len(dataset.corpus):,}"),
-        ("passages a query to rank", f"{_pool_size(evaluation):,}"),
+        ("passages per query to rank", f"{_pool_size(evaluation):,}"),
         ("judgements", f"{judged:,}"),
         ("grades", _grades(grades, dataset.relevant_from)),
         ("relevant a query (median)", number(median(relevant)) if relevant else "–"),

@@ -13,9 +13,9 @@ from tamis.evaluate.result import Evaluation, System
 from tamis.view.wording import large, number
 
 COSTS = {
-    "seconds": "seconds a query",
-    "calls": "model calls a query",
-    "tokens": "tokens a query, in and out",
+    "seconds": "seconds per query",
+    "calls": "model calls per query",
+    "tokens": "tokens per query, in and out",
     "flops": "FLOPs a query",
 }
 """What quality can be drawn against, and how the axis is called."""
@@ -146,9 +146,9 @@ def pareto(points: Iterable[tuple[str, float, float]], floor: float = -math.inf)
 
 
 def _cost_axis(spent: Mapping[str, float]) -> tuple[dict[str, Any], dict[str, float]]:
-    """The axis, logarithmic where costs differ more than twentyfold, and where each system stands on it.
+    """The axis, logarithmic where costs differ more than twentyfold, and where each system is on it.
 
-    A logarithmic axis has no zero: what costs nothing stands left of the rest, at a tick that says 0.
+    A logarithmic axis has no zero: what costs nothing is drawn left of the rest, at a tick labelled 0.
     """
     positive = sorted(value for value in spent.values() if value > 0)
     low, high = positive[0], positive[-1]

@@ -21,10 +21,10 @@ from tamis.values.calls import Capability, EmbedTokens, TokenVectors
 
 @dataclass(frozen=True, config=LOCAL)
 class OnnxTokenEmbedder(OnnxEncoder):
-    """An encoder as an ONNX graph that gives a vector a token, for `LateInteraction`. Can `embed_tokens`.
+    """An encoder as an ONNX graph that gives a vector per token, for `LateInteraction`. Can `embed_tokens`.
 
-    Any encoder will do: the token vectors of an embedder trained with one vector a text still find matching words. For
-    a model trained for late interaction with markers, masks and a projection of its own use `MultiVectorEmbedder`.
+    Any encoder will do: the token vectors of an embedder trained with one vector per text still find matching words.
+    For a model trained for late interaction with markers, masks and a projection of its own use `MultiVectorEmbedder`.
 
     Args:
         path: folder with `file` and `tokenizer.json`.
@@ -33,7 +33,7 @@ class OnnxTokenEmbedder(OnnxEncoder):
         precision: of the vectors: `"float16"` halves what an engine has to keep of passages.
         threads, max_batch, batch_tokens, providers, file: as for `OnnxCrossEncoder`.
 
-    Needs the extra `onnx`. Raises `ConfigError` for a folder without the files or a graph with one vector a text.
+    Needs the extra `onnx`. Raises `ConfigError` for a folder without the files or a graph with one vector per text.
     """
 
     path: Weights
@@ -50,7 +50,7 @@ class OnnxTokenEmbedder(OnnxEncoder):
     capabilities: ClassVar[tuple[Capability, ...]] = ("embed_tokens",)
 
     def embed_tokens(self, calls: Sequence[EmbedTokens]) -> list[TokenVectors]:
-        """One vector a token, (tokens, width), the tokens that begin and end a text among them."""
+        """One vector per token, (tokens, width), the tokens that begin and end a text among them."""
         prefix: Mapping[str, str] = {"query": self.query_prefix, "passage": self.passage_prefix}
         found = self._cutting.encode_batch([prefix[call.role] + call.text for call in calls])
         texts = [Pair(encoding.ids, encoding.type_ids) for encoding in found]
@@ -59,7 +59,9 @@ class OnnxTokenEmbedder(OnnxEncoder):
         def run(group: list[int], session: Any) -> list[NDArray[Any]]:
             output = self._output(session, batch([texts[index] for index in group], self._pad))
             if output.ndim != 3:
-                raise ConfigError(f"{self.name}: the graph gives one vector a text; LateInteraction needs one a token")
+                raise ConfigError(
+                    f"{self.name}: the graph gives a vector per text; LateInteraction needs one per token"
+                )
             return [
                 stored(unit_length(vectors[: lengths[index]]), self.precision)
                 for index, vectors in zip(group, output, strict=True)

@@ -109,7 +109,7 @@ def check_scorer(artefact: Artefact | None, earlier: Sequence[Stage]) -> None:
     if artefact is None or scorer == UNSCORED or artefact.scorer in (scorer, first_id(earlier)):
         return
     raise ConfigError(
-        f"the artefact was fitted for the scorer {artefact.scorer!r} and stands behind {scorer!r}: scores of "
+        f"the artefact was fitted for the scorer {artefact.scorer!r} but is used after {scorer!r}: scores of "
         "different scorers do not compare. Fit one for this scorer."
     )
 

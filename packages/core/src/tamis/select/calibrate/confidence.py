@@ -105,7 +105,7 @@ class FittedConfidence(Confidence):
     def _check(self, *vectors: Vector) -> None:
         for vector in vectors:
             if len(vector) != len(self.centre):
-                raise ConfigError(f"expected {len(self.centre)} numbers, one a score, got {len(vector)}")
+                raise ConfigError(f"expected {len(self.centre)} numbers, one per score, got {len(vector)}")
 
 
 def padded(scores: Floats, k: int, pad: float) -> Floats:

@@ -120,7 +120,7 @@ class TamisRanker:
     ) -> dict[str, Any]:
         """Rank `documents` for `query`. Of documents with the same id only the one with the highest score is ranked.
 
-        :param query: the question to rank for; must not be blank.
+        :param query: the question to rank for; must not be empty.
         :param documents: the documents to rank. They are never changed: copies with new scores come back, and where a
             token budget cut one, with the shorter content and `truncated` in its meta.
         :param top_k: the maximum number of documents to return, at least 1. Overrides the component's own for this run.
@@ -144,7 +144,7 @@ class TamisRanker:
     ) -> dict[str, Any]:
         """As `run`, without blocking the event loop, also where the chat generator has no `run_async`.
 
-        :param query: the question to rank for; must not be blank.
+        :param query: the question to rank for; must not be empty.
         :param documents: the documents to rank. They are never changed: copies with new scores come back.
         :param top_k: the maximum number of documents to return, at least 1. Overrides the component's own for this run.
         :param score_threshold: the lowest score to return, inclusive. Overrides the component's own for this run.
