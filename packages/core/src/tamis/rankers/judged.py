@@ -29,7 +29,7 @@ ALARMING = 5
 class Judged(Stage):
     """A stage made of a judge and a schedule. Subclasses are parts with the fields `model` and `depth`.
 
-    Monitors, under the stage's name: `clean` and `degraded`, monitors of questions answered exactly in the form asked for
+    Monitors, under the stage's name: `clean` and `degraded`, shares of questions answered exactly in the form asked for
     and not answered as they should; `identity`, share of orders that repeat what was shown; `agreement`, share of pairs
     with the same winner in both orders; `label_mass`, mean probability of the labels; `score_variance`;
     `kendall_tau` to the order that came in.
