@@ -30,7 +30,7 @@ ONE_EACH: dict[str, Any] = {
     "stage": [{"shout": {"marks": {"weight": 2.0, "marks": ["!", "?"]}}}],
     "judge and schedule": [{"listwise": {"model": "llm", "schedule": {"two_halves": {}}, "judge": {"longer": {}}}}],
     "model": [{"cross_encoder": {"model": {"letters": {"ignored": "x"}}}}],
-    "criterion source": [{"multi_criteria": {"model": "llm", "criteria": [{"digits": {"full": 0.5}}]}}],
+    "criterion source": [{"multi_criteria": {"criteria": [{"digits": {"full": 0.5}}]}}],
     "kind of edge": [{"graph": {"edges": [{"same_start": {"letters": 2}}]}}],
     "refinement of vectors": [{"refinement": {"model": "llm", "method": {"plain_cosine": {}}}}],
     "confidence": [{"abstain": {"confidence": {"mean_score": {}}}}],
