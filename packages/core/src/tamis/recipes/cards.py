@@ -6,17 +6,18 @@ import math
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PositiveInt
 
 from tamis.checkpoints.published import CHECKPOINTS, Published, every, made, published
-from tamis.errors import ConfigError
+from tamis.errors import ConfigError, TamisError
 from tamis.parts.family import name_of, package_of
 from tamis.parts.part import part, unknown
 from tamis.parts.plugins import claimed
-from tamis.recipes.load import anonymous, model_names
+from tamis.recipes.load import anonymous, load, model_names
 from tamis.stage.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ def describe(name: str) -> str:
     if told["stage"] is not None:
         lines += ["stage:", *_steps(told["stage"])]
         lines += [f"models to give: {', '.join(model_names(name)) or 'none'}", f"cost: {_cost(name)}"]
+        lines += _wrapped(_leaves(name), later="  ")
         for what, package in _from_elsewhere(name):
             lines += _wrapped(f"{what}: from {package}", later="  ")
     for card in cards(name):
@@ -253,6 +255,29 @@ def _cost(name: str) -> str:
     used = Engine(cache=None).dry_run(anonymous(name), "query", [f"text {number}" for number in range(EXAMPLE)])
     calls, rounds = (f"{n} {what}" + "s" * (n != 1) for n, what in ((used.calls, "call"), (used.rounds, "round")))
     return f"{calls} in {rounds} for {EXAMPLE} candidates (a judge that changes nothing)"
+
+
+def _leaves(name: str) -> str:
+    """What is asked of which model, what may be dropped and which scale comes out, over all stages."""
+    from tamis.models.cost_only import CostOnly
+    from tamis.stage.explain import measured
+    from tamis.stage.scales import spelled
+    from tamis.values.scale import ANY, LOGIT
+
+    stage = anonymous(name)
+    steps = stage.explanation(EXAMPLE).steps
+    asks = [f"{step.name} asks {', '.join(map(str, step.asks))}" for step in steps if step.asks]
+    drops = "unknown" if stage.drops is None else ", ".join(stage.drops) or "nothing"
+    scale = stage.leaves(None)
+    left = "known when it runs" if scale is None else measured(scale)
+    with suppress(TamisError):
+        if (
+            load(name, models={model: CostOnly(model, scale=LOGIT) for model in model_names(name)}).leaves(None)
+            != scale
+        ):
+            left = "the model's own"
+    needs = sorted({spelled(step.needs) for step in steps if step.needs != ANY})
+    return "stages: " + "; ".join([*asks, *(f"needs {one}" for one in needs), f"may drop: {drops}", f"scale: {left}"])
 
 
 def _facts(card: Checkpoint) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from tamis.values.scale import ANY, FUSION, ORDINAL, Kind, Kinds, Scale
 
 if TYPE_CHECKING:
     from tamis.engine.engine import Engine
+    from tamis.stage.explain import Explanation
 
 
 class Stage(ABC):
@@ -120,6 +121,20 @@ class Stage(ABC):
     ) -> Ranking:
         """Rerank without blocking the event loop. Same result as `rerank`."""
         return await (engine or default_engine()).arerank(self, query, candidates)
+
+    def explanation(self, candidates: int = 100) -> Explanation:
+        """What this stage needs, asks of which model, may drop and leaves, for `candidates` candidates of one query.
+        Asks and loads no model. `print` shows it as text. Calls are those of a dry run: see `Engine.dry_run`.
+
+        >>> from tamis import Lexical, TopN
+        >>> print((Lexical() | TopN(5)).explanation())
+        for 100 candidates:
+          1. Lexical: asks no model; drops nothing; scale: lexical
+          2. TopN: asks no model; may drop: top_n; scale: lexical
+        """
+        from tamis.stage.explain import explained
+
+        return explained(self, candidates)
 
     def to_data(self) -> Any:
         """This stage as plain data that `tamis.load` reads back. `ConfigError` for a model that is no data."""
@@ -213,6 +228,10 @@ class Pipeline(Stage):
     @property
     def drops(self) -> tuple[Why, ...] | None:
         return all_drops(self.stages)
+
+    def explain(self, candidates: int = 100) -> Explanation:
+        """What each stage needs, asks, may drop and leaves: see `Stage.explanation`."""
+        return self.explanation(candidates)
 
     def as_data(self, dump: Callable[[Any], Any]) -> Any:
         """A pipeline is written as the list of its stages."""
