@@ -132,18 +132,21 @@ def test_the_concurrency_limit_holds_over_threads_and_reranks() -> None:
 
 async def test_the_limiter_serves_threads_and_loops_and_forgets_the_cancelled() -> None:
     limiter = Limiter()
-    assert limiter.acquire(1)
-    assert not limiter.acquire(1, timeout=0.01)
+    held = limiter.acquire(1)
+    assert held is not None
+    assert limiter.acquire(1, timeout=0.01) is None
     waiting = asyncio.create_task(limiter.aacquire(1))
     await asyncio.sleep(0.01)
     waiting.cancel()
     await asyncio.sleep(0)
     second = asyncio.create_task(limiter.aacquire(1))
     await asyncio.sleep(0.01)
-    limiter.release()
-    await asyncio.wait_for(second, 1)
-    limiter.release()
-    assert limiter.acquire(1, timeout=0.1)
+    held.release()
+    held.release()
+    (await asyncio.wait_for(second, 1)).release()
+    last = limiter.acquire(1, timeout=0.1)
+    assert last is not None
+    assert limiter.acquire(1, timeout=0.01) is None, "a lease given back twice is one slot"
 
 
 def test_a_transient_error_is_retried_and_counted() -> None:

@@ -91,14 +91,20 @@ def is_transient_status(status: int) -> bool:
 
 
 def parse_retry_after(value: str | None) -> float | None:
-    """`Retry-After` as seconds: a number, or an HTTP date."""
+    """`Retry-After` as seconds: a number, or an HTTP date. `None` for any other content."""
     if not value:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
         import email.utils
         import time
 
-        moment = email.utils.parsedate_tz(value)
-        return None if moment is None else max(0.0, email.utils.mktime_tz(moment) - time.time())
+        try:
+            moment = email.utils.parsedate_tz(value)
+            seconds = -1.0 if moment is None else email.utils.mktime_tz(moment) - time.time()
+        except (ValueError, OverflowError, TypeError, IndexError):
+            return None
+        if moment is None:
+            return None
+    return max(0.0, seconds) if seconds == seconds else None

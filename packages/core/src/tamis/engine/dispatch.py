@@ -5,6 +5,7 @@ Both drivers (threads, asyncio) run the same `Dispatcher`, so that sync, async a
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,12 +14,16 @@ from typing import Any
 
 from tamis.compute.architectures import architecture_of
 from tamis.compute.flops import Architecture
+from tamis.engine.answers import failed, is_the_callers
 from tamis.engine.cost import call_tokens, charge
 from tamis.engine.memory import Memory
-from tamis.errors import DegradedError, ModelError, TamisError
+from tamis.engine.traits import group_of, whole
+from tamis.errors import DegradedError, TamisError
 from tamis.values.calls import Answer, Call, Failure, Plan
-from tamis.values.ranking import Ranking
+from tamis.values.ranking import Notice, Ranking
 from tamis.values.usage import Usage
+
+LATER = Failure("budget", "calls under way may give back part of the budget")
 
 
 @dataclass(eq=False)
@@ -36,6 +41,8 @@ class Job:
     stopped: Failure | None = None
     reserved_calls: int = 0
     reserved_tokens: int = 0
+    spent_tokens: int = 0
+    parked: deque[Work] = field(default_factory=deque)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     ranking: Ranking | None = None
     error: BaseException | None = None
@@ -65,7 +72,7 @@ class Ticket:
 
 @dataclass(eq=False, slots=True)
 class Work:
-    """One call to make, and everyone who waits for its answer."""
+    """One call to make, the tokens reserved for it, and everyone who waits for its answer."""
 
     call: Call
     key: bytes | None
@@ -91,7 +98,7 @@ class Outcome:
     """What came of a batch: answers, or the error that ended it; `retries` made on the way; `seconds` it took."""
 
     answers: Sequence[Any] | None
-    error: Exception | None = None
+    error: BaseException | None = None
     retries: int = 0
     seconds: float = 0.0
 
@@ -114,6 +121,7 @@ class Dispatcher:
         self._queues: dict[tuple[int, str], dict[Any, deque[Work]]] = {}
         self._in_flight: dict[tuple[int, str], int] = {}
         self._shared: dict[bytes, Work] = {}
+        self._reserving = threading.Lock()
 
     def start(self) -> None:
         for job in self.jobs:
@@ -128,6 +136,13 @@ class Dispatcher:
         deadlines = [job.deadline for job in self.jobs if job.deadline is not None and not job.done]
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
+    def last_seconds(self) -> float | None:
+        """Until every job still open has passed its deadline; `None` when one has none."""
+        deadlines = [job.deadline for job in self.jobs if not job.done]
+        if not deadlines or any(deadline is None for deadline in deadlines):
+            return None
+        return max(0.0, max(deadline for deadline in deadlines if deadline is not None) - time.monotonic())
+
     def take(self) -> Iterator[Batch]:
         """Batches that may go out now, oldest calls first, no more at once than each model allows."""
         for key, groups in self._queues.items():
@@ -136,7 +151,7 @@ class Dispatcher:
                 model = queue[0].call.model
                 if self._in_flight.get(key, 0) >= self._concurrency(model):
                     break
-                works = self._next(queue, max(1, getattr(model, "max_batch", 1)))
+                works = self._next(queue, whole(model, "max_batch"))
                 if not queue:
                     del groups[group]
                 if works:
@@ -154,10 +169,28 @@ class Dispatcher:
                 self._forget(work)
         return works
 
+    def again(self, batch: Batch) -> bool:
+        """Reserve another try of a batch in the budgets of those who wait; false when one of them cannot pay for it.
+
+        Called from the threads that ask models.
+        """
+        with self._reserving:
+            payers: dict[int, tuple[Job, int]] = {}
+            for work in batch.works:
+                job = work.tickets[0].job
+                payers[id(job)] = job, payers.get(id(job), (job, 0))[1] + 1
+            for job, more in payers.values():
+                if job.max_calls is not None and job.reserved_calls + more > job.max_calls:
+                    return False
+            for job, more in payers.values():
+                job.reserved_calls += more
+            return True
+
     def settle(self, batch: Batch, outcome: Outcome) -> None:
         """Hand the answers of a batch to those who wait, and advance every plan that has all it asked for."""
         self._in_flight[id(batch.model), batch.capability] -= 1
         answers = _answers(batch, outcome)
+        raised = outcome.error if is_the_callers(outcome.error) else None
         architecture = architecture_of(batch.model)
         self._memory.put(
             (work.call, work.key, answer)
@@ -173,12 +206,13 @@ class Dispatcher:
                     waiting[id(ticket.job)] = ticket.job
         if waiting and outcome.retries:
             next(iter(waiting.values())).spend(retries=outcome.retries)
-        if isinstance(outcome.error, TamisError) and not isinstance(outcome.error, ModelError):
-            for job in waiting.values():
-                self._abort(job, outcome.error)
         for job in waiting.values():
-            if not job.done and job.open == 0:
-                self._advance(job, job.answers)
+            if raised is not None:
+                self._abort(job, raised)
+            elif not job.done:
+                self._unpark(job)
+                if job.open == 0:
+                    self._advance(job, job.answers)
 
     def stop(self, failure: Failure, where: Callable[[Job], bool] = lambda job: True) -> None:
         """End jobs with what they have: every answer they wait for, now or later, becomes `failure`."""
@@ -207,7 +241,10 @@ class Dispatcher:
                 return self._abort(job, error)
             job.answers, job.open = [None] * len(calls), 0
             for index, call in enumerate(calls):
-                answer = self._answer_now(job, call, index)
+                try:
+                    answer = self._answer_now(job, call, index)
+                except TamisError as error:
+                    return self._abort(job, error)
                 if answer is None:
                     job.open += 1
                 else:
@@ -230,23 +267,56 @@ class Dispatcher:
         if key is not None and key in self._shared:
             self._shared[key].tickets.append(ticket)
             return None
-        tokens = call_tokens(call) if job.max_tokens is not None else 0
-        if refusal := _over_budget(job, tokens):
+        work = Work(call, key, call.tokens_at_most() if job.max_tokens is not None else 0, [ticket])
+        if refusal := self._reserve(job, work):
+            if refusal is LATER:
+                job.parked.append(work)
+                return None
             job.spend(failed=1)
             return refusal
-        job.reserved_calls += 1
-        job.reserved_tokens += tokens
-        work = Work(call, key, tokens, [ticket])
-        if key is not None:
-            self._shared[key] = work
-        self._queue_of(call).append(work)
+        self._enqueue(work)
         return None
+
+    def _reserve(self, job: Job, work: Work) -> Failure | None:
+        """Take the cost of a call out of the job's budget. A `Failure` when it does not fit: `LATER` while calls that
+        are under way may give back part of what was reserved for them."""
+        with self._reserving:
+            if job.max_calls is not None and job.reserved_calls + 1 > job.max_calls:
+                return Failure("budget", f"the budget of {job.max_calls} calls is spent")
+            if job.max_tokens is not None and job.reserved_tokens + work.tokens > job.max_tokens:
+                spent = Failure("budget", f"the budget of {job.max_tokens} tokens is spent")
+                return LATER if job.reserved_tokens > job.spent_tokens else spent
+            job.reserved_calls += 1
+            job.reserved_tokens += work.tokens
+            return None
+
+    def _enqueue(self, work: Work) -> None:
+        if work.key is not None:
+            self._shared[work.key] = work
+        self._queue_of(work.call).append(work)
+
+    def _unpark(self, job: Job) -> None:
+        """Ask what waited for the budget, as far as it reaches now."""
+        while job.parked:
+            work = job.parked[0]
+            (ticket,) = work.tickets
+            refusal = self._reserve(job, work) if ticket.live else None
+            if refusal is LATER:
+                return
+            job.parked.popleft()
+            if not ticket.live:
+                continue
+            if refusal is None:
+                self._enqueue(work)
+            else:
+                ticket.round[ticket.index] = refusal
+                job.open -= 1
+                job.spend(failed=1)
 
     def _queue_of(self, call: Call) -> deque[Work]:
         """Calls wait with those they may share a batch with."""
-        together = getattr(call.model, "together", None)
         groups = self._queues.setdefault((id(call.model), call.capability), {})
-        return groups.setdefault(None if together is None else together(call), deque())
+        return groups.setdefault(group_of(call), deque())
 
     def _deliver(self, ticket: Ticket, answer: Any, work: Work, architecture: Architecture | None, first: bool) -> None:
         job = ticket.job
@@ -257,11 +327,34 @@ class Dispatcher:
         elif not first:
             job.spend(cached=1)
         else:
-            job.reserved_tokens += charge(job.counts, architecture, work.call, answer) - work.tokens
+            spent = charge(job.counts, architecture, work.call, answer)
+            if work.tokens:
+                # What a model reports can only raise what the budget is charged.
+                spent = max(spent, work.call.tokens_read() + answer.tokens_written())
+            with self._reserving:
+                job.spent_tokens += spent
+                job.reserved_tokens += spent - work.tokens
+            return
+        if first:
+            # A call that failed may have been read by the model all the same: what it read is spent.
+            with self._reserving:
+                kept = min(work.tokens, call_tokens(work.call)) if work.tokens else 0
+                job.spent_tokens += kept
+                job.reserved_tokens += kept - work.tokens
 
-    def _finish(self, job: Job, ranking: Ranking) -> None:
+    def give_up(self, failure: Failure, where: Callable[[Job], bool] = lambda job: True) -> None:
+        """End jobs whose plans do not come back, with the ranking they began with. No plan is asked."""
+        for job in self.jobs:
+            if not job.done and where(job):
+                self._end(job, cut_short(job, failure))
+
+    def _finish(self, job: Job, ranking: Any) -> None:
+        if not isinstance(ranking, Ranking):
+            return self._abort(job, TypeError(f"a plan must return a Ranking, it returned {type(ranking).__name__}"))
         usage = ranking.usage + Usage(**job.counts, seconds=time.monotonic() - job.started)
-        ranking = replace(ranking, usage=usage)
+        return self._end(job, replace(ranking, usage=usage))
+
+    def _end(self, job: Job, ranking: Ranking) -> None:
         if self._on_failure == "raise" and ranking.degraded:
             messages = "; ".join(str(notice) for notice in ranking.warnings if notice.degraded)
             job.error = DegradedError(messages, ranking)
@@ -278,22 +371,14 @@ class Dispatcher:
 
 
 def _answers(batch: Batch, outcome: Outcome) -> list[Any]:
-    """One answer or `Failure` a call, whatever the model did."""
-    count = len(batch.works)
+    """One answer or `Failure` per call, whatever the model did."""
     if outcome.error is not None:
-        message = f"{type(outcome.error).__name__}: {str(outcome.error)[:300]}"
-        return [Failure("error", message)] * count
-    answers = list(outcome.answers or ())
-    if len(answers) != count or not all(isinstance(answer, (Answer, Failure)) for answer in answers):
-        name = getattr(batch.model, "name", type(batch.model).__name__)
-        problem = f"{name}.{batch.capability} must return {count} answers, one per call; it gave {len(answers)}"
-        return [Failure("malformed", problem)] * count
-    return answers
+        return [failed(outcome.error)] * len(batch.works)
+    return list(outcome.answers or ())
 
 
-def _over_budget(job: Job, tokens: int) -> Failure | None:
-    if job.max_calls is not None and job.reserved_calls + 1 > job.max_calls:
-        return Failure("budget", f"the budget of {job.max_calls} calls is spent")
-    if job.max_tokens is not None and job.reserved_tokens + tokens > job.max_tokens:
-        return Failure("budget", f"the budget of {job.max_tokens} tokens is spent")
-    return None
+def cut_short(job: Job, failure: Failure) -> Ranking:
+    """What there is of a job whose plan did not come back in time: the ranking it began with, marked degraded."""
+    notice = Notice(f"the rerank was cut short ({failure}); the incoming order is kept", job.before.positions)
+    usage = job.before.usage + Usage(**job.counts, seconds=time.monotonic() - job.started)
+    return replace(job.before.warn(notice), usage=usage)

@@ -8,13 +8,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypedDict, Unpack
 
+from tamis.engine.asker import Asker
 from tamis.engine.cache import Cache, DiskCache, MemoryCache
 from tamis.engine.cancel import Cancellation
 from tamis.engine.dispatch import Dispatcher, Job
-from tamis.engine.drive import Asker, adrive, drive
+from tamis.engine.drive import adrive, drive
 from tamis.engine.memory import Memory
 from tamis.engine.options import EngineOptions
 from tamis.engine.trace import Listener, Trace, log
+from tamis.engine.traits import whole
 from tamis.engine.vectors import DiskVectors, MemoryVectors, VectorCache
 from tamis.errors import BudgetError
 from tamis.parts.dump import dump_fields
@@ -118,7 +120,7 @@ class Engine:
         trace = self._trace(stage, rankings)
         with trace.running():
             dispatcher = self._dispatcher(stage, rankings)
-            drive(dispatcher, self._asker(trace), cancel)
+            drive(dispatcher, self._asker(trace, dispatcher), cancel)
             return self._outcomes(dispatcher, trace)
 
     async def arerank_many(
@@ -134,7 +136,7 @@ class Engine:
         trace = self._trace(stage, rankings)
         with trace.running():
             dispatcher = self._dispatcher(stage, rankings)
-            await adrive(dispatcher, self._asker(trace), cancel)
+            await adrive(dispatcher, self._asker(trace, dispatcher), cancel)
             return self._outcomes(dispatcher, trace)
 
     def dry_run(self, stage: Plans, query: str | Query, candidates: Candidates) -> Usage:
@@ -186,11 +188,11 @@ class Engine:
                     f"Raise max_{name}, lower the stage's depth, or use over_budget='stop'."
                 )
 
-    def _asker(self, trace: Trace) -> Asker:
-        return Asker(self._slots, trace.batch, self.options.retries, self.options.backoff)
+    def _asker(self, trace: Trace, dispatcher: Dispatcher) -> Asker:
+        return Asker(self._slots, trace.batch, self.options.retries, self.options.backoff, again=dispatcher.again)
 
     def _slots(self, model: Any) -> int:
-        return max(1, self.options.concurrency or getattr(model, "max_concurrency", 1))
+        return self.options.concurrency or whole(model, "max_concurrency")
 
     def _trace(self, stage: Plans, rankings: Sequence[Ranking]) -> Trace:
         return Trace(self.options.on_event, type(stage).__name__, len(rankings), sum(map(len, rankings)))

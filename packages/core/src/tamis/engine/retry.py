@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tenacity
@@ -25,10 +26,11 @@ def is_transient(error: BaseException) -> bool:
 def retry_after(error: BaseException | None) -> float | None:
     """Seconds the server asked to wait, from the error itself or its response's `Retry-After` header."""
     own = getattr(error, "retry_after", None)
-    if isinstance(own, (int, float)):
-        return float(own)
-    headers: Any = getattr(getattr(error, "response", None), "headers", None)
-    return parse_retry_after(headers.get("retry-after")) if hasattr(headers, "get") else None
+    if not isinstance(own, (int, float)) or isinstance(own, bool):
+        headers: Any = getattr(getattr(error, "response", None), "headers", None)
+        asked = headers.get("retry-after") if hasattr(headers, "get") else None
+        own = parse_retry_after(asked) if isinstance(asked, str) else None
+    return None if own is None or not own >= 0 else min(float(own), LONGEST_WAIT)
 
 
 def _status(error: BaseException) -> int | None:
@@ -48,13 +50,15 @@ class Backoff(tenacity.wait.wait_base):
     def __call__(self, retry_state: tenacity.RetryCallState) -> float:
         error = retry_state.outcome.exception() if retry_state.outcome else None
         asked = retry_after(error)
-        return self._jitter(retry_state) if asked is None else min(asked, LONGEST_WAIT)
+        return self._jitter(retry_state) if asked is None else asked
 
 
-def policy(retries: int, base: float) -> dict[str, Any]:
-    """Arguments for tenacity's sync and async controllers alike."""
+def policy(retries: int, base: float, again: Callable[[], bool]) -> dict[str, Any]:
+    """Arguments for tenacity's sync and async controllers alike. `again`: whether another try is still wanted and paid
+    for, asked before each."""
+    most = tenacity.stop_after_attempt(retries + 1)
     return {
-        "stop": tenacity.stop_after_attempt(retries + 1),
+        "stop": lambda state: most(state) or not again(),
         "wait": Backoff(base),
         "retry": tenacity.retry_if_exception(is_transient),
         "reraise": True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,8 +97,10 @@ class Trace:
             return
         try:
             self._listener(event)
-        except Exception:
-            log.exception("a tamis on_event callback raised; the rerank goes on")
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise
+            log.exception("an on_event callback raised; the rerank goes on")
 
 
 def _tracer() -> Any:

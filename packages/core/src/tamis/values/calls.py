@@ -8,11 +8,12 @@ capability is a new call class in `CALLS`, and an answer class if none fits.
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
-from tamis.text.tokens import estimate_tokens
+from tamis.text.tokens import estimate_tokens, most_tokens
 from tamis.values.ranking import Ranking
 
 Capability = str
@@ -45,9 +46,21 @@ class Answer:
         """From the bare value a function returned. `TypeError` or `ValueError` when it has another shape."""
         raise TypeError(type(value).__name__)
 
+    def checked(self) -> Self:
+        """This answer, its numbers as they should be held. `TypeError`, `ValueError` or `OverflowError` when it holds
+        something else."""
+        return self
+
     def tokens_written(self) -> int:
         """Estimated tokens the model wrote, where it does not report them."""
         return 0
+
+
+def _numbers(values: Any) -> tuple[float, ...]:
+    """A flat tuple of real numbers, from any sequence of them."""
+    if isinstance(values, (str, bytes)):
+        raise TypeError(f"numbers expected, got {type(values).__name__}")
+    return values if type(values) is tuple and array("d", values) is not None else tuple(array("d", values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,11 @@ class Generated(Answer):
             raise TypeError(type(value).__name__)
         return cls(value)
 
+    def checked(self) -> Self:
+        if not isinstance(self.text, str):
+            raise TypeError(f"text expected, got {type(self.text).__name__}")
+        return self
+
     def tokens_written(self) -> int:
         return estimate_tokens(self.text)
 
@@ -76,6 +94,10 @@ class Logprobs(Answer):
     @classmethod
     def of(cls, value: Any) -> Self:
         return cls(tuple(map(float, value)))
+
+    def checked(self) -> Self:
+        held = _numbers(self.values)
+        return self if held is self.values else replace(self, values=held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +116,13 @@ class Score(Answer):
     def of(cls, value: Any) -> Self:
         return cls(float(value))
 
+    def checked(self) -> Self:
+        if type(self.value) is float:
+            return self
+        if isinstance(self.value, (str, bytes)):
+            raise TypeError(f"a number expected, got {type(self.value).__name__}")
+        return replace(self, value=float(self.value))
+
 
 @dataclass(frozen=True, slots=True)
 class Scores(Answer):
@@ -105,6 +134,10 @@ class Scores(Answer):
     def of(cls, value: Any) -> Self:
         return cls(tuple(map(float, value)))
 
+    def checked(self) -> Self:
+        held = _numbers(self.values)
+        return self if held is self.values else replace(self, values=held)
+
 
 @dataclass(frozen=True, slots=True)
 class Vector(Answer):
@@ -115,6 +148,10 @@ class Vector(Answer):
     @classmethod
     def of(cls, value: Any) -> Self:
         return cls(tuple(map(float, value)))
+
+    def checked(self) -> Self:
+        held = _numbers(self.values)
+        return self if held is self.values else replace(self, values=held)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,17 +166,25 @@ class TokenVectors(Answer):
     def of(cls, value: Any) -> Self:
         import numpy as np
 
-        array = np.asarray(value, dtype=np.float32)
-        if array.ndim != 2:
-            raise ValueError(f"{array.ndim} dimensions")
-        return cls(array)
+        rows = np.asarray(value, dtype=np.float32)
+        if rows.ndim != 2:
+            raise ValueError(f"{rows.ndim} dimensions")
+        return cls(rows)
+
+    def checked(self) -> Self:
+        if getattr(self.values, "ndim", 0) == 2 and self.values.dtype.kind in "fiu":
+            return self
+        return replace(self, values=type(self).of(self.values).values)
+
+
+Why = Literal["error", "deadline", "budget", "cancelled", "malformed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A call without an answer. An ordinary value that a plan receives in the answer's place, never an exception."""
 
-    why: Literal["error", "deadline", "budget", "cancelled", "malformed"]
+    why: Why
     message: str
 
     def __str__(self) -> str:
@@ -182,6 +227,10 @@ class Call:
         """Estimated tokens the model will write."""
         return 0
 
+    def tokens_at_most(self) -> int:
+        """Tokens to reserve for this call, in and out: no fewer than it can cost."""
+        return sum(map(most_tokens, self.content())) + 1
+
     def passes(self, answer: Answer, read: int, wrote: int) -> tuple[int, int]:
         """What the model did, as tokens read and tokens written (n and m of `Architecture.flops`). A score or a choice
         is read off one next token."""
@@ -219,6 +268,9 @@ class Generate(Call):
 
     def tokens_written(self) -> int:
         return estimate_tokens(self.expect)
+
+    def tokens_at_most(self) -> int:
+        return sum(map(most_tokens, self.content())) + self.max_tokens
 
     def passes(self, answer: Answer, read: int, wrote: int) -> tuple[int, int]:
         return read, wrote
@@ -293,6 +345,9 @@ class ClassifyVectors(Call):
 
     def tokens_read(self) -> int:
         return estimate_tokens(self.query) + len(self.vectors)
+
+    def tokens_at_most(self) -> int:
+        return most_tokens(self.query) + len(self.vectors) + 1
 
 
 @dataclass(frozen=True, slots=True)

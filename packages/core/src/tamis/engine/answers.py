@@ -1,0 +1,88 @@
+"""What a model returned, as one sound answer or `Failure` per call. Nothing a model returns raises here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any, get_args
+
+from tamis.errors import CapabilityError, ConfigError, MissingExtra, ModelError
+from tamis.values.calls import Answer, Call, Failure, Why
+
+WHYS = frozenset(get_args(Why))
+SHOWN = 300
+
+
+def listed(returned: Any, count: int, method: str) -> list[Any]:
+    """The answers a model method returned, however it holds them. `ModelError` when they are not `count` answers.
+
+    Called where the model runs: a lazy iterable does its work here, and may raise.
+    """
+    wanted = f"{method} must return {count} answers, one per call"
+    if inspect.isawaitable(returned):
+        if inspect.iscoroutine(returned):
+            returned.close()
+        raise ModelError(f"{wanted}; it returned a coroutine: call an async method a{method.rpartition('.')[2]}")
+    if isinstance(returned, (str, bytes, bytearray, Mapping)) or not hasattr(returned, "__iter__"):
+        raise ModelError(f"{wanted}; it returned {kind(returned)}")
+    try:
+        answers = list(islice(returned, count + 1))
+    except TypeError as error:
+        raise ModelError(f"{wanted}; it returned {kind(returned)}, which cannot be read: {said(error)}") from None
+    if len(answers) != count:
+        more = "more" if len(answers) > count else str(len(answers))
+        raise ModelError(f"{wanted}; it returned {more}")
+    return answers
+
+
+def sound(call: Call, answer: Any) -> Answer | Failure:
+    """The answer when it is of the call's class and holds what it should; else a `Failure` that says what came."""
+    if isinstance(answer, Failure):
+        why = answer.why if isinstance(answer.why, str) and answer.why in WHYS else "malformed"
+        return Failure(why, answer.message if isinstance(answer.message, str) else kind(answer.message))
+    wanted = call.answer.__name__
+    if not isinstance(answer, call.answer):
+        return Failure("malformed", f"a model answered `{call.capability}` with {kind(answer)}, not with {wanted}")
+    try:
+        checked = answer.checked()
+    except Exception as error:
+        return Failure("malformed", f"the {wanted} of a model cannot be read: {said(error)}")
+    counts = {name: tokens(getattr(checked, name)) for name in ("tokens_in", "tokens_out")}
+    wrong = {name: value for name, value in counts.items() if value is not getattr(checked, name)}
+    return replace(checked, **wrong) if wrong else checked
+
+
+def tokens(reported: Any) -> int | None:
+    """A token count as a model reports it; `None` (not reported) for anything that is no count."""
+    if reported is None or (type(reported) is int and reported >= 0):
+        return reported
+    try:
+        return int(reported) if reported >= 0 and not isinstance(reported, bool) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def failed(error: BaseException) -> Failure:
+    return Failure("error", f"{type(error).__name__}: {said(error)}")
+
+
+def said(error: BaseException) -> str:
+    """What an error says, also where its own `__str__` fails."""
+    try:
+        return str(error)[:SHOWN]
+    except Exception:
+        return "(its message cannot be read)"
+
+
+def kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def is_the_callers(error: BaseException | None) -> bool:
+    """Whether an error is a mistake in how a model was made or used, to be raised, and no failure to answer."""
+    return isinstance(error, (ConfigError, CapabilityError, MissingExtra))
+
+
+__all__: Sequence[str] = ("failed", "is_the_callers", "kind", "listed", "said", "sound", "tokens")

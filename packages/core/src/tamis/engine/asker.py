@@ -1,0 +1,182 @@
+"""How one batch reaches its model: within the model's limits, under the retry policy, and never with an exception."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import tenacity
+
+from tamis.engine.answers import listed, sound
+from tamis.engine.cost import call_tokens
+from tamis.engine.dispatch import Batch, Outcome
+from tamis.engine.limiter import POLL, Lease
+from tamis.engine.limits import LIMITS
+from tamis.engine.retry import policy
+from tamis.engine.workers import in_model_thread
+from tamis.errors import CapabilityError
+
+_holding: ContextVar[frozenset[int]] = ContextVar("tamis_models_held", default=frozenset())
+"""Models this thread or task is answering for: one that reranks inside its own call needs no second slot."""
+
+
+class Abandoned:
+    """Set once nobody waits for the answers any more. Gives back the slots of models that have not answered by then, so
+    that a model that hangs does not keep its slot for ever."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self._leases: set[Lease] = set()
+        self._lock = threading.Lock()
+
+    def __bool__(self) -> bool:
+        return self.event.is_set()
+
+    def hold(self, lease: Lease) -> None:
+        with self._lock:
+            self._leases.add(lease)
+        if self:
+            lease.release()
+
+    def let_go(self, lease: Lease) -> None:
+        with self._lock:
+            self._leases.discard(lease)
+        lease.release()
+
+    def set(self) -> None:
+        self.event.set()
+        with self._lock:
+            leases = list(self._leases)
+        for lease in leases:
+            lease.release()
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Sends one batch to its model.
+
+    `slots`: how many batches a model may have in flight, for this engine. `again`: whether a batch may be tried once
+    more, by the budgets of those who wait.
+    """
+
+    slots: Callable[[Any], int]
+    observe: Callable[[Batch, Outcome], None]
+    retries: int = 2
+    backoff: float = 0.5
+    dry: bool = False
+    again: Callable[[Batch], bool] = lambda batch: True
+
+    def ask(self, batch: Batch, abandoned: Abandoned) -> Outcome:
+        """In this thread. Once `abandoned` nobody waits any more and no retry is made.
+
+        A `KeyboardInterrupt` in the main thread is the user's own and is raised.
+        """
+        if self.dry:
+            return Outcome([call.stand_in() for call in batch.calls])
+        held = _holding.get()
+        lease = None
+        if id(batch.model) not in held:
+            limiter = LIMITS.of(batch.model).limiter
+            while (lease := limiter.acquire(self.slots(batch.model), timeout=POLL)) is None:
+                if abandoned:
+                    return Outcome(None, TimeoutError("no slot became free in time"))
+            abandoned.hold(lease)
+        token = _holding.set(held | {id(batch.model)})
+        try:
+            outcome = self._asked(batch, abandoned)
+        finally:
+            _holding.reset(token)
+            if lease is not None:
+                abandoned.let_go(lease)
+        self.observe(batch, outcome)
+        return outcome
+
+    def _asked(self, batch: Batch, abandoned: Abandoned) -> Outcome:
+        started, attempts = time.monotonic(), 0
+        settings = policy(self.retries, self.backoff, lambda: not abandoned and self.again(batch))
+        try:
+            for attempt in tenacity.Retrying(sleep=tenacity.sleep_using_event(abandoned.event), **settings):
+                with attempt:
+                    attempts += 1
+                    while wait := self._wait(batch):
+                        if abandoned.event.wait(wait):
+                            raise TimeoutError("nobody waits for the answer any more")
+                    if abandoned:
+                        raise TimeoutError("nobody waits for the answer any more")
+                    answers = self._read(batch, self._method(batch, "")(batch.calls))
+            return Outcome(answers, None, attempts - 1, time.monotonic() - started)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise
+            return Outcome(None, error, max(0, attempts - 1), time.monotonic() - started)
+
+    async def aask(self, batch: Batch, abandoned: Abandoned) -> Outcome:
+        """In this event loop when the model has an async method, else in a thread."""
+        if self.dry or not hasattr(batch.model, "a" + batch.capability):
+            return await asyncio.wrap_future(in_model_thread(lambda: self.ask(batch, abandoned)))
+        held = _holding.get()
+        lease = None
+        if id(batch.model) not in held:
+            lease = await LIMITS.of(batch.model).limiter.aacquire(self.slots(batch.model))
+            abandoned.hold(lease)
+        token = _holding.set(held | {id(batch.model)})
+        try:
+            outcome = await self._aasked(batch)
+        finally:
+            _holding.reset(token)
+            if lease is not None:
+                abandoned.let_go(lease)
+        self.observe(batch, outcome)
+        return outcome
+
+    async def _aasked(self, batch: Batch) -> Outcome:
+        started, attempts = time.monotonic(), 0
+        try:
+            settings = policy(self.retries, self.backoff, lambda: self.again(batch))
+            async for attempt in tenacity.AsyncRetrying(**settings):
+                with attempt:
+                    attempts += 1
+                    while wait := self._wait(batch):
+                        await asyncio.sleep(wait)
+                    answers = self._read(batch, await self._method(batch, "a")(batch.calls), "a")
+            return Outcome(answers, None, attempts - 1, time.monotonic() - started)
+        except BaseException as error:
+            if is_meant_for_the_task(error):
+                raise
+            return Outcome(None, error, max(0, attempts - 1), time.monotonic() - started)
+
+    def _wait(self, batch: Batch) -> float:
+        """Seconds to wait before asking again for leave by the model's pace; 0: the batch may go out, and counts."""
+        model = batch.model
+        requests, most = getattr(model, "requests_per_minute", None), getattr(model, "tokens_per_minute", None)
+        if not requests and not most:
+            return 0.0
+        return LIMITS.of(model).pace.book(requests, most, sum(map(call_tokens, batch.calls)))
+
+    def _read(self, batch: Batch, returned: Any, prefix: str = "") -> list[Any]:
+        method = f"{getattr(batch.model, 'name', None) or type(batch.model).__name__}.{prefix}{batch.capability}"
+        answers = listed(returned, len(batch.works), method)
+        return [sound(work.call, answer) for work, answer in zip(batch.works, answers, strict=True)]
+
+    def _method(self, batch: Batch, prefix: str) -> Callable[..., Any]:
+        method = getattr(batch.model, prefix + batch.capability, None)
+        if method is None:
+            other = hasattr(batch.model, "a" + batch.capability)
+            advice = "it is async only; use `arerank`" if other else "give a model that can"
+            raise CapabilityError(f"{type(batch.model).__name__} has no `{prefix}{batch.capability}`: {advice}")
+        checked: Callable[..., Any] = method
+        return checked
+
+
+def is_meant_for_the_task(error: BaseException) -> bool:
+    """Whether an exception in a task is meant for the task: its cancellation, the user's own interrupt. A
+    `CancelledError` from a model whose own inner task was cancelled is the model's failure."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt)
