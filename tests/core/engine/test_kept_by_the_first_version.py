@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,14 @@ ROWS: list[tuple[str, dict[str, Any], Any]] = [
 ]
 
 
+def written(path: Path, key: bytes, row: str) -> None:
+    """A file as version 0.1.0 made it."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT) WITHOUT ROWID")
+        connection.execute("INSERT INTO answers VALUES (?, ?)", (key, row))
+
+
 @pytest.mark.parametrize(("call", "key"), KEYS.items(), ids=lambda value: type(value).__name__)
 def test_a_call_has_the_key_it_had(call: calls.Call, key: str) -> None:
     assert (cache_key(call) or b"").hex() == key
@@ -54,16 +63,16 @@ def test_every_kind_of_call_has_a_key_here() -> None:
 
 @pytest.mark.parametrize(("kind", "state", "answer"), ROWS, ids=[row[0] for row in ROWS])
 def test_a_row_is_read_or_is_a_miss(tmp_path: Path, kind: str, state: dict[str, Any], answer: Any) -> None:
-    cache = DiskCache(tmp_path / "answers.sqlite")
-    cache._connection.execute("INSERT INTO answers VALUES (?, ?)", (b"0" * 16, json.dumps([kind, state])))
-    assert cache.get(b"0" * 16) == answer
+    path = tmp_path / "answers.sqlite"
+    written(path, b"0" * 16, json.dumps([kind, state]))
+    assert DiskCache(path).get(b"0" * 16) == answer
 
 
 def test_a_rerank_is_answered_from_rows_of_the_first_version(tmp_path: Path) -> None:
     path = tmp_path / "answers.sqlite"
     row = json.dumps(["Score", {**TOKENS, "value": 7.0, "search_units": 0, "artefact": None}])
     key = bytes.fromhex("528f67ed5aba6e3cee4fbe66b9f6c33f")
-    DiskCache(path)._connection.execute("INSERT INTO answers VALUES (?, ?)", (key, row))
+    written(path, key, row)
 
     def never(call: Any) -> float:
         raise AssertionError("the answer is in the cache")

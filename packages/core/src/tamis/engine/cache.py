@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import threading
 from collections.abc import MutableMapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
 
+from tamis.engine.sqlite import BUSY_SECONDS, SqliteFile
+from tamis.processes import renewed_in_child
 from tamis.values.calls import CALLS, Answer, Call
 
 OBJECT_ONLY = "object:"
@@ -56,9 +57,14 @@ class MemoryCache:
     outlives_process = False
 
     def __init__(self, size: int = 10_000) -> None:
+        self.size = size
+        self._begin()
+        renewed_in_child(self, MemoryCache._begin)
+
+    def _begin(self) -> None:
         from cachetools import LRUCache
 
-        self._answers: MutableMapping[bytes, Answer] = LRUCache(size)
+        self._answers: MutableMapping[bytes, Answer] = LRUCache(self.size)
         self._lock = threading.Lock()
 
     def get(self, key: bytes) -> Answer | None:
@@ -70,33 +76,33 @@ class MemoryCache:
             self._answers[key] = answer
 
 
+SCHEMA = ("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT) WITHOUT ROWID",)
+
+
 class DiskCache:
     """Answers in one SQLite file, as JSON (never pickled), shared between processes.
 
-    `cache_key`s must tell models and their versions apart: an answer on disk outlives the process that got it.
+    `cache_key`s must tell models and their versions apart: an answer on disk outlives the process that got it. `wait`:
+    seconds an operation waits for other threads and processes; then it raises, which an engine takes for a miss.
     """
 
     outlives_process = True
 
-    def __init__(self, path: str | Path) -> None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(path, check_same_thread=False, timeout=30.0, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT) WITHOUT ROWID")
+    def __init__(self, path: str | Path, *, wait: float = BUSY_SECONDS) -> None:
+        self._file = SqliteFile(path, SCHEMA, wait)
 
     def get(self, key: bytes) -> Answer | None:
-        with self._lock:
-            row = self._connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+        with self._file.connected() as connection:
+            row = connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
         return None if row is None else _decode(row[0])
 
     def put(self, key: bytes, answer: Answer) -> None:
-        with self._lock:
-            self._connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, _encode(answer)))
+        with self._file.connected() as connection:
+            connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, _encode(answer)))
 
     def close(self) -> None:
-        self._connection.close()
+        """Close the file; the next use opens it again."""
+        self._file.close()
 
 
 ANSWERS: dict[str, Any] = {call.answer.__name__: call.answer for call in CALLS if call.answer.stored}
@@ -107,13 +113,14 @@ def _encode(answer: Answer) -> str:
     return json.dumps([type(answer).__name__, state])
 
 
-def _decode(text: str) -> Answer | None:
-    """The answer in a row, `None` for one that this version cannot read. Fields it does not know are left out."""
-    name, state = json.loads(text)
-    if name not in ANSWERS:
+def _decode(text: Any) -> Answer | None:
+    """The answer in a row, `None` for one that cannot be read. Fields this version does not know are left out."""
+    try:
+        name, state = json.loads(text)
+        known = {f.name for f in fields(ANSWERS[name])}
+        if isinstance(state.get("values"), list):
+            state["values"] = tuple(state["values"])
+        answer: Answer = ANSWERS[name](**{name: value for name, value in state.items() if name in known}).checked()
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
-    known = {f.name for f in fields(ANSWERS[name])}
-    if isinstance(state.get("values"), list):
-        state["values"] = tuple(state["values"])
-    answer: Answer = ANSWERS[name](**{name: value for name, value in state.items() if name in known})
     return answer

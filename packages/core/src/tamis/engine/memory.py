@@ -6,19 +6,20 @@ asked for twice.
 
 from __future__ import annotations
 
-import logging
-import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tamis.engine.answers import sound
 from tamis.engine.cache import OBJECT_ONLY, Cache, MemoryCache, cache_key, outlives_process
+from tamis.engine.guarded import Guarded
 from tamis.engine.vectors import MemoryVectors, VectorCache
 from tamis.values.calls import Answer, Call, Score, TokenVectors
 
-log = logging.getLogger("tamis")
+READ = "answers that it may hold are asked for again"
+KEPT = "answers are not kept and are asked for again next time"
 
 
 class Memory:
@@ -30,10 +31,10 @@ class Memory:
     """
 
     def __init__(self, answers: Cache | None = None, passages: VectorCache | None = None, *, vectors: bool = True):
-        self._answers = answers
-        self._passages = passages
-        self._live_answers: Cache | None = MemoryCache() if outlives_process(answers) else answers
-        self._live_passages: VectorCache | None = MemoryVectors() if outlives_process(passages) else passages
+        self._answers = None if answers is None else Guarded(answers)
+        self._passages = None if passages is None else Guarded(passages)
+        self._live_answers = Guarded(MemoryCache()) if outlives_process(answers) else self._answers
+        self._live_passages = Guarded(MemoryVectors()) if outlives_process(passages) else self._passages
         self._vectors = vectors
 
     def key(self, call: Call) -> bytes | None:
@@ -44,10 +45,12 @@ class Memory:
         model = call.model.cache_key
         passages = self._passages_of(model)
         if passages is not None and self._is_passage(call):
-            array = passages.get(model, key)
-            return None if array is None else as_answer(call, array)
+            array = passages.call("get", model, key, lost=READ)
+            return None if array is None else _sound(call, as_answer(call, array))
         answers = self._answers_of(model)
-        return None if answers is None or not call.answer.stored else answers.get(key)
+        if answers is None or not call.answer.stored:
+            return None
+        return _sound(call, answers.call("get", key, lost=READ))
 
     def put(self, answered: Iterable[tuple[Call, bytes, Answer]]) -> None:
         """Calls of one model with their keys and answers."""
@@ -59,22 +62,27 @@ class Memory:
             if self._passages is not None and self._is_passage(call):
                 arrays[key] = as_array(answer)
             elif answers is not None and answer.stored and not _compressed(answer):
-                answers.put(key, answer)
+                answers.call("put", key, answer, lost=KEPT)
         passages = self._passages_of(model)
         if arrays and passages is not None:
-            try:
-                passages.put(model, arrays)
-            except (OSError, sqlite3.Error) as error:
-                log.warning("%d passages could not be kept (%s); they are computed again next time", len(arrays), error)
+            passages.call("put", model, arrays, lost=KEPT)
 
-    def _answers_of(self, model: str) -> Cache | None:
+    def _answers_of(self, model: str) -> Guarded | None:
         return self._live_answers if _is_live(model) else self._answers
 
-    def _passages_of(self, model: str) -> VectorCache | None:
+    def _passages_of(self, model: str) -> Guarded | None:
         return self._live_passages if _is_live(model) else self._passages
 
     def _is_passage(self, call: Call) -> bool:
         return call.of_passage and (self._vectors or not call.answer.stored)
+
+
+def _sound(call: Call, kept: Any) -> Answer | None:
+    """What a cache gave, when it is an answer to such a call."""
+    if not isinstance(kept, call.answer):
+        return None
+    checked = sound(call, kept)
+    return checked if isinstance(checked, Answer) else None
 
 
 def _is_live(model: Any) -> bool:
@@ -96,5 +104,7 @@ def as_array(answer: Any) -> NDArray[Any]:
 
 
 def as_answer(call: Call, array: NDArray[Any]) -> Answer:
-    """The answer whose numbers are `array`."""
-    return call.answer.of(array if call.answer is TokenVectors else array.tolist())
+    """The answer whose numbers are `array`; of no use when it has another shape."""
+    kind: Any = call.answer
+    answer: Answer = kind(array if kind is TokenVectors else tuple(array.tolist()))
+    return answer

@@ -7,21 +7,23 @@ and in greater number than an ordinary answer, and as numbers rather than text. 
 from __future__ import annotations
 
 import hashlib
-import mmap
+import math
 import os
-import sqlite3
 import threading
 import zlib
-from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Mapping, MutableMapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-ALIGNED = 64
-"""Arrays start at multiples of this many bytes, so that they can be read where they lie."""
+from tamis.engine.sqlite import BUSY_SECONDS, SqliteFile
+from tamis.processes import renewed_in_child
+
+LARGEST = 2**30
+"""Bytes of one array that are read at most; an index that asks for more is damaged."""
 MEMORY = 256 * 2**20
 """Bytes of arrays that `MemoryVectors` holds unless told otherwise."""
 
@@ -49,10 +51,16 @@ class MemoryVectors:
     outlives_process = False
 
     def __init__(self, max_bytes: int = MEMORY) -> None:
+        self.max_bytes = max_bytes
+        self._begin()
+        renewed_in_child(self, MemoryVectors._begin)
+
+    def _begin(self) -> None:
         from cachetools import LRUCache
 
-        self.max_bytes = max_bytes
-        self._arrays: MutableMapping[tuple[str, bytes], NDArray[Any]] = LRUCache(max_bytes, lambda array: array.nbytes)
+        self._arrays: MutableMapping[tuple[str, bytes], NDArray[Any]] = LRUCache(
+            self.max_bytes, lambda array: array.nbytes
+        )
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -70,95 +78,81 @@ class MemoryVectors:
                     self._arrays[model, key] = array
 
 
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS arrays (model TEXT, key BLOB, start INTEGER, type TEXT, shape TEXT, sum INTEGER, "
+    "PRIMARY KEY (model, key)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS models (file TEXT PRIMARY KEY, model TEXT)",
+)
+
+
 class DiskVectors:
-    """Arrays in a folder: for each model one file of numbers, mapped into memory, and one index for all.
+    """Arrays in a folder: one file of numbers per model, and one index for all.
 
     Any number of threads and processes may read and write at once. Numbers are written before the index says where they
-    are, so that a process that dies half way leaves only bytes nobody refers to; a checksum finds numbers that a
-    machine lost when it stopped, and they are made again. `cache_key`s must tell models and their versions apart.
+    are, so that a process that dies half way leaves only bytes that nothing refers to; a checksum finds numbers that
+    were lost or changed, and they are made again. `cache_key`s must tell models and their versions apart.
 
-    Deleting the folder is safe while nobody uses it.
+    `wait`: seconds an operation waits for other threads and processes; then it raises, which an engine takes for a
+    miss. Deleting the folder is safe while nobody uses it.
     """
 
     outlives_process = True
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, wait: float = BUSY_SECONDS) -> None:
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._maps: dict[str, mmap.mmap] = {}
-        self._index = sqlite3.connect(
-            self.folder / "index.sqlite", check_same_thread=False, timeout=60.0, isolation_level=None
-        )
-        self._index.execute("PRAGMA journal_mode=WAL")
-        self._index.execute("PRAGMA synchronous=NORMAL")
-        self._index.execute(
-            "CREATE TABLE IF NOT EXISTS arrays (model TEXT, key BLOB, start INTEGER, type TEXT, shape TEXT, "
-            "sum INTEGER, PRIMARY KEY (model, key)) WITHOUT ROWID"
-        )
-        self._index.execute("CREATE TABLE IF NOT EXISTS models (file TEXT PRIMARY KEY, model TEXT)")
+        self._index = SqliteFile(self.folder / "index.sqlite", SCHEMA, wait)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.folder,)
+        return partial(type(self), wait=self._index.wait), (self.folder,)
 
     def get(self, model: str, key: bytes) -> NDArray[Any] | None:
         file = _file(model)
-        with self._lock:
-            row = self._index.execute(
+        with self._index.connected() as index:
+            row = index.execute(
                 "SELECT start, type, shape, sum FROM arrays WHERE model = ? AND key = ?", (file, key)
             ).fetchone()
-            if row is None:
+        return None if row is None else self._array(file, *row)
+
+    def _array(self, file: str, start: Any, kind: Any, shape: Any, checksum: Any) -> NDArray[Any] | None:
+        """The array an index row refers to; `None` where row and numbers do not fit each other.
+
+        The numbers are copied: a file mapped into memory ends the process when another one cuts it.
+        """
+        try:
+            dtype, sizes = np.dtype(kind), tuple(map(int, str(shape).split(",")))
+            length = dtype.itemsize * math.prod(sizes)
+            if dtype.kind not in "fiu" or min(sizes) < 0 or length > LARGEST:
                 return None
-            start, kind, shape, checksum = row
-            dtype, sizes = np.dtype(kind), tuple(map(int, shape.split(",")))
-            numbers = self._bytes(file, start, dtype.itemsize * int(np.prod(sizes)))
-        if numbers is None or zlib.crc32(numbers) != checksum:
+            with (self.folder / file).open("rb") as numbers:
+                numbers.seek(start)
+                content = numbers.read(length)
+        except (OSError, TypeError, ValueError, OverflowError):
             return None
-        return np.frombuffer(numbers, dtype).reshape(sizes)
+        if len(content) != length or zlib.crc32(content) != checksum:
+            return None
+        return np.frombuffer(content, dtype).reshape(sizes)
 
     def put(self, model: str, arrays: Mapping[bytes, NDArray[Any]]) -> None:
         """One transaction, which is also what keeps two writers from appending to a file at the same time."""
         file = _file(model)
-        with self._lock, self._writing(), (self.folder / file).open("ab") as numbers:
-            self._index.execute("INSERT OR IGNORE INTO models VALUES (?, ?)", (file, model))
+        with self._index.writing() as index, (self.folder / file).open("ab") as numbers:
+            index.execute("INSERT OR IGNORE INTO models VALUES (?, ?)", (file, model))
             rows = []
             for key, array in arrays.items():
                 array = np.ascontiguousarray(array)
-                numbers.write(bytes(-numbers.seek(0, os.SEEK_END) % ALIGNED))
-                start, content = numbers.tell(), array.tobytes()
+                start, content = numbers.seek(0, os.SEEK_END), array.tobytes()
                 numbers.write(content)
                 shape = ",".join(map(str, array.shape))
                 rows.append((file, key, start, array.dtype.str, shape, zlib.crc32(content)))
             numbers.flush()
-            self._index.executemany("INSERT OR REPLACE INTO arrays VALUES (?, ?, ?, ?, ?, ?)", rows)
+            index.executemany("INSERT OR REPLACE INTO arrays VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def __len__(self) -> int:
-        with self._lock:
-            return int(self._index.execute("SELECT COUNT(*) FROM arrays").fetchone()[0])
+        with self._index.connected() as index:
+            return int(index.execute("SELECT COUNT(*) FROM arrays").fetchone()[0])
 
     def close(self) -> None:
         self._index.close()
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._index.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._index.execute("ROLLBACK")
-            raise
-        self._index.execute("COMMIT")
-
-    def _bytes(self, file: str, start: int, length: int) -> memoryview | None:
-        """A part of a model's file where it lies; `None` where the file is gone or ends before it."""
-        held = self._maps.get(file)
-        if held is None or start + length > len(held):
-            try:
-                with (self.folder / file).open("rb") as numbers:
-                    held = self._maps[file] = mmap.mmap(numbers.fileno(), 0, access=mmap.ACCESS_READ)
-            except (OSError, ValueError):
-                return None
-        return memoryview(held)[start : start + length] if start + length <= len(held) else None
 
 
 def _file(model: str) -> str:

@@ -41,6 +41,7 @@ class Local(Lazy):
     """Base of dataclasses whose first field names the weights. Loads at the first call; one batch at a time."""
 
     max_concurrency: ClassVar[int] = 1
+    survive_fork: ClassVar[frozenset[str]] = frozenset({"cache_key", "_given_architecture", "_loaded_architecture"})
     capabilities: ClassVar[tuple[Capability, ...]]
 
     @property

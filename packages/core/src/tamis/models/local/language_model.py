@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 from tamis.errors import ConfigError, needed
 from tamis.models.lazy import lock_of, once
 from tamis.models.local.base import LOCAL, Local, Weights, by_length, loaded, log_sum_exp, torch_device
+from tamis.models.local.torch_threads import WEIGHTS
 from tamis.parts.numbers import TwoOrMore
 from tamis.values.calls import (
     Capability,
@@ -34,6 +35,7 @@ Ids = list[int]
 class LanguageModel(Local):
     """Base of transformers language models; see `CausalLM` and `Seq2SeqLM`."""
 
+    survive_fork: ClassVar[frozenset[str]] = Local.survive_fork | WEIGHTS
     model: Weights
     device: str | None = None
     dtype: str = "auto"

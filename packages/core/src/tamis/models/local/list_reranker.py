@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from tamis.errors import ConfigError, needed
 from tamis.models.lazy import lock_of, once
 from tamis.models.local.base import LOCAL, Local, Weights, loaded, torch_device
+from tamis.models.local.torch_threads import WEIGHTS
 from tamis.values.calls import Capability, Failure, ScoreList, Scores
 from tamis.values.ranking import finite
 from tamis.values.scale import UNKNOWN, Scale
@@ -35,6 +36,7 @@ class ListReranker(Local):
     >>> Groupwise(model, size=64, judge="joint").rerank(query, passages)                # doctest: +SKIP
     """
 
+    survive_fork: ClassVar[frozenset[str]] = Local.survive_fork | WEIGHTS
     model: Weights
     device: str | None = None
     dtype: str = "auto"

@@ -14,6 +14,7 @@ from tamis.errors import ConfigError, needed
 from tamis.models.lazy import lock_of, once
 from tamis.models.local.base import LOCAL, Local, Weights, by_length, loaded, pass_tokens, torch_device
 from tamis.models.local.pairs import Ids, Pair, TextTokenizer, batch
+from tamis.models.local.torch_threads import WEIGHTS
 from tamis.prompts.wordings import Wording, WordingRef, wording_for
 from tamis.values.calls import Capability, Classify, Failure, Score
 from tamis.values.scale import LOGIT, Scale
@@ -45,6 +46,7 @@ class LMCrossEncoder(Local):
     >>> CrossEncoder(model).rerank(query, passages)  # doctest: +SKIP
     """
 
+    survive_fork: ClassVar[frozenset[str]] = Local.survive_fork | WEIGHTS
     model: Weights
     wording: WordingRef = None
     instruction: str | None = None

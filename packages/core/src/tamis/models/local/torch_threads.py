@@ -1,7 +1,9 @@
-"""Forward passes of torch side by side, each in one thread."""
+"""Forward passes of torch side by side, each in one thread; and torch in a forked child."""
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,6 +11,22 @@ from typing import Any
 from tamis.errors import needed
 
 _STARTING = threading.Lock()
+
+WEIGHTS = frozenset({"_network"})
+"""Parts that a forked child shares with its parent: tensors that nothing writes to."""
+
+
+def _in_child() -> None:
+    """OpenMP's threads are gone in a forked child, and a pass that waits for them never ends: there torch uses one."""
+    global _STARTING
+    _STARTING = threading.Lock()
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def side_by_side(count: int) -> ThreadPoolExecutor:

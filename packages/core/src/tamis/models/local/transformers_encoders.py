@@ -16,7 +16,7 @@ from tamis.errors import ConfigError, needed
 from tamis.models.lazy import lock_of, once
 from tamis.models.local.base import LOCAL, Local, Weights, by_length, loaded, log_odds, pass_tokens, torch_device
 from tamis.models.local.pairs import Pair, PairTokenizer, batch
-from tamis.models.local.torch_threads import side_by_side
+from tamis.models.local.torch_threads import WEIGHTS, side_by_side
 from tamis.values.calls import Capability, Classify, Embed, EmbedTokens, Score, Vector
 from tamis.values.scale import LOGIT, Scale
 
@@ -41,6 +41,7 @@ class TransformersCrossEncoder(Local):
     `ConfigError` for weights that cannot be loaded.
     """
 
+    survive_fork: ClassVar[frozenset[str]] = Local.survive_fork | WEIGHTS
     model: Weights
     device: str | None = None
     dtype: str = "auto"
@@ -161,6 +162,7 @@ class SentenceTransformersModel(Local):
     """Base of dataclasses that hold an encoder of sentence-transformers, which has a method for queries and one for
     documents."""
 
+    survive_fork: ClassVar[frozenset[str]] = Local.survive_fork | WEIGHTS
     max_batch: int
     _network: Any
 

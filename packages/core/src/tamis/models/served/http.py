@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 from collections.abc import Generator, Iterator, MutableMapping
@@ -93,6 +94,14 @@ class HttpModel(Lazy):
         if key and "authorization" not in map(str.lower, headers):
             headers["Authorization"] = f"Bearer {key}"
         return headers
+
+    @property
+    def _tenant(self) -> str:
+        """For cache keys: a digest of the caller's own headers, which may select whose model answers."""
+        if not self.headers:
+            return ""
+        named = sorted((name.lower(), value) for name, value in self.headers.items())
+        return ":" + hashlib.blake2b(repr(named).encode(), digest_size=8).hexdigest()
 
     def _key(self) -> str:
         """`api_key`, else the variable `api_key_env` names, else at the provider's host the provider's own variable."""

@@ -121,7 +121,7 @@ class OpenAIChat(HttpModel):
     @property
     def cache_key(self) -> str:
         extra = json.dumps(self.extra_body, sort_keys=True, default=repr) if self.extra_body else ""
-        return f"openai:{self.base_url}:{self.model}:{extra}"
+        return f"openai:{self.base_url}:{self.model}:{extra}{self._tenant}"
 
     def generate(self, calls: Sequence[Generate]) -> list[Generated | Failure]:
         """Write one text a call, each from its own request."""

@@ -122,7 +122,7 @@ class RerankService(HttpModel):
         if self._bare_name in LISTWISE:
             return None
         extra = json.dumps(self.extra_body, sort_keys=True, default=repr) if self.extra_body else ""
-        return f"rerank:{self.base_url}/{self._provider.path}:{self.model}:{extra}"
+        return f"rerank:{self.base_url}/{self._provider.path}:{self.model}:{extra}{self._tenant}"
 
     def together(self, call: Classify) -> str:
         """Calls of one batch have this in common."""
