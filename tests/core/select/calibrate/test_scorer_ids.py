@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import MISSING, field, fields, is_dataclass, replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from support.plugins import on_path, pretend
 from support.stages import STAGES_MADE
-from tamis import Calibrate, CrossEncoder, FirstStage, Fuse, Lexical, Listwise, Pipeline, Pointwise, Stage
+from tamis import Calibrate, CrossEncoder, FirstStage, Fuse, Lexical, Listwise, Pipeline, Pointwise, Stage, load
 from tamis.errors import ConfigError, TamisError
 from tamis.judges import Likelihood
 from tamis.models import CostOnly
@@ -98,3 +103,40 @@ def test_what_was_fitted_with_ids_of_every_setting_still_loads(scorer: Stage, fi
     assert (scorer | Calibrate(fitted)).stages[-1] == Calibrate(fitted)  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match="was fitted for the scorer"):
         Lexical(k1=1.0) | Calibrate(fitted)
+
+
+OWN = """
+import enum, pathlib, datetime
+from tamis.extend import LEXICAL, Scoring, part
+class Colour(enum.Enum): RED = "red"; BLUE = "blue"
+@part
+class Own(Scoring):
+    colour: Colour = Colour.RED
+    place: pathlib.Path = pathlib.Path("a")
+    words: frozenset[str] = frozenset()
+    span: datetime.timedelta = datetime.timedelta(1)
+    scale = LEXICAL
+    def scores(self, ranking, head):
+        yield from ()
+        return [0.0] * len(head)
+"""
+
+
+def test_a_setting_of_any_type_makes_another_scorer(tmp_path: Path) -> None:
+    with on_path(pretend(tmp_path, "own", "1", {"tamis.stages own": "own_stage:Own"}, {"own_stage.py": OWN})):
+        settings = ({}, {"colour": "blue"}, {"place": "b"}, {"words": ["x"]}, {"words": ["x", "y"]}, {"span": "P2D"})
+        ids = [scorer_id(load([{"own": options}])) for options in settings]
+    assert len(set(ids)) == len(settings)
+    assert all(one.startswith("own #") for one in ids)
+
+
+def test_a_scorer_has_the_same_id_in_every_process(tmp_path: Path) -> None:
+    folder = pretend(tmp_path, "own", "1", {"tamis.stages own": "own_stage:Own"}, {"own_stage.py": OWN})
+    code = "import tamis; from tamis.select import scorer_id; print(scorer_id(tamis.load([{'own': {'words': list('abcdefgh')}}])))"
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", code]
+    ids = {
+        subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": seed}).stdout
+        for seed in "123"
+    }  # fmt: skip
+    assert len(ids) == 1

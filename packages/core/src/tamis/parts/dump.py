@@ -30,12 +30,12 @@ def dump(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type) and kind_of(value) is None:
         return dump_fields(value)
     if isinstance(value, Mapping):
-        return {_plain(key): dump(item) for key, item in value.items()}
+        return {plain(key): dump(item) for key, item in value.items()}
     if isinstance(value, (set, frozenset)):
         return [dump(item) for item in sorted(value, key=repr)]
     if isinstance(value, (list, tuple)):
         return [dump(item) for item in value]
-    return _plain(value)
+    return plain(value)
 
 
 def dump_fields(value: Any) -> dict[str, Any]:
@@ -76,10 +76,10 @@ _FOLDED = frozenset("\x85\u2028\u2029")
 """Line breaks that PyYAML writes as they are and reads back as a space, unless the text is in double quotes."""
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A single value in the types that YAML and JSON have; a subclass of one of them becomes that type."""
     if isinstance(value, Enum):
-        return _plain(value.value)
+        return plain(value.value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, (str, PurePath)):

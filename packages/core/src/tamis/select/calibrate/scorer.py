@@ -8,7 +8,8 @@ from dataclasses import fields, is_dataclass
 from hashlib import blake2b
 from typing import Any
 
-from tamis.parts.dump import changed
+from tamis.errors import ConfigError
+from tamis.parts.dump import changed, plain
 from tamis.parts.family import name_of
 from tamis.parts.options import NOT_GIVEN, usual
 from tamis.stage.base import STAGES, Selection, Stage, flattened
@@ -89,8 +90,15 @@ def _plain(value: Any, described: Describe) -> Any:
         return {name: _plain(settings, described)}
     if isinstance(value, Mapping):
         return {str(key): _plain(item, described) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value, key=repr)
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
         return [_plain(item, described) for item in value]
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
-    return str(getattr(value, "__qualname__", None) or (value if hasattr(value, "isoformat") else type(value).__name__))
+    if (name := getattr(value, "__qualname__", None)) or hasattr(value, "isoformat"):
+        return str(name or value)
+    try:
+        return plain(value)
+    except ConfigError:
+        return type(value).__name__
