@@ -26,9 +26,9 @@ from tamis.select.calibrate.confidence import (
     padded,
     simple,
 )
-from tamis.select.calibrate.line import fitted
 from tamis.select.policies.base import Floats
 from tamis.training.labels import judged, one_scale
+from tamis.training.line import fitted
 from tamis.values.ranking import Ranking
 from tamis.values.scale import ABSOLUTE
 

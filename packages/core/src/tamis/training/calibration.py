@@ -14,7 +14,6 @@ from tamis.parts.part import unknown
 from tamis.select.calibrate.artefact import Artefact
 from tamis.select.calibrate.calibration import Calibration, Conformal, Isotonic, Platt, Temperature, Unit
 from tamis.select.calibrate.in_list import InList, features
-from tamis.select.calibrate.line import fitted
 from tamis.select.calibrate.scorer import scorer_id, scoring
 from tamis.select.policies.base import Floats
 from tamis.select.policies.mass import softmax
@@ -22,6 +21,7 @@ from tamis.stage.base import Stage, flattened
 from tamis.training.abstention import Method as Confidences
 from tamis.training.abstention import fit_abstention
 from tamis.training.labels import Labels
+from tamis.training.line import fitted
 from tamis.values.ranking import Ranking
 
 if TYPE_CHECKING:

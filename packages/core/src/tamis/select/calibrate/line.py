@@ -1,4 +1,4 @@
-"""A logistic line through a few features: read, and fitted to labels."""
+"""A logistic line through a few features, applied."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tamis.errors import installed
 from tamis.select.policies.base import Floats
 
 LARGEST = 1e6
@@ -22,20 +21,3 @@ def logits(rows: Floats, slopes: Sequence[float], intercept: float) -> Floats:
     with np.errstate(over="ignore", invalid="ignore"):
         terms: Floats = np.clip(rows * np.asarray(slopes), -LARGEST, LARGEST)
     return terms.sum(axis=-1) + intercept
-
-
-def fitted(rows: Floats, good: Floats, inverse_penalty: float) -> tuple[list[float], float]:
-    """Slopes and intercept by logistic regression, of features standardised in between.
-
-    `good`: 0 or 1 a row, or the chance of being good. `inverse_penalty`: scikit-learn's C; large: no penalty.
-    """
-    with installed("Fitting", "eval"):
-        from sklearn.linear_model import LogisticRegression
-
-    centre, spread = rows.mean(axis=0), rows.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
-    model = LogisticRegression(C=inverse_penalty, max_iter=1_000)
-    both, truth = np.tile((rows - centre) / spread, (2, 1)), np.repeat([1, 0], len(rows))
-    model.fit(both, truth, sample_weight=np.concatenate([good, 1 - good]))
-    slopes = model.coef_[0] / spread
-    return slopes.tolist(), float(model.intercept_[0] - slopes @ centre)
