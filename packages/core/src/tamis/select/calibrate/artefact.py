@@ -95,8 +95,8 @@ class Artefact:
     def remedy(self) -> str:
         """What to do where scores of another kind come in."""
         return (
-            f"Its artefact was fitted on {self.scale} scores of {self.scorer!r}: put it behind that scorer, or fit one "
-            "for the scorer in front"
+            f"Its artefact was fitted on {self.scale} scores of {self.scorer!r}: put it after that scorer, or fit one "
+            "for the scorer before it"
         )
 
 
