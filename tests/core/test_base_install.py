@@ -143,3 +143,12 @@ def test_the_examples_in_docstrings_run(name: str) -> None:
     names = {public: getattr(tamis, public) for public in ("Lexical", "TopN", "Criterion", "Listwise")}
     failed, _ = doctest.testmod(module, extraglobs=names, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     assert failed == 0
+
+
+def test_a_name_is_never_hidden_by_the_module_it_comes_from() -> None:
+    code = """
+import tamis.graph.spread
+from tamis.graph import spread
+print(json.dumps(callable(spread)))
+"""
+    assert told_by(code)

@@ -1,5 +1,6 @@
 """Which calls in what order. Plans over places that know nothing of prompts, models or queries.
 
+>>> from tamis.schedules import Heap
 >>> plan = Heap(children=2).run(3, top=1)
 >>> next(plan)
 [(0, 1, 2)]
