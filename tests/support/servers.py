@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +18,8 @@ from typing import Any
 class Response:
     """An HTTP response. `body`: JSON data, or text or bytes sent as they are. `delay`: seconds before it is sent.
 
-    `reset`: nothing is sent, the connection is reset.
+    `reset`: nothing is sent, the connection is reset. `pieces`: sent instead of `body`, each as it is and `pause` seconds
+    after the one before; the connection is closed behind them.
     """
 
     status: int = 200
@@ -26,6 +27,8 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     reset: bool = False
+    pieces: Iterable[bytes] = ()
+    pause: float = 0.0
 
 
 def completion(text: Any, *, finish_reason: str = "stop", tokens: tuple[int, int] = (7, 3), **choice: Any) -> dict:
@@ -145,6 +148,8 @@ def _handler(server: ChatServer) -> type[BaseHTTPRequestHandler]:
             if response.reset:
                 self.close_connection = True
                 return reset(self.connection)
+            if response.pieces:
+                return self.drip(response)
             content = response.body if isinstance(response.body, (str, bytes)) else json.dumps(response.body)
             content = content.encode() if isinstance(content, str) else content
             try:
@@ -156,6 +161,17 @@ def _handler(server: ChatServer) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(content)
             except OSError:
                 self.close_connection = True
+
+        def drip(self, response: Response) -> None:
+            self.close_connection = True
+            try:
+                for piece in response.pieces:
+                    self.wfile.write(piece)
+                    self.wfile.flush()
+                    if server.stopping.wait(response.pause):
+                        return
+            except OSError:
+                pass
 
         def log_message(self, *args: Any) -> None:
             pass

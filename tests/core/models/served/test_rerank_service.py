@@ -302,7 +302,7 @@ def test_an_answer_with_holes_fails_those_calls_and_loses_nobody(reply, failed, 
 def test_a_reply_that_is_no_list_of_results_is_a_retryable_error(body):
     with (
         chat_server(Response(200, body)) as server,
-        pytest.raises(ModelError, match="not a list of results") as caught,
+        pytest.raises(ModelError, match="something that is not") as caught,
     ):
         classify(RerankService("m", "cohere", base_url=server.url), "ab")
     assert caught.value.retryable
@@ -327,7 +327,7 @@ def test_an_error_inside_a_200():
         (refusal(500, "out of memory"), 3, "out of memory"),
         (Response(delay=30), 3, "did not answer within 0.3 s"),
         (Response(reset=True), 3, "connection"),
-        (Response(200, '{"results": [{"ind'), 3, "not a list of results"),
+        (Response(200, '{"results": [{"ind'), 3, "not JSON"),
     ],
 )
 def test_under_the_engine_a_fault_degrades_and_keeps_the_order(run, fault, asked, said):

@@ -6,33 +6,79 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import Generator, Iterator, MutableMapping
+from collections.abc import Callable, Generator, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Annotated, Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 from weakref import WeakKeyDictionary
 
 from pydantic import AfterValidator
 
 from tamis.errors import ConfigError, ModelError, is_transient_status, needed, parse_retry_after
 from tamis.models.lazy import Lazy, lock_of, once
+from tamis.models.served.wire import (
+    ACCEPTED,
+    LARGE,
+    SHOWN,
+    Body,
+    Refused,
+    aside,
+    no_cookies,
+    read_json,
+    start,
+    timed,
+    within,
+)
+from tamis.parts.secrets import is_secret, masked
 
 T = TypeVar("T")
 BODY_SHOWN = 200
 
 
 def _url(value: str) -> str:
-    parts = urlsplit(value)
+    if any(character.isspace() or not character.isprintable() for character in value):
+        raise ValueError("must not hold spaces or control characters")
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("must be an address, such as http://localhost:8000/v1") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must start with http:// or https:// and name a host, such as http://localhost:8000/v1")
     if "@" in parts.netloc:
         raise ValueError("must not hold a password; use api_key or headers")
-    return value.rstrip("/")
+    if any(is_secret(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+        raise ValueError("must not hold a key; use api_key or headers")
+    if parts.fragment:
+        raise ValueError(f"must not have a part after #; leave out #{parts.fragment:.40}")
+    address, mark, query = value.partition("?")
+    return f"{address.rstrip('/')}{mark}{query}"
 
 
 Url = Annotated[str, AfterValidator(_url)]
-"""The address of an API, without credentials and without a slash at its end."""
+"""The address of an API, without credentials and without a slash at its end. A query is sent with every request."""
+
+
+def base_of(address: str, path: str) -> str:
+    """The address of an API from one that may already end in the path of its requests. `ConfigError` where it ends in
+    that of another kind of request.
+
+    >>> base_of("https://api.openai.com/v1/chat/completions", "chat/completions")
+    'https://api.openai.com/v1'
+    """
+    start, mark, query = address.partition("?")
+    if path and start.endswith(f"/{path}"):
+        return f"{start[: -len(path) - 1].rstrip('/')}{mark}{query}"
+    for other in OTHER_PATHS:
+        if start.endswith(f"/{other}") and not path.startswith(other):
+            base = f"{start[: -len(other) - 1].rstrip('/')}{mark}{query}"
+            raise ConfigError(f"base_url {address!r} ends in /{other}; requests go to /{path}. Give {base!r}")
+    return address
+
+
+OTHER_PATHS = ("chat/completions", "completions", "responses", "embeddings", "rerank")
 
 
 class Home(NamedTuple):
@@ -44,12 +90,15 @@ class Home(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A server's answer: HTTP status, JSON (`None` when the body is none), text, seconds to wait before a retry."""
+    """A server's answer: HTTP status, JSON (`None` when the body is none), the text's beginning, seconds to wait before
+    a retry, why the body could not be read, and where the server sends the client instead."""
 
     status: int
     data: Any
     text: str
     retry_after: float | None = None
+    problem: str = ""
+    location: str = ""
 
     @property
     def message(self) -> str:
@@ -81,6 +130,7 @@ class HttpModel(Lazy):
     headers: dict[str, str] | None
     timeout: float
     max_concurrency: int
+    max_reply_bytes: int
 
     @property
     def _home(self) -> Home | None:
@@ -115,9 +165,13 @@ class HttpModel(Lazy):
             raise ConfigError(f"the API key (api_key or {variable}) holds characters no key has; paste it again")
         return key
 
+    def _settle(self, path: str) -> None:
+        """Take the path of the requests off an address that was pasted whole."""
+        object.__setattr__(self, "base_url", base_of(self.base_url, path))
+
     @once
     def _client(self) -> Any:
-        return _httpx().Client(**self._client_options())
+        return timed(self._made(_httpx().Client))
 
     @once
     def _async_clients(self) -> MutableMapping[asyncio.AbstractEventLoop, Any]:
@@ -129,12 +183,19 @@ class HttpModel(Lazy):
             if loop not in clients:
                 for ended in [other for other in clients if other.is_closed()]:
                     del clients[ended]
-                clients[loop] = _httpx().AsyncClient(**self._client_options())
+                clients[loop] = self._made(_httpx().AsyncClient)
             return clients[loop]
 
-    def _client_options(self) -> dict[str, Any]:
+    def _made(self, client: Callable[..., Any]) -> Any:
         limits = _httpx().Limits(max_connections=None, max_keepalive_connections=max(20, self.max_concurrency))
-        return {"headers": self._headers(), "timeout": self.timeout, "limits": limits}
+        headers = self._headers()
+        for name, value in headers.items():
+            if not (name.isascii() and value.isascii()):
+                raise ConfigError(f"the header {name!r:.40} holds characters that no header can; give ASCII")
+        try:
+            return client(headers=headers, timeout=self.timeout, limits=limits, cookies=no_cookies())
+        except Exception as error:
+            raise blamed(error) from None
 
     def _hold(self, path: str, dialogue: Dialogue[T]) -> T:
         """Carry a dialogue with `{base_url}/{path}` through in this thread."""
@@ -142,8 +203,8 @@ class HttpModel(Lazy):
             body = next(dialogue)
             while True:
                 with self._explained():
-                    response = self._client.post(f"{self.base_url}/{path}", content=encode(body), headers=JSON)
-                body = dialogue.send(_reply(response))
+                    reply = self._post(path, encode(body))
+                body = self._sent(dialogue, reply)
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -154,16 +215,60 @@ class HttpModel(Lazy):
             body = next(dialogue)
             while True:
                 with self._explained():
-                    client = self._async_client()
-                    response = await client.post(f"{self.base_url}/{path}", content=encode(body), headers=JSON)
-                body = dialogue.send(_reply(response))
+                    reply = await self._apost(path, encode(body))
+                body = self._sent(dialogue, reply)
         except StopIteration as stop:
             result: T = stop.value
             return result
 
+    def _post(self, path: str, content: bytes) -> Reply:
+        with (
+            within(self.timeout),
+            self._client.stream("POST", self._at(path), content=content, headers=JSON) as response,
+        ):
+            body = Body(response.headers, self.max_reply_bytes)
+            for packed in response.iter_raw():
+                for _ in body.feed(packed):
+                    pass
+            return _reply(response, *_read(body.end(), self.max_reply_bytes))
+
+    async def _apost(self, path: str, content: bytes) -> Reply:
+        client = self._async_client()
+        async with (
+            asyncio.timeout(self.timeout),
+            client.stream("POST", self._at(path), content=content, headers=JSON) as response,
+        ):
+            body = Body(response.headers, self.max_reply_bytes)
+            async for packed in response.aiter_raw():
+                for _ in body.feed(packed):
+                    await asyncio.sleep(0)
+            whole = body.end()
+            read = (
+                _read(whole, self.max_reply_bytes)
+                if len(whole) < LARGE
+                else await aside(_read, whole, self.max_reply_bytes)
+            )
+            return _reply(response, *read)
+
+    def _at(self, path: str) -> str:
+        address, mark, query = self.base_url.partition("?")
+        return f"{address}/{path}{mark}{query}"
+
+    def _sent(self, dialogue: Dialogue[T], reply: Reply) -> dict[str, Any]:
+        try:
+            return dialogue.send(reply)
+        except RecursionError:
+            text = f"{self.base_url} answered HTTP {reply.status} with JSON that is nested too deeply"
+            raise ModelError(text, retryable=True) from None
+
     def _error(self, reply: Reply) -> ModelError:
         """A reply that is no answer, as an error the engine understands."""
-        message = reply.message
+        if 300 <= reply.status < 400 and reply.location:
+            return ModelError(
+                f"{self.base_url} redirects (HTTP {reply.status}) to {self._target(reply.location)}, and redirects are "
+                "not followed: texts and keys would go there. If that is the right address, give it as base_url"
+            )
+        message = reply.message or reply.problem
         hopeless = "insufficient_quota" in message
         return ModelError(
             f"{self.base_url} answered HTTP {reply.status}: {self._redacted(message)[:BODY_SHOWN]}",
@@ -171,27 +276,36 @@ class HttpModel(Lazy):
             retry_after=reply.retry_after,
         )
 
+    def _target(self, location: str) -> str:
+        """Where a redirect leads, without what might be secret in it."""
+        try:
+            parts = urlsplit(urljoin(self.base_url, location))
+        except ValueError:
+            return "an address that is none"
+        return self._redacted(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")[:BODY_SHOWN]
+
     def _data(self, reply: Reply) -> Any:
-        """The JSON of a reply with status 200. Raises for an error that hides in it."""
+        """The JSON of a reply with status 200. Raises where there is none, and for an error that hides in it."""
+        if reply.problem:
+            raise ModelError(f"{self.base_url} answered HTTP {reply.status} with {reply.problem}", retryable=True)
         error = reply.data.get("error") if isinstance(reply.data, dict) else None
         if error:
             code = error.get("code") if isinstance(error, dict) else None
-            raise self._error(replace(reply, status=code if isinstance(code, int) else 500))
+            raise self._error(replace(reply, status=code if type(code) is int else 500))
         return reply.data
 
     def _redacted(self, text: str) -> str:
-        for value in self._headers().values():
-            for secret in (value, value.rpartition(" ")[2]):
-                if len(secret) >= 4:
-                    text = text.replace(secret, "***")
-        return text
+        values = self._headers().values()
+        return masked(text[:SHOWN], [secret for value in values for secret in (value, value.rpartition(" ")[2])])
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         httpx = _httpx()
         try:
             yield
-        except httpx.TimeoutException as error:
+        except Refused as error:
+            raise ModelError(f"{self.base_url} sent {error}", retryable=not error.lasting) from None
+        except (httpx.TimeoutException, TimeoutError) as error:
             text = f"{self.base_url} did not answer within {self.timeout:g} s ({type(error).__name__})"
             raise ModelError(text, retryable=True) from error
         except httpx.ConnectError as error:
@@ -219,7 +333,7 @@ class HttpModel(Lazy):
         self.close()
 
 
-JSON = {"Content-Type": "application/json"}
+JSON = {"Content-Type": "application/json", "Accept-Encoding": ACCEPTED}
 
 
 def encode(body: dict[str, Any]) -> bytes:
@@ -227,12 +341,50 @@ def encode(body: dict[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, default=dict).encode("utf-8", "replace")
 
 
-def _reply(response: Any) -> Reply:
+def _read(body: bytearray, limit: int) -> tuple[Any, str, str]:
+    """The JSON of a body, the beginning of its text, and why it is not JSON."""
     try:
-        data = response.json()
-    except ValueError:
-        data = None
-    return Reply(response.status_code, data, response.text, parse_retry_after(response.headers.get("retry-after")))
+        return read_json(body, limit), start(body), ""
+    except Refused as refused:
+        return None, start(body), str(refused)
+
+
+def _reply(response: Any, data: Any, text: str, problem: str) -> Reply:
+    headers = response.headers
+    waits = parse_retry_after(headers.get("retry-after"))
+    return Reply(response.status_code, data, text, waits, problem, headers.get("location", ""))
+
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def blamed(error: Exception) -> ConfigError:
+    """The error for a client that cannot be made, which names the environment variable at fault. What the variable
+    holds is left out: there are passwords in addresses of proxies."""
+    names = _set(CERTIFICATES) if isinstance(error, OSError) else [n for n in _set(PROXIES) if not _is_proxy(n)]
+    names = names or _set(("NO_PROXY",)) or _set((*PROXIES, *CERTIFICATES))
+    if not names:
+        return ConfigError(f"the HTTP client cannot be made ({type(error).__name__})")
+    what = "the file or folder of certificates it names" if names[0].upper() in CERTIFICATES else "what it says"
+    return ConfigError(
+        f"the HTTP client (httpx) does not take the environment variable {' or '.join(names)}: {what} cannot be used "
+        f"({type(error).__name__}). Correct it or unset it"
+    )
+
+
+def _set(names: Sequence[str]) -> list[str]:
+    return [spelt for name in names for spelt in (name, name.lower()) if os.environ.get(spelt)]
+
+
+def _is_proxy(variable: str) -> bool:
+    httpx = _httpx()
+    address = os.environ[variable]
+    try:
+        scheme = httpx.Proxy(address if "://" in address else f"http://{address}").url.scheme
+    except Exception:
+        return False
+    return scheme in ("http", "https") or (scheme.startswith("socks5") and find_spec("socksio") is not None)
 
 
 def _httpx() -> Any:

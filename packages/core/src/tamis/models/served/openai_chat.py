@@ -16,6 +16,7 @@ from tamis.errors import ModelError
 from tamis.models.lazy import lock_of, once
 from tamis.models.served.http import Dialogue, Home, HttpModel, Reply, Url
 from tamis.models.served.labels import label_logprobs
+from tamis.models.served.wire import MOST
 from tamis.parts.numbers import Positive
 from tamis.values.calls import Capability, ChoiceLogprobs, Failure, Generate, Generated, Logprobs, Message
 
@@ -23,6 +24,7 @@ Format = Literal["json_schema", "json_object", "none"]
 LOOSER: dict[Format, Format] = {"json_schema": "json_object", "json_object": "none"}
 REJECTIONS = frozenset({400, 404, 415, 422, 500, 501})
 FORMAT_WORDS = ("response_format", "json_schema", "json_object", "schema", "grammar", "guided", "structured output")
+PATH = "chat/completions"
 OPENAI = Home("api.openai.com", "OPENAI_API_KEY")
 
 
@@ -64,10 +66,11 @@ class OpenAIChat(HttpModel):
 
     Args:
         model: the name the server knows it by.
-        base_url: where the API is, usually ending in `/v1`.
+        base_url: where the API is, usually ending in `/v1`; a query behind it, such as `?api-version=1`, is sent with
+            every request.
         api_key: sent as a bearer token. Never printed, written as data or put in an error. Default: the environment
             variable `api_key_env`, if named; for OpenAI's own server `OPENAI_API_KEY`, which is sent nowhere else.
-        timeout: seconds to wait for the server, for each of connecting, sending and reading.
+        timeout: seconds for a request, from connecting to the last byte of the reply.
         max_concurrency: requests in flight.
         requests_per_minute, tokens_per_minute: limits of the account; what would exceed them waits in the engine.
         context_window: tokens the model reads and writes in one call, where known.
@@ -78,6 +81,7 @@ class OpenAIChat(HttpModel):
             fields of a `tamis.compute.flops.Architecture`.
         extra_body: further fields of the request, such as `{"chat_template_kwargs": {"enable_thinking": False}}`.
         headers: further headers. Like `api_key` never printed or written as data.
+        max_reply_bytes: the longest reply that is read, unpacked; default 32 MiB.
 
     `choice_logprobs` reads the 20 most likely first tokens (fewer where the server allows fewer): a token counts for
     the choice it spells, spaces aside, and for one it spells in another case when that is unambiguous. A choice not
@@ -105,6 +109,10 @@ class OpenAIChat(HttpModel):
     extra_body: dict[str, Any] | None = field(default=None, hash=False)
     headers: dict[str, str] | None = field(default=None, repr=False, hash=False)
     architecture: ArchitectureRef = None
+    max_reply_bytes: PositiveInt = MOST
+
+    def __post_init__(self) -> None:
+        self._settle(PATH)
 
     @property
     def name(self) -> str:
@@ -125,7 +133,7 @@ class OpenAIChat(HttpModel):
 
     def generate(self, calls: Sequence[Generate]) -> list[Generated | Failure]:
         """Write one text a call, each from its own request."""
-        return [self._hold("chat/completions", self._generation(call)) for call in calls]
+        return [self._hold(PATH, self._generation(call)) for call in calls]
 
     async def agenerate(self, calls: Sequence[Generate]) -> list[Generated | Failure]:
         """As `generate`, without blocking the event loop."""
@@ -133,7 +141,7 @@ class OpenAIChat(HttpModel):
 
     def choice_logprobs(self, calls: Sequence[ChoiceLogprobs]) -> list[Logprobs | Failure]:
         """Natural-log probabilities of the choices as first token, one request a call."""
-        return [self._hold("chat/completions", self._choice(call)) for call in calls]
+        return [self._hold(PATH, self._choice(call)) for call in calls]
 
     async def achoice_logprobs(self, calls: Sequence[ChoiceLogprobs]) -> list[Logprobs | Failure]:
         """As `choice_logprobs`, without blocking the event loop."""
@@ -264,15 +272,25 @@ def is_closed(schema: Any) -> bool:
 
 
 def message_text(message: Mapping[str, Any]) -> str:
-    """The text of a reply: a string, the text parts of a list, or a refusal. Reasoning is left out."""
+    """The text of a reply: a string, the text parts of a list, or a refusal; empty where it has none. Reasoning is left
+    out."""
     content = message.get("content")
     if isinstance(content, list):
-        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
-    return str(content or message.get("refusal") or "")
+        texts = (part.get("text") for part in content if isinstance(part, Mapping))
+        content = "".join(text for text in texts if isinstance(text, str))
+    for text in (content, message.get("refusal")):
+        if isinstance(text, str) and text:
+            return text
+    return ""
 
 
 def token_counts(data: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """Tokens in and out as the server reports them."""
-    usage = data.get("usage") or {}
-    read, wrote = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    return read if isinstance(read, int) else None, wrote if isinstance(wrote, int) else None
+    """Tokens in and out as the server reports them; `None` for what is not a count."""
+    usage = data.get("usage")
+    usage = usage if isinstance(usage, Mapping) else {}
+    read, wrote = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
+    return _count(read), _count(wrote)
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None

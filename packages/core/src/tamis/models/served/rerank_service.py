@@ -16,6 +16,7 @@ from tamis.compute.architectures import ArchitectureRef
 from tamis.errors import ConfigError, ModelError
 from tamis.models.served.http import Dialogue, Home, HttpModel, Url
 from tamis.models.served.rerank_providers import PROVIDERS, Provider, found
+from tamis.models.served.wire import MOST
 from tamis.parts.numbers import Positive
 from tamis.parts.part import unknown
 from tamis.text.tokens import estimate_tokens
@@ -53,7 +54,7 @@ class RerankService(HttpModel):
         api_key: sent as a bearer token. Never printed, written as data or put in an error. Default: the environment
             variable `api_key_env`, if named; at the provider's own host the provider's variable (`CO_API_KEY`,
             `JINA_API_KEY`, `VOYAGE_API_KEY`), which is sent nowhere else.
-        timeout: seconds to wait for the server, for each of connecting, sending and reading.
+        timeout: seconds for a request, from connecting to the last byte of the reply.
         max_concurrency: requests in flight.
         requests_per_minute, tokens_per_minute: limits of the account; what would exceed them waits in the engine.
         max_documents: documents in one request; default 100, or what the provider takes if that is less.
@@ -61,6 +62,7 @@ class RerankService(HttpModel):
         architecture: for counting FLOPs, as for `OpenAIChat`.
         extra_body: further fields of the request, such as `{"max_tokens_per_doc": 512}`.
         headers: further headers. Like `api_key` never printed or written as data.
+        max_reply_bytes: the longest reply that is read, unpacked; default 32 MiB.
 
     Scores are matched by index. A document without a score, with two, or with one off the scale becomes a `Failure`; an
     index that was never sent puts the numbering in doubt and fails the whole request. `jina-reranker-v3` scores the
@@ -91,11 +93,13 @@ class RerankService(HttpModel):
     extra_body: dict[str, Any] | None = field(default=None, hash=False)
     headers: dict[str, str] | None = field(default=None, repr=False, hash=False)
     architecture: ArchitectureRef = None
+    max_reply_bytes: PositiveInt = MOST
 
     def __post_init__(self) -> None:
         scale = LISTWISE.get(self._bare_name, self._provider.scale)
         for name, value in (("base_url", self._provider.base_url), ("scale", scale)):
             object.__setattr__(self, name, getattr(self, name) or value)
+        self._settle(self._provider.path)
 
     @property
     def _provider(self) -> Provider:
