@@ -26,7 +26,7 @@ Candidates = Iterable[str | Mapping[str, Any] | Candidate]
 
 
 class Reranker:
-    """A pipeline with its engine, and `threshold` (inclusive, applied first) and `top_n` behind it; in front of a
+    """A pipeline with its engine, and `threshold` (inclusive, applied first) and `top_n` after it; before a
     `Place` at its end, whose order is no longer best first.
 
     Args:

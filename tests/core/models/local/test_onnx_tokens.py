@@ -68,7 +68,7 @@ def test_it_ranks_and_an_engine_keeps_the_passages(model, tmp_path):
 
 
 def test_a_graph_with_one_vector_a_text_is_refused(onnx_cross_encoder_folder):
-    with pytest.raises(ConfigError, match="one vector a text"):
+    with pytest.raises(ConfigError, match="a vector per text"):
         embedded(OnnxTokenEmbedder(onnx_cross_encoder_folder, threads=1), ["tall"])
 
 

@@ -62,7 +62,7 @@ class Shape(NamedTuple):
 
 
 Stated = Mapping[str, Sequence[Shape]]
-"""By plain name; more than one where files disagree about who states it."""
+"""By plain name; more than one where several files state it."""
 
 
 def _stated() -> Stated:

@@ -24,7 +24,7 @@ Kind = Literal["encoder", "decoder", "encoder-decoder"]
 Size = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Terms = tuple[int, int, int, int, int, int]
-"""What stands before 1, n, n², m, nm and m²: in every form compute is a quadratic in the tokens read and written."""
+"""The coefficients of 1, n, n², m, nm and m²: in every form compute is a quadratic in the tokens read and written."""
 
 
 @part

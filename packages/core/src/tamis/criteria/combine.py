@@ -1,7 +1,7 @@
 """How the scores of several criteria become one order. Arithmetic only.
 
-Each function takes rows (one a candidate: criterion name to score, `None` for unknown), the relevance criterion and the
-others, and returns one score a row, higher is better. An unknown score counts as the middle of its range.
+Each function takes rows (one per candidate: criterion name to score, `None` for unknown), the relevance criterion and
+the others, and returns one score per row, higher is better. An unknown score counts as the middle of its range.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A criterion is a value: what to look at, how much it counts, on which range, and who says."""
+"""A criterion is a value: what to look at, how much it counts, on which range, and which source scores it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tamis.parts.part import part, unknown
 class Criterion:
     """One thing a good passage has. Scored 0..`max` by `source`; counts `weight` times in a composite.
 
-    `description` is what an LLM rubric is told. The default source is that rubric.
+    `description` is shown to the LLM in a rubric. The default source is that rubric.
 
     >>> Criterion("recency", weight=1.0, source=Recency("published", half_life_days=365))  # doctest: +SKIP
     """

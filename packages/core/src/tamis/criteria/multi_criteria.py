@@ -39,7 +39,7 @@ class MultiCriteria(Stage):
         model: grades the criteria whose source is a `Rubric`, and names them when `criteria="infer"`; not needed
         otherwise.
         criteria: `Criterion`s, sources, or names of standard criteria; `"infer"` asks the model, from the query alone.
-        relevance: the criterion the gate is on; here the incoming score, so that any ranker can stand in front.
+        relevance: the criterion the gate is on; here the incoming score, so that any ranker can come before.
         combine: `composite` (weighted sum on the criteria's own ranges), `normalised` (the same as a share of the
             highest possible), `weighted` (weighted mean of shares), `lexicographic`, `pareto`. See
             `tamis.criteria.combine`.

@@ -1,4 +1,4 @@
-"""Who scores a criterion. A source maps candidates to 0..1, or says that it cannot."""
+"""What scores a criterion. A source maps candidates to 0..1, or says that it cannot."""
 
 from __future__ import annotations
 

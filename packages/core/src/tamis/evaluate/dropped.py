@@ -1,4 +1,4 @@
-"""What the stages of a pipeline dropped, told apart: scores of one stage say nothing beside those of another."""
+"""What the stages of a pipeline dropped, by stage: scores of different stages do not compare."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tamis.values.ranking import Ranked, Ranking
 
 def by_stage(ranking: Ranking) -> list[list[Ranked]]:
     """The dropped candidates of each stage, the latest stage first. Stages in a row that drop for the same reason
-    cannot be told apart and are one group.
+    cannot be distinguished and are one group.
 
     >>> from tamis import Lexical, Threshold, TopN
     >>> ranking = (TopN(2) | Lexical() | Threshold(0.1)).rerank("tea", ["bread", "tea", "knife"])

@@ -25,7 +25,7 @@ ABREAST = 64
 @dataclass(slots=True)
 class Measured:
     """What a stage, or the stages of a system together, took besides calls: seconds of each query asked alone, seconds
-    and number of the queries asked abreast, and the peak of memory in MiB."""
+    and number of the queries asked at the same time, and the peak of memory in MiB."""
 
     alone: dict[str, float] = field(default_factory=dict)
     abreast_seconds: float = 0.0
@@ -68,8 +68,8 @@ def _quantile(values: Sequence[float], share: float) -> float | None:
 class Execution:
     """Runs a tree of stages over first-stage rankings.
 
-    The first `alone` queries are asked one at a time, which tells how long one query takes. The others are asked
-    abreast, unless a stage made no calls: then one at a time is as quick, and all are timed.
+    The first `alone` queries are asked one at a time, which shows how long one query takes. The others are asked
+    at the same time, unless a stage made no calls: then one at a time is as quick, and all are timed.
     """
 
     def __init__(self, engine: Engine, alone: int, on_progress: OnProgress | None = None) -> None:

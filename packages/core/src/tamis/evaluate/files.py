@@ -27,7 +27,7 @@ class Notices(list[str]):
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines that are not blank. Raises `DataError` for what is no UTF-8 text or no gzip."""
+    """Numbered lines that are not empty. Raises `DataError` if the file is not UTF-8 text or not valid gzip."""
     if not path.is_file():
         raise DataError(f"no file at {str(path)!r}")
     number = 0

@@ -34,7 +34,7 @@ def check(names: Iterable[str]) -> None:
 def values(names: Sequence[str], dataset: Dataset, rankings: Mapping[str, Ranking]) -> Values:
     """Every metric of every query, from what each ranking keeps, in its order.
 
-    A passage's id is `str(candidate.id)`; a repeated one counts where it first stands. Metrics that know only yes and
+    A passage's id is `str(candidate.id)`; a repeated one counts at its first place. Metrics that know only yes and
     no count grades from `dataset.relevant_from` on as relevant. A metric that is not defined for a query (nothing of
     a grade it counts is known, no answers are given) is left out of its values.
     """
@@ -85,7 +85,7 @@ def _calculate(measures: Mapping[str, Any], dataset: Dataset, views: Mapping[str
 
 
 def _needed(measure: Any) -> float:
-    """The grade without which a measure says nothing about a query; those that tell only grades apart need 1."""
+    """The grade without which a measure says nothing about a query; those that only compare grades need 1."""
     if measure.NAME in NEEDS_NO_RELEVANT:
         return -math.inf
     return float(measure["rel"]) if "rel" in measure.SUPPORTED_PARAMS else 1.0

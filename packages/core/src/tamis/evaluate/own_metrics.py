@@ -45,7 +45,7 @@ class View:
 
     @cached_property
     def ids(self) -> list[str]:
-        """Ids of the kept passages, best first; a repeated one counts where it first stands."""
+        """Ids of the kept passages, best first; a repeated one counts at its first place."""
         return list(dict.fromkeys(str(ranked.candidate.id) for ranked in self.ranking.kept))
 
     @cached_property
@@ -56,7 +56,7 @@ class View:
 
     @cached_property
     def tied(self) -> list[tuple[int, int] | None]:
-        """For every relevant passage how many stand above it and tie with it; `None` when it was not found."""
+        """For every relevant passage how many are above it and how many tie with it; `None` when it was not found."""
         first: dict[str, int] = {}
         for index, ranked in enumerate(self.ranking.kept):
             first.setdefault(str(ranked.candidate.id), index)
@@ -106,7 +106,7 @@ def _kept_f1(view: View) -> float | None:
 
 
 def _k_error(view: View) -> float | None:
-    """How far the number kept is from the rank of the last relevant passage in this order, what was dropped behind
+    """How far the number kept is from the rank of the last relevant passage in this order, what was dropped after
     what was kept, the latest first."""
     behind = [str(ranked.candidate.id) for group in by_stage(view.ranking) for ranked in group]
     order = dict.fromkeys([*view.ids, *behind])
@@ -141,7 +141,7 @@ def _strings(view: View, *fields: str) -> list[str]:
 
 
 def _answers(view: View, k: int | None) -> float | None:
-    """Share of the question's answers that stand in the first k kept passages. Data sets call them `answers` or
+    """Share of the question's answers that are in the first k kept passages. Data sets call them `answers` or
     `answer`."""
     wanted = _strings(view, "answers", "answer")
     if not wanted:

@@ -38,8 +38,8 @@ def predict(
 ) -> list[Prediction]:
     """Calls, rounds, tokens and FLOPs of every pipeline, from `PROBED` queries' real texts and `Engine.dry_run`.
 
-    Models that are not given are stood in for. FLOPs need a model whose architecture is known: give the real one, or
-    `CostOnly(architecture=...)`. Tokens are estimates (bytes / 4).
+    Models that are not given are replaced by stand-ins. FLOPs need a model whose architecture is known: give the real
+    one, or `CostOnly(architecture=...)`. Tokens are estimates (bytes / 4).
     """
     ids = dataset.sample(queries, seed)
     probed = ids[:PROBED]

@@ -26,9 +26,9 @@ def read(
 
     `corpus.jsonl`, `queries.jsonl` and judgements: `qrels` if given, else `qrels/<split>.tsv` (BEIR) or `qrels.tsv`.
     The first stage: `run` if given, a path or a name in the folder, else `run.tsv`, else BM25 made here, `depth`
-    passages a query. Both may be TREC files. `links.tsv`, when there, becomes the metadata `links` of the passages.
+    passages per query. Both may be TREC files. `links.tsv`, when there, becomes the metadata `links` of the passages.
     `relevant_from`: the lowest grade that counts as relevant for metrics that know only yes and no.
-    Raises `DataError` with file and line; what could be mended is told in `Dataset.notices`.
+    Raises `DataError` with file and line; what could be repaired is reported in `Dataset.notices`.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -53,7 +53,7 @@ def read(
 def with_texts(
     run: Run, corpus: Mapping[str, Candidate], questions: Mapping[str, Question], path: Path, notices: Notices
 ) -> Run:
-    """The run without what has no text in this set; each such query or passage is told of."""
+    """The run without what has no text in this set; each such query or passage is reported."""
     strangers = [f"{path.name}: query {query!r}" for query in run if query not in questions]
     lost = [
         f"{path.name}: query {query!r} passage {passage!r}"

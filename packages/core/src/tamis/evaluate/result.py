@@ -1,4 +1,4 @@
-"""What an evaluation found: plain values, one row a query and system, with everything kept that a report shows."""
+"""What an evaluation found: plain values, one row per query and system, with everything kept that a report shows."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Seconds a query when asked alone (median and 95th percentile of `alone` queries), queries a second when many are
-    abreast, and the most memory the process held, in MiB. `None` where not measured."""
+    """Seconds per query when asked alone (median and 95th percentile of `alone` queries), queries per second when many
+    are asked at the same time, and the most memory the process held, in MiB. `None` where not measured."""
 
     p50: float | None = None
     p95: float | None = None
@@ -58,8 +58,8 @@ class System:
     """One system on one data set.
 
     `usage` sums what all its queries cost, shared prefixes included. `described` is the pipeline as YAML, or the path
-    of the run. `summary` holds numbers about all queries together that are no mean of one value a query, by name, such
-    as the AUROC of abstention; NaN where one is not defined.
+    of the run. `summary` holds numbers about all queries together that are not means of one value per query, by name,
+    such as the AUROC of abstention; NaN where one is not defined.
     """
 
     name: str

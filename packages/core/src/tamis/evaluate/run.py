@@ -1,4 +1,4 @@
-"""Measure pipelines on test sets: the one function behind `tamis eval`."""
+"""Measure pipelines on test sets: the one function that `tamis eval` calls."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def evaluate(
         names: metrics, as ir_measures writes them (`nDCG@10`, `RR@10`, `R@100`) or of our own (see
             `tamis.evaluate.metrics`). The first one is the main metric: comparisons and charts are about it.
         depth: how many candidates of the first stage each pipeline sees.
-        queries: evaluate only so many, drawn with `seed` and the same on every machine.
-        alone: how many queries are asked one at a time, to tell how long one takes; the rest run abreast.
+        queries: evaluate only N queries, drawn with `seed` and the same on every machine.
+        alone: how many queries are asked one at a time, to measure how long one takes; the rest run at the same time.
         bounds: also report the best possible order of each pool and random orders.
         on_progress: called with queries done, queries in all and the stage at work.
 

@@ -11,7 +11,7 @@ from tamis.evaluate.result import Comparison, Interval
 
 RESAMPLES = 4999
 EXACT = 12
-"""Up to so many differences all 2**12 sign flips are tried, which is fewer than `RESAMPLES` and exact."""
+"""Up to this many differences, all 2**12 sign flips are tried, which is fewer than `RESAMPLES` and exact."""
 SAME = 1e-9
 """Differences smaller than this are rounding."""
 

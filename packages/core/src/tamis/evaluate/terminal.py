@@ -17,7 +17,7 @@ COLOURS = {"better": "green", "worse": "red"}
 
 
 def quality(evaluation: Evaluation) -> Table:
-    """One row a system: the main metric with its interval, the difference from the first stage, the other metrics."""
+    """One row per system: the main metric with its interval, the difference from the first stage, the other metrics."""
     with installed("Evaluation", "eval"):
         from rich import box
         from rich.markup import escape
@@ -48,7 +48,7 @@ def quality(evaluation: Evaluation) -> Table:
 
 
 def cost(evaluation: Evaluation) -> Table:
-    """One row a system: what a query costs. Columns without any value are left out."""
+    """One row per system: what a query costs. Columns without any value are left out."""
     with installed("Evaluation", "eval"):
         from rich import box
         from rich.markup import escape

@@ -26,7 +26,7 @@ def mean_hits(ranks: Sequence[float], k: int) -> float:
 
 
 def places(scores: Sequence[float | None], found: int) -> tuple[int, int]:
-    """How many stand strictly above passage `found`, and how many tie with it, itself included.
+    """How many are strictly above passage `found`, and how many tie with it, itself included.
 
     Without a score a passage ties with none: its place in the list counts.
     """

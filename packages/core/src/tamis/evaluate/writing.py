@@ -1,4 +1,4 @@
-"""An evaluation as files: JSON for programs, CSV with a line a query, TREC runs of every system, and the page."""
+"""An evaluation as files: JSON for programs, CSV with a line per query, TREC runs of every system, and the page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write(
 
 
 def write_runs(evaluation: Evaluation, folder: str | Path) -> list[Path]:
-    """The order of every pipeline as a TREC run, one file a system: `DATASET.SYSTEM.trec`."""
+    """The order of every pipeline as a TREC run, one file per system: `DATASET.SYSTEM.trec`."""
     made = []
     Path(folder).mkdir(parents=True, exist_ok=True)
     for system in evaluation.systems:

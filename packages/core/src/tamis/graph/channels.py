@@ -51,7 +51,7 @@ def strengths(graph: Sequence[Channel], size: int) -> Adjacency:
 
 
 def walk(graph: Sequence[Channel], size: int, cap: float = 1.0) -> Adjacency:
-    """The channels as one row-stochastic matrix: who listens how much to whom.
+    """The channels as one row-stochastic matrix: how much each candidate listens to each other one.
 
     Each channel is normalised by `sym`, weighted, added, and rows are made to sum to 1. Then a document that is
     listened to with more than `cap` in all (a hub) is turned down to it. What a row lacks to 1, all of it where there

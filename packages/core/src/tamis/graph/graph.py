@@ -29,7 +29,7 @@ from tamis.values.ranking import Neighbour, Notice, Ranked, Ranking, Why
 from tamis.values.scale import FUSION, ORDINAL, UNKNOWN, Scale
 
 SHOWN = 3
-"""How many of those that lifted a candidate are told."""
+"""How many of the neighbours that lifted a candidate are listed."""
 
 
 @part
@@ -37,7 +37,7 @@ class Graph(Stage):
     """Let candidates that belong together speak for one another. No model, unless `edges` compare embeddings.
 
     Args:
-        edges: kinds of edges, see `tamis.graph.edges`. Default: who names whose title, mutual nearest neighbours by
+        edges: kinds of edges, see `tamis.graph.edges`. Default: mentions of titles, mutual nearest neighbours by
             words other than the query's, ids under the metadata key `links`.
         method: what the edges do to the scores.
             `"lift"`: a candidate comes closer to its best neighbour; none loses. For evidence that only makes sense
@@ -46,7 +46,7 @@ class Graph(Stage):
             `"pagerank"`: lifted by where a walk from the good candidates ends (personalised PageRank).
             `"anchors"`: similar to what the query is similar to (HybRank's representation).
         alpha: how much neighbours count, 0 (not at all) to 1; default: `tamis.graph.spread.ALPHA`.
-        seeds: only so many of the best candidates speak for others; default: all.
+        seeds: only the best N candidates raise others; default: all.
         depth: how many candidates from the top take part.
         model: embeds the candidates, for edges by vectors; default: they bring their vectors.
         given_vectors: embed only those that bring none.
@@ -55,7 +55,7 @@ class Graph(Stage):
     edges keeps its own: with no edges nothing changes. Where there are none to use (the retriever gave none, or they
     are `ordinal`), place i of n counts 1 - i / n, on the scale `fusion`. A candidate without a score among scored ones
     stays where it is, as do all where the stage in front could not judge any.
-    `Ranked.lifted_by` tells who raised whom, by how much of the score, and over which edges.
+    `Ranked.lifted_by` says which candidate raised which, by how much of the score, and over which edges.
 
     Sources: G-RAG (Dong et al., 2024) for the document graph; Diaz, 2005, Kurland and Lee, 2005, HybRank (Zhang et al.,
     2023) for the methods.

@@ -1,4 +1,4 @@
-"""Score candidates by vectors that have spoken with one another."""
+"""Score candidates by vectors that were refined by one another."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ UNUSABLE = Failure("malformed", "its vector or the query's is zero, not finite, 
 class Refinement(Scoring):
     """Sort by embeddings of query and candidates, refined among the candidates themselves.
 
-    `method`: `Rocchio` (the best so far speak for the query), `Smoothing` (neighbours for each other), `AlphaQE` or
+    `method`: `Rocchio` (the best so far refine the query), `Smoothing` (neighbours for each other), `AlphaQE` or
     `SuperGlobal` (both made for images; with text embeddings we found them no better than the plain cosine). One
-    `embed` call a text, all in one round, of `model`; without a model query and candidates must bring their vectors.
+    `embed` call per text, all in one round, of `model`; without a model query and candidates must bring their vectors.
     `given_vectors`: embed only those that bring none. A candidate without a vector is not judged. Scale: the method's,
     `cosine` but for `SuperGlobal`.
 

@@ -33,7 +33,7 @@ def spread(
 ) -> Spread:
     """New scores of n documents from their old ones, best = highest, and the channels of their graph.
 
-    `alpha` in 0..1: how much neighbours count; 0 changes nothing. `seeds`: only so many of the best documents (and
+    `alpha` in 0..1: how much neighbours count; 0 changes nothing. `seeds`: only the best N documents (and
     those that tie with the last of them) speak for others. The new scores lie between the smallest and the largest old
     one; documents without edges keep theirs, exactly.
 

@@ -117,7 +117,7 @@ class Judge(ABC):
         """Ask about all that is shown. Never raises for what a model wrote."""
 
     def ask_all(self, questions: Sequence[Asked]) -> Asking[list[Verdict]]:
-        """Several questions abreast."""
+        """Several questions at the same time."""
         return together([self.ask(asked) for asked in questions])
 
     @property

@@ -59,7 +59,7 @@ def _featured(asked: Asked, ranked: Ranked, show: Show, pictures: str) -> str:
 
 
 def _feature(name: str, asked: Asked, ranked: Ranked, pictures: str) -> str:
-    """What is told of a candidate under `name`, nothing where there is nothing to tell."""
+    """What is shown of a candidate under `name`; empty where there is nothing to show."""
     if name == PICTURES:
         return pictures
     if name == HINTS:

@@ -60,7 +60,7 @@ def permutation_call(
 class Permutation(OneCall):
     """The whole order, written by the model.
 
-    An answer that names only some passages orders those and leaves the rest behind them; one that names none is asked
+    An answer that names only some passages orders those and leaves the rest after them; one that names none is asked
     for once more, with the passages in another order. `ties`: passages may be joined by `=` (they keep the order
     shown). `worst_first`: the model writes the best last. `template`: the wording a checkpoint was trained with, or
     its name. `show`: features shown with each passage. `instruction`: a definition of relevance. Source: RankGPT (Sun

@@ -1,4 +1,4 @@
-"""Two candidates, one question: which is better? Asked in both orders, so that position has no say."""
+"""Two candidates, one question: which is better? Asked in both orders, so that position does not count."""
 
 from __future__ import annotations
 

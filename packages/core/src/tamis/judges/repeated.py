@@ -41,7 +41,7 @@ def merged(verdicts: Sequence[Verdict]) -> Verdict:
 @part
 class Repeated(Judge):
     """Ask `judge` `times` times over, with the candidates shuffled (`seed`), and merge what comes: scores by their
-    mean, orders by their mean places. Calls: `times` times those of `judge`, abreast.
+    mean, orders by their mean places. Calls: `times` times those of `judge`, at the same time.
 
     Takes the edge off position bias. Source: permutation self-consistency (Tang et al., 2024); Setwise's permutations.
     """

@@ -20,7 +20,7 @@ from tamis.values.calls import Asking, Call, Capability, ChoiceLogprobs, Failure
 from tamis.values.scale import Scale
 
 MARKS = " \n\t.,:;!*_`'\"()[]"
-"""What may stand around a word without changing it."""
+"""Characters around a word that do not change it."""
 SENTENCE_END = re.compile(r"[.!?。！？](?=\s|\Z)|\n")
 
 
@@ -30,13 +30,13 @@ class Thinking(Judge):
 
     `how`: `"free"`, thinking of up to `budget` tokens; when that is used up, the thought is cut at its last whole
     sentence and closed by force, and the answer asked for from there (so no verdict is lost to the token limit).
-    `"empty"`: an empty thought is put in front, which keeps models that always think from thinking. `samples`: so many
-    independent thoughts, their verdicts merged by the mean. `opens`, `closes`: the model's marks of thought; `then`:
-    what stands between the closing mark and the answer. `expected`: tokens of a thought that a dry run and a token
+    `"empty"`: an empty thought is put in front, which keeps models that always think from thinking. `samples`: the
+    number of independent thoughts, their verdicts merged by the mean. `opens`, `closes`: the model's marks of thought;
+    `then`: the text between the closing mark and the answer. `expected`: tokens of a thought that a dry run and a token
     budget count on; default: all of `budget`, so that the prediction is an upper bound.
 
     A judge that reads probabilities reads them after the thought, at the place of the answer; that needs a model that
-    goes on from a begun answer (a last message of the assistant). A model that says the label at once is asked without
+    continues a begun answer (a last message of the assistant). A model that says the label at once is asked without
     a thought. Thinking makes probabilities polar and rarely helps
     judges of one passage. Sources: Rank1 (Weller et al., 2025) for the forced close; "Don't overthink passage
     reranking" (2025) for the empty thought and the mean over samples.

@@ -1,4 +1,4 @@
-"""Who answers. Nothing heavy is imported until a model that needs it is made."""
+"""The models that answer calls. Nothing heavy is imported until a model that needs it is made."""
 
 from __future__ import annotations
 

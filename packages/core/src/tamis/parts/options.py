@@ -1,6 +1,6 @@
 """Options that another option can switch off. Given together with what switches them off they are refused.
 
-Such a field is `Annotated[T, OPTIONAL] = NOT_GIVEN`; its usual value stands in the class attribute `usual`, and
+Such a field is `Annotated[T, OPTIONAL] = NOT_GIVEN`; its usual value is the class attribute `usual`, and
 `settle`, called in `__post_init__`, fills it in where the option has an effect:
 
     window: Annotated[TwoOrMore, OPTIONAL] = NOT_GIVEN

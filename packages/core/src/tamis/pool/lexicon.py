@@ -15,7 +15,7 @@ CHARACTERS = 4_000_000
 
 
 class Lexicon:
-    """The terms of every chunk of text met so far, a chunk being what stands between white spaces.
+    """The terms of every chunk of text met so far, a chunk being the text between white spaces.
 
     A text is so read as fast as it splits. Grows while it is used; safe to share between threads. `terms[i]` is term i.
     """

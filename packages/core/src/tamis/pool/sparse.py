@@ -170,7 +170,7 @@ class Products:
     costs: Ints | None = None
 
     def blocks(self) -> Iterator[tuple[int, Floats]]:
-        """Where each block begins, and the block. None holds more than so many numbers, unless a single row does."""
+        """Where each block begins, and the block. None holds more than N numbers, unless a single row does."""
         rows = np.full(self.size, self.size)
         parts = spans(rows, DENSE) if self.costs is None else spans(np.maximum(self.costs, rows), CELLS)
         for first, last in parts:

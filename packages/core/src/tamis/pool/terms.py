@@ -1,4 +1,4 @@
-"""Which terms occur in which text of a pool, as index arrays: each word is read once for all who count it."""
+"""Which terms occur in which text of a pool, as index arrays: each word is read once for all callers that count it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Tokens:
 
     @cached_property
     def words(self) -> list[str]:
-        """Term i in letters. Slower than all else here: who only looks a few words up takes `number`."""
+        """Term i in letters. Slower than everything else here: to look up a few words use `number`."""
         return [self.known.terms[number] for number in self.used.tolist()]
 
     @cached_property
@@ -102,7 +102,7 @@ def phrases(texts: Sequence[str]) -> list[list[str]]:
 
 
 def term_vectors(texts: Sequence[str]) -> Floats:
-    """One row of length 1 a text: how often each term occurs in it, times ln(1 + n / texts that have it).
+    """One row of length 1 per text: how often each term occurs in it, times ln(1 + n / texts that have it).
 
     The commonest words count nothing; a text without others is a row of zeros. Shape (texts, terms).
     """

@@ -16,9 +16,9 @@ BRACKET = re.compile(r"\s*\([^()]*\)\s*$")
 
 
 def occurrences(tokens: Tokens, phrases: Sequence[Sequence[str]]) -> tuple[Ints, Ints]:
-    """Which phrase stands in which text: indices into `phrases` and texts, each pair once.
+    """Which phrase is in which text: indices into `phrases` and texts, each pair once.
 
-    Every phrase is looked for where its rarest word stands.
+    Every phrase is looked for where its rarest word is.
     """
     written = [list(map(tokens.number, terms)) for terms in phrases]
     known = np.array([place for place, ids in enumerate(written) if ids and min(ids) >= 0], dtype=np.int64)

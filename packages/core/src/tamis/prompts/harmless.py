@@ -1,4 +1,5 @@
-"""Robbing text from outside of everything that looks like ours: fences, identifiers, answers, chat-template marks.
+"""Neutralise whatever in untrusted text looks like part of our prompt: fences, identifiers, answers, chat-template
+marks.
 
 Lookalikes count as what they look like, and characters nobody sees as absent. What is changed keeps its place and
 stays readable; honest text is left as it is.
@@ -69,7 +70,7 @@ OPENINGS = (
     ),
     (re.compile(r"\{(?=[^{}]*\"(?:passages?|relevance)\"\s{0,9}:)"), "("),
 )
-"""What opens a tag, a token or an answer in JSON, and what stands there instead."""
+"""What opens a tag, a token or an answer in JSON, and its replacement."""
 
 
 def neutralise(text: str, *, lettered: bool = False) -> str:

@@ -49,7 +49,7 @@ def answer_text(text: str) -> str:
 
 
 def json_objects(text: str) -> Iterator[Mapping[str, Any]]:
-    """Every JSON object with a key in `text`, outermost first, whatever stands around it. Numbers are floats.
+    """Every JSON object with a key in `text`, outermost first, whatever is around it. Numbers are floats.
 
     Code fences, prose and a missing end are no obstacle: an object inside a broken one is still found. Linear in the
     length of `text`: it ends after `MISSES` starts that lead nowhere, or when those have read it `REREADS` times over.

@@ -61,5 +61,5 @@ def chat(system: str, user: str) -> tuple[Message, ...]:
 
 @lru_cache(maxsize=16)
 def filler(tokens: int) -> str:
-    """A text that is estimated at so many tokens: what a dry run takes a thought for."""
+    """Placeholder of `tokens` estimated tokens; stands in for a model's reasoning in a dry run."""
     return "hm".ljust(BYTES_PER_TOKEN) * tokens

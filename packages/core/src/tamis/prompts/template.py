@@ -34,8 +34,8 @@ class Template:
 
     A turn that is empty is left out; `assistant` begins the answer. A line with `{instruction}` or `{hints}` is left
     out where there are none. `apart`: each passage is a user turn of its own, after the part of `user` in front of
-    `{passages}` (answered by `ready`) and before the part behind it; each is answered by `received`, where that is
-    given. `one_line`: white space in passages becomes single blanks.
+    `{passages}` (answered by `ready`) and before the part after it; each is answered by `received`, where that is
+    given. `one_line`: white space in passages becomes single spaces.
 
     What is filled in is never looked at again, so a `{query}` inside a passage stays text. Braces that are no known
     place must not be words in braces. `templates()` lists those of published checkpoints; a judge takes their names.
@@ -105,7 +105,7 @@ class Template:
         return tuple(Message(role, turn) for role, turn in turns if turn)  # type: ignore[arg-type]
 
     def _of(self, query: str, text: str, max_tokens: int, count: Callable[[str], int]) -> dict[str, str]:
-        """What is told of one passage."""
+        """What is shown of one passage."""
         passage = neutralise(truncate(" ".join(text.split()) if self.one_line else text, max_tokens, count))
         hinted = any("{hints}" in turn for turn in (self.user, self.passage))
         return {"passage": passage, "hints": " ".join(hints(query, passage)) if hinted else ""}

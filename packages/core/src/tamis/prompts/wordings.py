@@ -24,10 +24,10 @@ class Wording:
         before: pieces up to the passage, with `{query}` and, if the model takes one, `{instruction}`; a line with an
             instruction is left out where there is none.
         passage: the piece that holds `{passage}`; its end is cut where the whole is too long.
-        after: pieces behind it.
+        after: pieces after it.
         positive: the token whose logit is the score, less that of `negative` where there is one, over `divisor`.
         instruction: where the asker gives none.
-        opens, closes: whether the tokenizer's first token stands in front, and its last token behind.
+        opens, closes: whether the tokenizer's first token comes first, and its last token last.
         models: beginnings of the names of the models that read this, in lower case.
         source: where the wording was published.
 

@@ -19,16 +19,16 @@ from tamis.values.scale import UNKNOWN, Scale
 
 @part
 class CrossEncoder(Scoring):
-    """Sort by the score a cross-encoder gives (query, candidate). One `classify` call a candidate, all in one round.
+    """Sort by the score a cross-encoder gives (query, candidate). One `classify` call per candidate, all in one round.
 
     The scale is the model's own (usually `logit`). Source: Nogueira and Cho, 2019 (monoBERT).
 
-    `passages`: cut long documents and score them by their passages, one call a passage; without, a model reads as much
-    of the beginning as fits. A document is judged if all its passages were. `early_exit`: leave the tail unread once
-    the top has settled. `compressor`: a model that makes a few vectors of a passage (`embed_tokens`), which an engine
-    keeps (`Engine(vectors=...)`), so that `model` reads those instead of the text (`classify_vectors`). Source: Déjean
-    and Clinchant, 2025 (RRK). What a model makes of a passage for a generator beside its score (OSCAR: Louis et al.,
-    2025) comes back as `Ranked.compressed`, of documents that are one passage.
+    `passages`: cut long documents and score them by their passages, one call per passage; without, a model reads as
+    much of the beginning as fits. A document is judged if all its passages were. `early_exit`: leave the tail unread
+    once the top has settled. `compressor`: a model that makes a few vectors of a passage (`embed_tokens`), which an
+    engine keeps (`Engine(vectors=...)`), so that `model` reads those instead of the text (`classify_vectors`). Source:
+    Déjean and Clinchant, 2025 (RRK). What a model makes of a passage for a generator beside its score (OSCAR: Louis et
+    al., 2025) comes back as `Ranked.compressed`, of documents that are one passage.
 
     >>> from tamis.models import Function
     >>> overlap = Function(lambda call: len({*call.query.split()} & {*call.text.split()}), "classify")

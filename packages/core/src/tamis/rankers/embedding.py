@@ -16,7 +16,7 @@ from tamis.values.scale import COSINE, Scale
 
 @part
 class Embedding(Scoring):
-    """Sort by the cosine of query and candidate embeddings. One `embed` call a text, all in one round.
+    """Sort by the cosine of query and candidate embeddings. One `embed` call per text, all in one round.
 
     `given_vectors`: use vectors the query and candidates bring along instead of embedding them again; they must all
     come from `model`. Scale: `cosine`.

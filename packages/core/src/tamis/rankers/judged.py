@@ -1,4 +1,4 @@
-"""A judge put to a schedule: the schedule says what to ask, the judge asks and reads, and what went wrong is told."""
+"""A judge and a schedule: the schedule says what to ask, the judge asks and reads, and what went wrong is reported."""
 
 from __future__ import annotations
 

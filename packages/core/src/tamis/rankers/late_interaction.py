@@ -22,8 +22,8 @@ TOKENS_AT_ONCE = 16_384
 
 @part
 class LateInteraction(Scoring):
-    """Sort by MaxSim: each query token looks for its most similar passage token. One `embed_tokens` call a text, all in
-    one round. What passages give does not depend on the query, and an engine keeps it (`Engine(vectors=...)`).
+    """Sort by MaxSim: each query token looks for its most similar passage token. One `embed_tokens` call per text, all
+    in one round. What passages give does not depend on the query, and an engine keeps it (`Engine(vectors=...)`).
 
     The score is the mean over query tokens of the best cosine (the paper's sum, divided by how many they are, which
     changes no order), so it compares across queries. Scale: `cosine`. Source: Khattab and Zaharia, 2020 (ColBERT).
@@ -67,7 +67,7 @@ def compare(query: Any, passages: Sequence[Any]) -> list[float | Failure]:
 
 
 def max_sim(query: NDArray[Any], passages: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
-    """Sum over query tokens of the largest dot product with a passage token, one number a passage.
+    """Sum over query tokens of the largest dot product with a passage token, one number per passage.
 
     `query`: (tokens, width); each passage: (its tokens, width), at least one token.
     """

@@ -26,7 +26,7 @@ class Listwise(Judged):
     """Order by a sliding window of generated permutations. Calls: `passes * (1 + ceil((n - window) / stride))`, in
     sequence.
 
-    An answer that names only some passages orders those and leaves the rest behind them; one that names none is asked
+    An answer that names only some passages orders those and leaves the rest after them; one that names none is asked
     for once more, then the window keeps its order. `judge`: another judge of lists (`identifiers`, `thinking` around
     a `permutation`, ...), which then says how long passages are. `schedule`: another schedule instead of the window
     (`tournament_graph`, `top_down`, ...); `top`: how many places it must get right. Scale: `ordinal` (no scores).

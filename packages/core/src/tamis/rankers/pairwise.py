@@ -17,12 +17,12 @@ from tamis.values.model import ModelRef
 
 @part
 class Pairwise(Judged):
-    """Sort by comparisons of two candidates, each asked in both orders so that position has no say.
+    """Sort by comparisons of two candidates, each asked in both orders so that position does not count.
 
     `schedule`: `all_pairs` (default; n(n-1) calls in one round), `sampled_pairs`, `heap` and `bubble` for the first
     `top` places, `champion` for the best alone. `judge`: another judge of pairs; default the probabilities of the names
-    A and B, ties where the two orders disagree; for `sampled_pairs` their mean, as few comparisons must tell by how
-    much a passage is better (`ConfigError` for a judge that tells only which). Scale: `fusion` (sums of wins),
+    A and B, ties where the two orders disagree; for `sampled_pairs` their mean, as few comparisons must show by how
+    much a passage is better (`ConfigError` for a judge that says only which). Scale: `fusion` (sums of wins),
     `ordinal` for `heap`, `bubble` and `champion`. Sources: PRP (Qin et al., 2024); zELO (Pipitone et al., 2025).
     """
 

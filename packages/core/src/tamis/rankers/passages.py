@@ -22,12 +22,12 @@ class Passages:
     """Scores a document by its passages.
 
     Passages have at most `words` words and overlap by `overlap`; one ends with a sentence where one ends in its last
-    `overlap` words. Of a document with more than `at_most`, so many evenly spaced ones are read, its first and last
-    among them. Each has the document's title in front. A text without blanks is one passage.
+    `overlap` words. Of a document with more than `at_most`, that many evenly spaced ones are read, its first and last
+    among them. Each has the document's title in front. A text without spaces is one passage.
 
     `aggregate`: the document's score is that of its best passage (`"max"`: MaxP), of its first, the only one then read
     (`"first"`: FirstP), the mean of all, the mean of the `count` best (`"best"`), or the sum of all as probabilities
-    (`"sum"`: SumP; scale graded, from 0 to `at_most`). Best passage for answers that stand in one place, means for
+    (`"sum"`: SumP; scale graded, from 0 to `at_most`). Best passage for answers that are in one place, means for
     relevance spread over a document. Sources: Dai and Callan, 2019 (MaxP, FirstP, SumP); the widths are
     PARADE's (Li et al., 2020).
 

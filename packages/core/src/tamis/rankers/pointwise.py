@@ -19,7 +19,7 @@ from tamis.values.model import ModelRef
 
 @part
 class Pointwise(Judged):
-    """Sort by p(`labels[0]`) against p(`labels[1]`) as the model's next word. One `choice_logprobs` call a candidate.
+    """Sort by p(`labels[0]`) against p(`labels[1]`) as the model's next word. One `choice_logprobs` call per candidate.
 
     `judge`: another judge of one candidate (`labels` with graded values, `head`, `thinking` around `labels`, ...),
     which then says what is asked. Scale: `probability` (not calibrated), or the judge's. Each passage is cut to

@@ -29,7 +29,7 @@ LEAST = 16
 @part
 class PseudoQuery(Scoring):
     """Sort by the cosine to one vector of the query and the `first` candidates together, as they came in. One `embed`
-    call for that prompt and one a candidate, all in one round; candidates are embedded as for retrieval, so that with
+    call for that prompt and one per candidate, all in one round; candidates are embedded as for retrieval, so that with
     vectors kept (`Engine(vectors=...)`, `given_vectors`) a query costs one call.
 
     Made for embedders trained on such prompts; the preset `e2rank` words it for the published checkpoints. For others
@@ -40,7 +40,7 @@ class PseudoQuery(Scoring):
         model: the embedder. The prompt goes to it as a query; it must add no words of its own to queries.
         template: the wording, or the name of a checkpoint's; of its turns the user's is embedded.
         first: how many candidates are shown.
-        passage_tokens: of each; less where the model's `max_length` has no room, as the query stands last.
+        passage_tokens: of each; less where the model's `max_length` does not fit them, as the query comes last.
         ending: what the model wants to see at the end of each passage it embeds, such as an end-of-text token.
 
     Scale: `cosine`. Source: E2Rank (Liu et al., 2025).

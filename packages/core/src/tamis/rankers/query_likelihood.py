@@ -16,7 +16,7 @@ from tamis.values.model import ModelRef
 
 @part
 class QueryLikelihood(Judged):
-    """Sort by log p(query | passage), the sum over the query's tokens. One `prompt_logprobs` call a candidate.
+    """Sort by log p(query | passage), the sum over the query's tokens. One `prompt_logprobs` call per candidate.
 
     `normalise`: the mean instead of the sum. `template`: the wording a checkpoint was trained with, or its name. Scale:
     `log_likelihood`. Source: UPR (Sachan et al., 2022).

@@ -36,8 +36,8 @@ class Checkpoint:
     `tamis.prompts.wordings.wordings()`; `form`: what it reads, in words, where no template can say it. `labels`: the
     tokens its score is read from. `ids`: how passages are named in its prompt. `window`: (least, most) passages in one
     prompt. `context`: tokens. `temperature`: of decoding. `padding`: the side. `kind`: of model. `runtime`: what loads
-    it; by default `CausalLM`, or any server behind `OpenAIChat`. `licence`: as stated, where it is known. `source`:
-    where these facts come from, if not from the source of the prompt.
+    it; by default `CausalLM`, or any server that `OpenAIChat` can call. `licence`: as stated, where it is known.
+    `source`: where these facts come from, if not from the source of the prompt.
     """
 
     names: tuple[str, ...]

@@ -39,11 +39,11 @@ class Schedule(ABC):
     """Which questions to ask, in what order, and how the answers become one ranking.
 
     A schedule ranks places 0..n-1, numbered in the order the candidates came in. `answers` says what it wants of a
-    judge for each tuple: an `"order"` (the shown places best first; those left out stay behind, in the order shown),
+    judge for each tuple: an `"order"` (the shown places best first; those left out come last, in the order shown),
     `"scores"` (a number or `None` for each), or `"preferences"` (how likely the first of two is the better, 0..1).
     `None` for an answer means there is none and there may be none for the rest; a schedule then goes on with the order
-    it has, so that whoever stops answering gets the best order so far. Whatever the answers, the result holds each
-    place once.
+    it has, so that a caller that stops answering gets the best order so far. Whatever the answers, the result holds
+    each place once.
 
     Size of the questions: `width`. All in `Schedule` is arithmetic; nothing here asks anything.
     """

@@ -1,4 +1,4 @@
-"""A graph of who is known to be better than whom, and a schedule that asks until the top follows from it."""
+"""A graph of known preferences, and a schedule that asks until the top follows from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A schedule over its own result, until the top stands still."""
+"""A schedule over its own result, until the top no longer changes."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Map(Schedule):
 
 @part
 class SingleShot(Schedule):
-    """The first `size` places (default: all) in one question; the rest stays behind them.
+    """The first `size` places (default: all) in one question; the rest stays after them.
 
     Exact when one question holds all. Calls, exactly: 1 for n > 1. Source: LRL as a last stage (Ma et al., 2023).
     """

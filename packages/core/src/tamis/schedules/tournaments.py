@@ -80,7 +80,8 @@ class Knockout(Schedule):
 @part
 class Staged(Schedule):
     """Stages of groups: of each group the judge names those that go on, and every stage survived is a point. `repeats`
-    tournaments with other orders inside the groups run abreast; places are sorted by points, ties as they came in.
+    tournaments with other orders inside the groups run at the same time; places are sorted by points, ties as they came
+    in.
 
     Groups are dealt out in turn, so that each spans all ranks. `stages`: (groups, share that survives) of each stage,
     for any n (groups are added where one would hold more than `size`); default: halving until one is left. Exact: the

@@ -1,4 +1,4 @@
-"""Keep what fits into so many tokens."""
+"""Keep what fits into N tokens."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ LARGEST = 1e150
 class TokenBudget(Selection):
     """Walk down the ranking and keep what fits into `tokens`; the others are dropped as `budget`.
 
-    PositiveInt are those of title and text by the tokenizer of `model` (default: an estimate), and `overhead` more a
+    Tokens are those of title and text by the tokenizer of `model` (default: an estimate), and `overhead` more per
     candidate for what a prompt puts round it. A candidate too long for what is left is passed over (`full="skip"`) or
-    ends the walk (`"stop"`). `truncate`: `"first"` cuts one that is too long for the whole budget when nothing stands
+    ends the walk (`"stop"`). `truncate`: `"first"` cuts one that is too long for the whole budget when nothing comes
     before it, so that one huge text does not leave the context empty; `"last"` also cuts the first that does not fit,
     if 32 tokens are left, and ends there; `"never"`. A cut candidate has a shorter text, and a notice names it.
 
@@ -85,7 +85,7 @@ class Knapsack(Selection):
 
     Needs scores that add up: probabilities (see `Calibrate`) or grades; refuses others. Exact for up to 512 tokens,
     else up to steps of 1 / 512 of the budget, each candidate rounded up (0/1 dynamic programming). One without a score
-    counts as much as the next one behind it that has one. Blind to redundancy: put `NearDuplicates` in front. `model`,
+    counts as much as the next one after it that has one. Blind to redundancy: put `NearDuplicates` in front. `model`,
     `overhead`: as in `TokenBudget`.
     """
 

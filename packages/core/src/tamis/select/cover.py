@@ -33,8 +33,8 @@ class Cover(Selection):
     candidates, one round), the values of the metadata `field`, or, with neither, the words of the query, weighted by
     rarity. Each must be covered `times` over. Picked ones come in the order picked, of equal gains the first; scores
     stay. What lies beyond `depth`, or could not be read, keeps its place. Where nothing covers anything all is kept.
-    Query words that occur nowhere are told in a notice. Source: greedy maximum coverage, at least 1 - 1/e of the best
-    (Nemhauser et al., 1978).
+    Query words that occur nowhere are reported in a notice. Source: greedy maximum coverage, at least 1 - 1/e of the
+    best (Nemhauser et al., 1978).
 
     >>> texts = ["old tower", "an old tower in Paris", "weather in Paris"]
     >>> Cover().rerank("old tower in Paris", texts).positions

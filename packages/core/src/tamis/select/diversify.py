@@ -26,11 +26,11 @@ OVERFLOW = 1e150
 
 @part
 class Diversify(Selection):
-    """Base of stages that pick candidates one by one from the first `depth`; the others stay behind them.
+    """Base of stages that pick candidates one by one from the first `depth`; the others stay after them.
 
     Similarity is the cosine of embeddings by `model` (or `given_vectors` that candidates bring along from it), without
     a model that of words weighted by rarity among the candidates. `trade_off`: 1 looks at relevance only, 0 at variety
-    only. Scores stay as they are; cut behind with `TopN` or `DynamicK`. What has no score or no vector stays in its
+    only. Scores stay as they are; cut afterwards with `TopN` or `DynamicK`. What has no score or no vector stays in its
     place. Refuses `ordinal` scores.
     """
 

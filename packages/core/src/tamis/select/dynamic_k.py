@@ -32,8 +32,8 @@ class DynamicK(Selection):
     order decides and a notice says so. The order of what is kept stays. Refuses scores the policy cannot read
     (`ScaleError`).
 
-    A candidate without a score has no say and shares the fate of its place: in front of the first one the policy
-    rejects it is kept, and counts; behind that, or behind the last one with a score, it is dropped. With no score at
+    Unscored candidates do not influence the cut. One that comes before the first one the policy rejects is kept and
+    counted; one after that, or after the last one with a score, is dropped. With no score at
     all only the bounds hold, and the ranking is degraded.
 
     Stages compose in this order: Abstain | DynamicK | NearDuplicates | TokenBudget.
@@ -104,7 +104,7 @@ class DynamicK(Selection):
 
 
 def parts_a_tie(scores: Sequence[float | None], judged: Sequence[int], cut: int) -> bool:
-    """Whether the last score before `cut` and the first one behind it are equal. `judged`: places with a score."""
+    """Whether the last score before `cut` and the first one after it are equal. `judged`: places with a score."""
     behind = bisect_left(judged, cut)
     return 0 < behind < len(judged) and scores[judged[behind - 1]] == scores[judged[behind]]
 

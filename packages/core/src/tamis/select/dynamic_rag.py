@@ -43,7 +43,7 @@ class DynamicRAG(Stage):
     More than `window` candidates are first chosen from window by window (one round, until a window holds what was
     chosen), then together. A window without a usable answer passes on all it shows.
 
-    `samples` > 1: the last call is made so many times at `temperature`, each after the first with the candidates in
+    `samples` > 1: the last call is made N times at `temperature`, each after the first with the candidates in
     another order, as models favour places. `combine`: `"consensus"` keeps those in at least half of the samples by
     their mean rank; `"best"` takes the sample with the highest `reward(query, chosen, scale)`.
 

@@ -24,13 +24,13 @@ Phrase = Annotated[str, Field(min_length=1, max_length=400)]
 
 @part
 class Facets(Stage):
-    """Rank by `stage` for the question and for the question with each facet, abreast, and merge the rankings in turns:
-    the best for the question, the best for the first facet, and so on, each candidate once.
+    """Rank by `stage` for the question and for the question with each facet, at the same time, and merge the rankings
+    in turns: the best for the question, the best for the first facet, and so on, each candidate once.
 
     Facets are `facets`, the same for every question, or declared by `model`, which reads the first `read` candidates
     one by one (a `generate` call each, one round) and names what a full answer needs; the `most` named most often
-    count, then those named first. A facet for which the stage keeps nothing is told in a notice: give the stage a cut,
-    such as `CrossEncoder(...) | Threshold(0)`. What the stage drops for the question and every facet is dropped.
+    count, then those named first. A facet for which the stage keeps nothing is reported in a notice: give the stage a
+    cut, such as `CrossEncoder(...) | Threshold(0)`. What the stage drops for the question and every facet is dropped.
 
     Each candidate carries its score for each facet under `criteria`. Scale: `ordinal`.
     Source: Knowledge-Aware Diverse Reranking (LiveRAG 2025); the merge is ours.

@@ -1,4 +1,4 @@
-"""What a pipeline needs, asks, may drop and leaves, told stage by stage without asking any model."""
+"""What a pipeline needs, asks, may drop and leaves, stage by stage, without asking any model."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _lines(explanation: Explanation, indent: str) -> list[str]:
 
 def explained(stage: Stage, n: int = 100, before: Left = INCOMING) -> Explanation:
     """What `stage` does with `n` candidates. Models are replaced by stand-ins, so that none is loaded or asked; what a
-    judge's answers decide (a sort, a cut) is told for answers that prefer nothing."""
+    judge's answers decide (a sort, a cut) is estimated for answers that prefer nothing."""
     quiet = _quiet(stage, {})
     candidates = [Candidate(f"text number {number}", score=1 - number / (n + 1)) for number in range(n)]
     return Explanation(tuple(_steps(quiet, Ranking.of("query", candidates), before)), n)

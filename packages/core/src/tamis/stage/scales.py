@@ -58,7 +58,7 @@ def remedy(accepts: Kinds, kind: Kind) -> str:
 
 
 def after(stage: Stage, before: Left = INCOMING) -> Left:
-    """The scores behind `stage` when those `before` it come in.
+    """The scores after `stage` when those `before` it come in.
 
     Raises `ScaleError` where a stage, or one inside it, needs scores of another scale than it gets. Asks no model.
     """

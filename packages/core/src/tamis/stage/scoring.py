@@ -16,7 +16,7 @@ from tamis.values.ranking import Notice, Ranked, Ranking, Why, finite
 from tamis.values.scale import Scale
 
 Limit = PositiveInt | None
-"""How many candidates from the top a stage judges; the others stay behind them in incoming order. `None`: all."""
+"""How many candidates from the top a stage judges; the others stay after them in incoming order. `None`: all."""
 
 Given = float | Failure | None
 """A candidate's score, or why it has none; `None`: nothing is known of it, and that is no failure."""

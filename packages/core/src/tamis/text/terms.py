@@ -65,7 +65,7 @@ COMMON = STOPWORDS | {stem(word) for word in STOPWORDS}
 
 
 def passages(text: str, words: int, overlap: int, at_most: int) -> list[str]:
-    """`text` as overlapping passages of at most `words` words; one at least, the whole where there are no blanks.
+    """`text` as overlapping passages of at most `words` words; one at least, the whole where there are no spaces.
 
     One that is not the last ends with a sentence where one ends in its last `overlap` words. Of more than `at_most`, so
     many evenly spaced ones are taken, the first and the last among them. `overlap` must be less than half of `words`.

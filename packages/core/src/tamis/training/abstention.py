@@ -55,7 +55,7 @@ def fit_abstention(
     """A confidence and its threshold, as fields of an `Artefact`.
 
     `quality`: how good each ranking is, a metric (0 for a query without relevant passages: include such queries when
-    abstaining on them is the aim) or a number a query, such as whether the answer was right. `k`: how many scores the
+    abstaining on them is the aim) or a number per query, such as whether the answer was right. `k`: how many scores the
     regressions on score vectors read. `rate`: the share of queries to abstain on (default 0.05); `target`: instead,
     the mean quality to reach on those answered. Confidences for the threshold are of queries held out (5 folds drawn
     with `seed`).

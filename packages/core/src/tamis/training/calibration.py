@@ -1,4 +1,4 @@
-"""Fit to labelled queries what policies and stages of this room apply. Extra: `eval` (scikit-learn)."""
+"""Fit to labelled queries what policies and stages of `tamis.select` apply. Extra: `eval` (scikit-learn)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def fit(
         method: `platt`, `isotonic` or `in_list` (probabilities, for `Calibrate`), `temperature` (for `softmax_mass`),
             `conformal` (for `conformal_recall`), or a confidence for `Abstain`: `max`, `std`, `gap`, `stacked`,
             `linear`, `logistic`, `mahalanobis`.
-        scorer: the stage or pipeline that made the rankings; the artefact works behind no other.
+        scorer: the stage or pipeline that made the rankings; the artefact works after no other.
         quality, k, rate, target, seed: for confidences only; see `fit_abstention`.
 
     With fewer than 200 pairs or 20 queries, or labels that teach nothing, something simpler is used; `Artefact.notes`
@@ -130,7 +130,7 @@ def platt(labels: Labels) -> Platt:
 
 
 def isotonic(labels: Labels) -> Isotonic:
-    """Isotonic regression, kept off 0 and 1 by what so many labels can support."""
+    """Isotonic regression, kept off 0 and 1 by what the number of labels can support."""
     with installed("Fitting", "eval"):
         from sklearn.isotonic import IsotonicRegression
 

@@ -58,7 +58,7 @@ def train_graph(
         loss: `"rank"`, a hinge of margin 1 over all pairs of a relevant and another candidate, or `"cross_entropy"`,
             the mean over relevant candidates of -log softmax. Both see scores divided by the network's `temperature`.
         lr: of AdamW, reached after `warm_up` steps; default: the network's `learning_rate`.
-        steps, batch: at most so many steps of so many queries each.
+        steps, batch: at most `steps` steps of `batch` queries each.
         validation: share of the queries held back, drawn with `seed`. Every `every` steps MRR over all relevant
             passages is measured on them; the best weights are kept, and after `patience` times without gain it ends.
         depth: how many candidates of the first stage make a pool.

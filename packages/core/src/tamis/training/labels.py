@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class Labels:
     """One row a scored candidate of a judged query: its score, whether it is relevant, and the number of its query.
-    Rows of a query stand together, as ranked."""
+    Rows of a query are together, as ranked."""
 
     scores: Floats
     relevant: NDArray[np.bool_]

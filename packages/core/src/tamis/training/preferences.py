@@ -22,7 +22,7 @@ class Trajectory:
 
 
 def preference_rows(queries: Iterable[Sequence[Trajectory]]) -> Iterator[dict[str, Any]]:
-    """One row a query: its best completion as `chosen`, its worst as `rejected`, as chat messages.
+    """One row per query: its best completion as `chosen`, its worst as `rejected`, as chat messages.
 
     The form is that of direct preference optimisation in training libraries (`prompt`, `chosen`, `rejected`). A query
     teaches nothing, and is left out, when all its answers or all its rewards are the same. Of equal rewards the first

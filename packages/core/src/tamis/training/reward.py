@@ -46,7 +46,7 @@ def reward(exact: float, similarity: float, fluency: float, selected: int, judge
 
 
 def contains(answer: str, gold: str) -> float:
-    """1 when one of the two holds the other, case and white space aside; never for blank ones."""
+    """1 when one of the two holds the other, case and white space aside; never for empty ones."""
     a, b = " ".join(answer.casefold().split()), " ".join(gold.casefold().split())
     return float(bool(a and b) and (a in b or b in a))
 

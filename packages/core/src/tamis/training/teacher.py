@@ -25,7 +25,8 @@ from tamis.values.ranking import Candidate
 Floats = NDArray[np.float64]
 
 WORDS, STEP = 120, 100
-"""A passage is cut into so many words each, a new piece every `STEP`: as much as the teacher was trained to read."""
+"""A passage is cut into pieces of this many words, a new one every `STEP`: as much as the teacher was trained to
+read."""
 LENGTH = 16
 """Passages of one list: the best by BM25 over all pieces of the set."""
 TEMPERATURE = 1.0

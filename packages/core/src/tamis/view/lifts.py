@@ -1,4 +1,5 @@
-"""Who lifted whom in a ranking, drawn: a line for each passage and an arrow from what lifted it, without scripts."""
+"""Which passage lifted which in a ranking, drawn: a line for each passage and an arrow from what lifted it, without
+scripts."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from tamis.view.wording import number, safe
 FIRST = 10
 """For how many of the first passages the arrows are drawn."""
 LINES = 24
-"""At most so many passages, those with the strongest arrows."""
+"""Most passages shown: those with the strongest arrows."""
 HEIGHT, WIDTH = 24, 108
 """Of a line and of the arrows beside them, in pixels."""
 EDGE = WIDTH - 8
@@ -50,7 +51,7 @@ def drawing(kept: Sequence[Ranked], at: Mapping[int, Ranked], relevant: Callable
 
 
 def _arrows(kept: Sequence[Ranked], at: Mapping[int, Ranked]) -> list[Arrow]:
-    """The strongest ones, as long as there is room for the passages they join."""
+    """The strongest ones, as long as the passages they join fit."""
 
     def arrow(ranked: Ranked, neighbour: Neighbour) -> Arrow:
         return Arrow(neighbour.position, ranked.position, neighbour.weight, neighbour.channel)

@@ -33,9 +33,9 @@ def fragment(
 
     `grades` are judgements by candidate id, relevant from `relevant_from` on. `came_in` gives, by position, the place
     (from 1) to measure movement from, `None` for a newcomer; without it that is the place in the input. The first
-    `unfolded` rows are open, the rest is folded. With `limit`, only so many kept candidates (and so many dropped for
-    each reason) are in the fragment at all, besides the relevant ones. Without `style` the fragment has no style sheet
-    of its own: the page around it must bring `stylesheet()`. All text from outside is escaped.
+    `unfolded` rows are open, the rest is folded. With `limit`, only that many kept candidates (and that many dropped
+    for each reason) are in the fragment at all, besides the relevant ones. Without `style` the fragment has no style
+    sheet of its own: the page around it must bring `stylesheet()`. All text from outside is escaped.
 
     >>> "<b>" in fragment(Ranking.of("tall", ["<b>Everest</b>"]))
     False

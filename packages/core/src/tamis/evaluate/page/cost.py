@@ -1,4 +1,4 @@
-"""What each system costs a query."""
+"""What each system costs per query."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Standings(Protocol):
 
 
 def overview(names: Sequence[str], sections: Sequence[Standings]) -> dict[str, Any]:
-    """One row a system, one column a data set."""
+    """One row per system, one column per data set."""
     systems = dict.fromkeys(s.system for item in sections for s in item.standings if s.kind != "bound")
     return {"systems": list(systems), "columns": [_column(*pair) for pair in zip(names, sections, strict=True)]}
 

@@ -21,7 +21,7 @@ DRAWN = 20
 
 
 def pictures(evaluation: Evaluation, room: int) -> list[str | None]:
-    """One packed picture a query, `None` where `room` (in bytes) was used up.
+    """One packed picture per query, `None` where `room` (in bytes) was used up.
 
     First come the queries on which the systems differ most.
     """
@@ -49,7 +49,7 @@ def picture(evaluation: Evaluation, query: str) -> str:
 
     `pool`: [id, label, grade] by place in the first stage, then what only other runs found (the label is empty where
     nothing is drawn of a passage); `first`: how many the first stage found; `relevant`: which are relevant. `systems`:
-    one a system, with `values`, `error`, `html`, `kept` and `dropped`. Passages are indices into the pool.
+    one per system, with `values`, `error`, `html`, `kept` and `dropped`. Passages are indices into the pool.
     """
     grades = evaluation.dataset.qrels.get(query, {})
     pool = _Pool(_first_stage(evaluation, query))

@@ -21,7 +21,7 @@ from tamis.view.wording import WHY, scale_words
 class Section:
     """One data set of the page.
 
-    `head` is finished HTML, `data` what the script draws from, `pictures` one packed picture a query (`None` where
+    `head` is finished HTML, `data` what the script draws from, `pictures` one packed picture per query (`None` where
     none is kept), `standings` the main metric of each system.
     """
 

@@ -15,7 +15,7 @@ from tamis.pool.sparse import Adjacency
 Weight = NonNegative
 """How much a kind of edge counts beside the others."""
 Degree = PositiveInt
-"""At most so many edges a candidate names, the heaviest; ties across the border are all left out."""
+"""Most edges per candidate, heaviest first; edges that tie at the cut-off are all dropped."""
 
 
 class Edges(ABC):

@@ -26,7 +26,7 @@ class Given(Edges):
     The metadata field `field` of a candidate holds `{"nodes": [label, ...], "edges": [[from, relation, to], ...]}` with
     indices into `nodes`: the stored form of the AMR graphs of G-RAG, and of any triples. Two nodes are the same when
     their labels are. The node `question`, nodes with a label made of words of the query, and edges between such nodes
-    are left out: they stand in every document (`query_concepts` true: they count like others). Of each candidate's
+    are left out: they are in every document (`query_concepts` true: they count like others). Of each candidate's
     edges the `degree` heaviest stay.
 
     Source: G-RAG (Dong et al., 2024), whose two edge features these are.

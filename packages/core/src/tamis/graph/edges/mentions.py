@@ -15,11 +15,11 @@ from tamis.pool.titles import BRACKET, occurrences
 
 @part
 class Mentions(Edges):
-    """A document in whose text the title of another stands, word for word; what the title has in brackets aside.
+    """A document whose text contains the title of another, word for word; what the title has in brackets aside.
 
     An edge weighs 1. The mentioned listens to the one that mentions it and the other way round, save that nobody
     listens to a document for naming it when the query names it too: all words of its title are words of the query.
-    Titles that stand in more than `max_share` of the other candidates join nobody; two parts of one document, with the
+    Titles that are in more than `max_share` of the other candidates join nothing; two parts of one document, with the
     same title, do not mention each other.
     """
 

@@ -70,8 +70,8 @@ class ConceptPairs(Edges):
 def _pairs(ids: Ints, sentences: Ints, owners: Ints, width: int, size: int, window: int) -> Iterator[Ints]:
     """(smaller concept * `width` + larger concept) * `size` + document, each once, in ascending order.
 
-    By ranges of the smaller concept, each of about `HELD` pairs: most pairs are in one document only, and whoever reads
-    this keeps none of those.
+    By ranges of the smaller concept, each of about `HELD` pairs: most pairs are in one document only, and a caller that
+    reads this keeps none of those.
     """
     last = min(window + 1, len(ids))
 

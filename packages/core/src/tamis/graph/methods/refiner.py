@@ -14,7 +14,7 @@ from tamis.values.scale import COSINE, Scale
 
 
 class Refiner(ABC):
-    """A way to score candidates by a query's vector after their own have spoken. Subclasses are frozen parts."""
+    """A way to score candidates by the query's vector, refined by the candidates' own. Subclasses are frozen parts."""
 
     scale: ClassVar[Scale] = COSINE
 

@@ -52,11 +52,11 @@ class Network(ABC):
 
     @abstractmethod
     def scores(self, weights: Weights, inputs: Any, xp: Any = np, drop: Callable[[Any], Any] = unchanged) -> Any:
-        """One score a candidate. `drop` is dropout while training."""
+        """One score per candidate. `drop` is dropout while training."""
 
     def lifts(self, weights: Weights, inputs: Any) -> Sequence[Adjacency]:
         """For each kind of edge, what each neighbour (column) added to each candidate's score (row); empty when the
-        network does not tell."""
+        network does not say."""
         return ()
 
 

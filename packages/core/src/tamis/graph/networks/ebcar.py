@@ -22,7 +22,7 @@ from tamis.pool.sparse import Floats, union
 @dataclass(frozen=True, eq=False)
 class ContextInputs:
     """For n candidates: `cosines` (n); `vectors` of query and candidates ((1 + n) x d); `places`, where each chunk
-    stands in its document ((1 + n) x 2 PLACES); `apart`, -inf between rows that may not see one another, else 0."""
+    is in its document ((1 + n) x 2 PLACES); `apart`, -inf between rows that may not see one another, else 0."""
 
     cosines: Floats
     vectors: NDArray[np.float32]
@@ -42,10 +42,10 @@ class EBCAR(Network):
     adds, which is nothing at the start: an untrained network scores plain cosines.
 
     Compact against the paper (126 million weights): embeddings are mapped to `hidden` numbers before the layers and
-    back after them, 0.18 million weights for 384 dimensions. Who belongs to whom comes from `edges` (default: the same
-    `source`, as told by metadata) through the second attention alone: the paper's table of document numbers by order
-    of appearance would make scores depend on the order. The place in the document is written in sines of the metadata
-    field `chunk`.
+    back after them, 0.18 million weights for 384 dimensions. Which passages belong together comes from `edges`
+    (default: the same `source`, from the metadata) through the second attention alone: the paper's table of document
+    numbers by order of appearance would make scores depend on the order. The place in the document is written in sines
+    of the metadata field `chunk`.
 
     Scale: `fusion` (unbounded sums, comparable within a query). Source: Yuan et al., 2025, after third-party notes.
     """

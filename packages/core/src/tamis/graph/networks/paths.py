@@ -21,7 +21,7 @@ WORDS = 64
 def maximal_paths(start: T, neighbours: Callable[[T], Iterable[T]]) -> list[list[T]]:
     """The shortest paths from `start` that are no part of a longer one: to the leaves of a breadth-first search.
 
-    `neighbours(node)`, in the order in which paths should be told. Time is linear in the edges asked for.
+    `neighbours(node)`, in the order in which paths are listed. Time is linear in the edges asked for.
     """
     children: dict[T, list[T]] = {start: []}
     waiting = deque([start])

@@ -121,7 +121,7 @@ def _usable(values: Sequence[float], dims: int) -> Sequence[float] | Failure:
 
 
 def _lifted(lifts: Sequence[Adjacency], channels: Sequence[str], size: int, count: int) -> list[tuple[Neighbour, ...]]:
-    """For each candidate the `count` neighbours that added most, by kind of edge; what took away is not told."""
+    """For each candidate the `count` neighbours that added most, by kind of edge; what lowered it is not listed."""
     found: list[list[Neighbour]] = [[] for _ in range(size)]
     for channel, added in zip(channels, lifts, strict=False):
         for row, col, weight in zip(added.rows.tolist(), added.cols.tolist(), added.weights.tolist(), strict=True):

@@ -47,8 +47,8 @@ class Exported:
 def export_onnx(model: str, out: str | Path, *, int8: bool = False, max_length: int = 512) -> list[Exported]:
     """Write a cross-encoder to a folder that `OnnxCrossEncoder` takes, in float32 and, if asked, quantised to int8.
 
-    `model`: a folder or hub name of a sequence classifier. int8 quantises weights one scale a channel, activations as
-    they come (dynamically); its graph is `model_int8.onnx`. Both are run on sample pairs of many lengths and compared
+    `model`: a folder or hub name of a sequence classifier. int8 quantises weights with one scale per channel,
+    activations dynamically; its graph is `model_int8.onnx`. Both are run on sample pairs of many lengths and compared
     with the original. Needs the extra `export`. Raises `ConfigError` when float32 scores differ by more than 1e-4.
 
     >>> export_onnx("cross-encoder/ms-marco-MiniLM-L6-v2", "reranker", int8=True)  # doctest: +SKIP

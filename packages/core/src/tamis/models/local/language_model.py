@@ -72,7 +72,7 @@ class LanguageModel(Local):
         return len(self._ids(text))
 
     def verify_labels(self, labels: Sequence[str]) -> dict[str, tuple[int, ...]]:
-        """The token each label is, in its spellings: at the start of a text and after a blank.
+        """The token ids of each label, at the start of a text and after a space.
 
         `ConfigError` for a label of several tokens, or two that share one: a judge that was trained on single tokens
         scores others by something it was not trained on. Loads the tokenizer, not the weights.
@@ -85,7 +85,7 @@ class LanguageModel(Local):
         tokens = {label: tuple(ids[0] for ids in spelled) for label, spelled in found.items()}
         all_tokens = [token for own in tokens.values() for token in own]
         if len(set(all_tokens)) < len(all_tokens):
-            raise ConfigError(f"{self.name} cannot tell {', '.join(map(repr, labels))} apart: they share a token")
+            raise ConfigError(f"{self.name} cannot distinguish {', '.join(map(repr, labels))}: they share a token")
         return tokens
 
     def generate(self, calls: Sequence[Generate]) -> list[Generated | Failure]:
@@ -337,7 +337,7 @@ class LanguageModel(Local):
 
 
 def joined(messages: Sequence[Message]) -> str:
-    """Contents joined by a blank line; a last message of the assistant goes on where the others end."""
+    """Contents joined by a blank line; a last message of the assistant continues where the others end."""
     *before, last = messages
     if last.role != "assistant":
         before, last = [*messages], Message("assistant", "")

@@ -28,7 +28,7 @@ class ListReranker(Local):
         trust_remote_code: let transformers run code that comes with the weights. The method nearly always comes that
             way; read it first.
 
-    Any other interface goes behind `Function(f, "score_list")`. Needs the extra `transformers` unless the model is
+    Wrap any other interface in `Function(f, "score_list")`. Needs the extra `transformers` unless the model is
     given. Raises `ConfigError` for weights that cannot be loaded or have no such method.
 
     >>> from tamis import Groupwise
@@ -67,7 +67,7 @@ class ListReranker(Local):
 
 
 def _scores(results: Any, count: int) -> Scores | Failure:
-    """One score a document from `{index, relevance_score}` a document; a `Failure` where these are not all there."""
+    """One score per document from its `{index, relevance_score}`; a `Failure` where these are not all there."""
     try:
         found = {int(result["index"]): finite(float(result["relevance_score"])) for result in results}
     except (TypeError, KeyError, ValueError):

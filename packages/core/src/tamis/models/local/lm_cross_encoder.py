@@ -31,14 +31,14 @@ class LMCrossEncoder(Local):
         instruction: for wordings that take one, where the query brings none.
         device, dtype: as for `CausalLM`.
         max_batch: pairs in one call.
-        max_length: tokens of a sequence. What is longer loses the end of the passage, never what stands behind it.
+        max_length: tokens of a sequence. What is longer loses the end of the passage, never what comes after it.
         batch_tokens: padded tokens of one forward pass; default: 512 on a CPU, else 16,384.
         scale: of the scores.
 
     The score is the logit of the wording's positive token, less that of its negative one, after the last token of the
     sequence. Of the output matrix only these rows are kept: a vocabulary of 150,000 costs as much as two words. What
-    stands before the passage is read once a query, its keys and values shared by all passages. Control tokens spelled
-    out in a query or a passage are plain text. A query that leaves no room is a `Failure` for its call.
+    comes before the passage is read once per query, its keys and values shared by all passages. Control tokens spelled
+    out in a query or a passage are plain text. A query that is too long is a `Failure` for its call.
     Needs the extra `transformers`. Raises `ConfigError` for a model without a known wording, a label that is no single
     token, or weights that cannot be loaded.
 
@@ -115,7 +115,7 @@ class LMCrossEncoder(Local):
 
     @once
     def _back(self) -> Ids:
-        """Tokens behind the passage."""
+        """Tokens after the passage."""
         ids = [token for piece in self._pieces.tokens(list(self._wording.after), 1 << 30) for token in piece]
         return [*ids, self._tokenizer.eos_token_id] if self._wording.closes else ids
 

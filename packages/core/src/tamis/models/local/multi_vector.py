@@ -45,7 +45,7 @@ class MultiVectorEmbedder(SentenceTransformersModel):
     capabilities: ClassVar[tuple[Capability, ...]] = ("embed_tokens",)
 
     def embed_tokens(self, calls: Sequence[EmbedTokens]) -> list[TokenVectors]:
-        """One vector a token the checkpoint keeps, (tokens, width), each row of length 1."""
+        """One vector per token the checkpoint keeps, (tokens, width), each row of length 1."""
         arrays = self._encoded(calls, query={"convert_to_numpy": True}, passage={"convert_to_numpy": True})
         return [TokenVectors(stored(array, self.precision)) for array in arrays]
 

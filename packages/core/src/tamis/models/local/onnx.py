@@ -139,7 +139,7 @@ class OnnxCrossEncoder(OnnxEncoder):
     Args:
         path: folder with `file` and `tokenizer.json`.
         max_length: tokens of a pair. What is longer loses the end of the text; only where the query takes more than
-            half of the room is the query cut as well.
+            half of that is the query cut as well.
         threads: how many pairs are scored side by side, one thread each; default: one a core. Calls with fewer pairs
             than half of them use a second session, in which one pair takes all threads (and the weights are held
             twice).
@@ -192,7 +192,7 @@ class OnnxEmbedder(OnnxEncoder):
 
     Args:
         path: folder with `file` and `tokenizer.json`.
-        pooling: of a graph that gives a vector a token: the first token's (`"cls"`) or the mean over all (`"mean"`).
+        pooling: of a graph that gives a vector per token: the first token's (`"cls"`) or the mean over all (`"mean"`).
         query_prefix, passage_prefix: put before each text, as the model's card says.
         max_length: tokens of a text; what is longer is cut.
         threads, max_batch, batch_tokens, providers, file: as for `OnnxCrossEncoder`.
@@ -214,7 +214,7 @@ class OnnxEmbedder(OnnxEncoder):
     capabilities: ClassVar[tuple[Capability, ...]] = ("embed",)
 
     def embed(self, calls: Sequence[Embed]) -> list[Vector]:
-        """One vector a text."""
+        """One vector per text."""
         prefix: Mapping[str, str] = {"query": self.query_prefix, "passage": self.passage_prefix}
         found = self._cutting.encode_batch([prefix[call.role] + call.text for call in calls])
         texts = [Pair(encoding.ids, encoding.type_ids) for encoding in found]

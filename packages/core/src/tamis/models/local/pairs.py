@@ -13,9 +13,9 @@ from tamis.values.calls import Classify
 
 Ids = list[int]
 WIDEST = 16
-"""Characters a token: so much of a long text is tokenised at first, the rest only where that does not fill its room."""
+"""Characters per token: this much of a long text is tokenised at first, the rest only where that is too short."""
 MARGIN = 16
-"""Tokens by which the beginning of a text must overfill its room before its end is left unread."""
+"""Tokens by which the beginning of a text must exceed its limit before its end is left unread."""
 
 
 class Pair(NamedTuple):

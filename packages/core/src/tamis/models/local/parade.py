@@ -37,7 +37,7 @@ class Parade(TransformersCrossEncoder):
         words, overlap, at_most: how a document is cut, as for the stage's `Passages`.
 
     Give it whole documents: `CrossEncoder(Parade(...))`. `tokens_in` counts all passages. Source: Li et al., 2020
-    (PARADE-Avg, -Max, -Attn and -Transformer). Where relevance stands in one passage, the best passage's score
+    (PARADE-Avg, -Max, -Attn and -Transformer). Where relevance is in one passage, the best passage's score
     (`Passages`) does as well and needs no head. Raises `ConfigError` for a file that is no
     such head.
     """

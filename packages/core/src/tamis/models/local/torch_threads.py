@@ -33,7 +33,7 @@ def side_by_side(count: int) -> ThreadPoolExecutor:
     """Workers in which torch uses one thread each.
 
     Threads that share a pass wait for one another after every product, and spin while they wait: where other work takes
-    a core, all of them stand. How many threads torch uses elsewhere is as it was: its setting is by thread, and only
+    a core, all of them wait. How many threads torch uses elsewhere is as it was: its setting is by thread, and only
     the default for threads to come is set aside while the workers start.
     """
     torch = needed("torch", "A local model", "transformers")

@@ -30,7 +30,7 @@ class TransformersCrossEncoder(Local):
         device, dtype: as for `CausalLM`.
         max_batch: pairs in one call, which are sorted by length together. A deadline cuts between calls.
         max_length: tokens of a pair. What is longer loses the end of the text; only where the query takes more than
-            half of the room is the query cut as well.
+            half of that is the query cut as well.
         label: of a model with several labels, the one that means relevant.
         scale: of the scores.
         batch_tokens: padded tokens of one forward pass; default: 512 on a CPU, else 16,384.
@@ -100,7 +100,7 @@ class TransformersCrossEncoder(Local):
 
     @once
     def _threads(self) -> int:
-        """Passes side by side: on a CPU one a thread of torch, on an accelerator one after the other."""
+        """Passes in parallel: on a CPU one per thread of torch, on an accelerator one after the other."""
         torch = needed("torch", "TransformersCrossEncoder", "transformers")
         return int(torch.get_num_threads()) if self._network.device.type == "cpu" else 1
 
@@ -209,7 +209,7 @@ class SentenceTransformerEmbedder(SentenceTransformersModel):
     capabilities: ClassVar[tuple[Capability, ...]] = ("embed",)
 
     def embed(self, calls: Sequence[Embed]) -> list[Vector]:
-        """One vector a text."""
+        """One vector per text."""
         vectors = self._encoded(calls, query={"prompt": self.query_prompt}, passage={"prompt": self.passage_prompt})
         return [Vector(tuple(vector.tolist())) for vector in vectors]
 

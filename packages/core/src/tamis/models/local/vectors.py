@@ -1,4 +1,4 @@
-"""What models that give one vector a token share."""
+"""What models that give one vector per token share."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Models behind HTTP."""
+"""Models that are called by HTTP."""

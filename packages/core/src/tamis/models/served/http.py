@@ -1,4 +1,4 @@
-"""What models behind HTTP share: clients for threads and event loops, and errors that say what the server said."""
+"""What models called by HTTP share: clients for threads and event loops, and errors that say what the server said."""
 
 from __future__ import annotations
 
@@ -388,4 +388,4 @@ def _is_proxy(variable: str) -> bool:
 
 
 def _httpx() -> Any:
-    return needed("httpx", "A model behind HTTP", "openai")
+    return needed("httpx", "A model called by HTTP", "openai")

@@ -1,4 +1,5 @@
-"""Chat models behind the OpenAI protocol: OpenAI itself, vLLM, SGLang, llama.cpp, Ollama, LM Studio, hosted ones."""
+"""Chat models that speak the OpenAI protocol: OpenAI itself, vLLM, SGLang, llama.cpp, Ollama, LM Studio, hosted
+ones."""
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ class Dialect:
 
 @dataclass(frozen=True, config=ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True))
 class OpenAIChat(HttpModel):
-    """A chat model behind `POST {base_url}/chat/completions`. Can `generate` and give `choice_logprobs`.
+    """A chat model served at `POST {base_url}/chat/completions`. Can `generate` and give `choice_logprobs`.
 
     Args:
         model: the name the server knows it by.
@@ -140,7 +141,7 @@ class OpenAIChat(HttpModel):
         return [await self._ahold("chat/completions", self._generation(call)) for call in calls]
 
     def choice_logprobs(self, calls: Sequence[ChoiceLogprobs]) -> list[Logprobs | Failure]:
-        """Natural-log probabilities of the choices as first token, one request a call."""
+        """Natural-log probabilities of the choices as first token, one request per call."""
         return [self._hold(PATH, self._choice(call)) for call in calls]
 
     async def achoice_logprobs(self, calls: Sequence[ChoiceLogprobs]) -> list[Logprobs | Failure]:

@@ -14,7 +14,7 @@ from tamis.models.served.http import Home, Url
 from tamis.values.scale import LOGIT, PROBABILITY, Scale
 
 Place = tuple[str, ...]
-"""Where a value stands in a reply: the keys that lead to it, outermost first; none: the reply itself."""
+"""Where a value is in a reply: the keys that lead to it, outermost first; none: the reply itself."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -119,7 +119,7 @@ PROVIDERS: Mapping[str, Provider] = {
 
 
 def found(data: Any, place: Place) -> Any:
-    """What stands at a place of a reply; `None` when there is no such place."""
+    """The value at a place of a reply; `None` when there is no such place."""
     for key in place:
         data = data.get(key) if isinstance(data, Mapping) else None
     return data

@@ -1,4 +1,4 @@
-"""Cross-encoders behind HTTP: Cohere, Jina, Voyage, TEI, Infinity, vLLM, llama.cpp and whoever speaks as they do."""
+"""Cross-encoders called by HTTP: Cohere, Jina, Voyage, TEI, Infinity, vLLM, llama.cpp and compatible services."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tamis.values.calls import Capability, Classify, Failure, Score
 from tamis.values.scale import COSINE, Scale
 
 SENT_AT_ONCE = 100
-"""Documents a request holds unless told otherwise: what a billed search unit covers, and soon answered."""
+"""Documents per request by default: what a billed search unit covers, and answered soon."""
 ROUNDING = 1e-5
 LISTWISE: Mapping[str, Scale] = {"jina-reranker-v3": COSINE}
 """Models that read the documents of a request together, so that a score depends on its neighbours, and their scale."""
@@ -42,7 +42,7 @@ ProviderRef = Annotated[Name | Provider, BeforeValidator(_known)]
 
 @dataclass(frozen=True, config=ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True))
 class RerankService(HttpModel):
-    """A rerank model behind `POST {base_url}/rerank`. Can `classify`: one call is one (query, document) pair.
+    """A rerank model served at `POST {base_url}/rerank`. Can `classify`: one call is one (query, document) pair.
 
     Calls with the same query share a request; the engine never puts another query's calls into a batch.
 
@@ -133,7 +133,7 @@ class RerankService(HttpModel):
         return call.query
 
     def classify(self, calls: Sequence[Classify]) -> list[Score | Failure]:
-        """One score a pair; one request for each query and `max_documents` documents."""
+        """One score per pair; one request for each query and `max_documents` documents."""
         answers: dict[int, Score | Failure] = {}
         for places in self._requests(calls):
             scores = self._hold(self._provider.path, self._scoring([calls[place] for place in places]))

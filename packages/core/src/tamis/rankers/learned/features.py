@@ -1,4 +1,4 @@
-"""What the learned ranker looks at: one number a candidate and feature, from the pool alone."""
+"""What the learned ranker looks at: one number per candidate and feature, from the pool alone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def features(
 
 
 class Read:
-    """A pool read once: `plain` features, and those that depend on a first look at who is good."""
+    """A pool read once: `plain` features, and those that depend on a first look at which candidates are good."""
 
     def __init__(self, query: str, candidates: Sequence[Candidate], vectors: WordVectors) -> None:
         self.match = Match(query, [candidate.full_text for candidate in candidates], vectors)

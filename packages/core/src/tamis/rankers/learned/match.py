@@ -1,4 +1,4 @@
-"""Where the words of a query stand in the texts of a pool, exactly and in meaning, as arrays."""
+"""Where the words of a query are in the texts of a pool, exactly and in meaning, as arrays."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Number = TypeVar("Number", np.float32, np.float64, np.bool_)
 
 K1, B = 0.9, 0.4
 HALF = 10
-"""A window is two neighbouring halves of so many terms."""
+"""A window is two neighbouring halves of this many terms."""
 BLOCK = 20
-"""So many texts at once where an array of texts and their words is needed: few enough for a processor's cache."""
+"""Texts per block: small enough for the CPU cache."""
 
 
 class Match:
@@ -62,7 +62,7 @@ class Match:
 
     @cached_property
     def hits(self) -> tuple[Ints, Ints]:
-        """Where a query word stands, as an index into all terms of the pool, and which word it is."""
+        """Where a query word is, as an index into all terms of the pool, and which word it is."""
         known = self.places >= 0
         word_of = np.full(self.tokens.features, -1, dtype=np.int64)
         word_of[self.places[known]] = np.flatnonzero(known)
@@ -92,7 +92,7 @@ class Match:
 
     @cached_property
     def halves(self) -> tuple[Ints, Ints, Ints]:
-        """Half-windows: how many a text has (at least one), where a text's begin, and in which each term stands."""
+        """Half-windows: how many a text has (at least one), where a text's begin, and in which each term is."""
         number = np.maximum(1, -(-self.sizes // HALF))
         begins = np.cumsum(number) - number
         inside = np.arange(len(self.tokens.ids)) - self.tokens.starts[self.tokens.owners]
@@ -108,7 +108,7 @@ class Match:
         return sums
 
     def widened(self, values: NDArray[Number]) -> NDArray[Number]:
-        """For each half-window what the next one of the same text holds; zeros behind the last."""
+        """For each half-window what the next one of the same text holds; zeros after the last."""
         number, begins, _ = self.halves
         following = np.zeros_like(values)
         following[:-1] = values[1:]

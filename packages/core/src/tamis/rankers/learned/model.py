@@ -16,14 +16,14 @@ from tamis.rankers.learned.match import Floats
 
 FILE = "weights.json"
 Mode = Literal["scores", "order", "texts"]
-"""What the first stage tells: scores, an order without scores, nothing."""
+"""What the first stage gives: scores, an order without scores, nothing."""
 
 EMBEDDING = "embedding"
 SHARE, SPREAD = 1.25, 0.04
 """What an embedder's cosines count, and the spread within a pool below which they count for less. Not fitted: weights
 learned with one embedder starve a better one. On each of the six training sets, with all-MiniLM-L6-v2 as with
 bge-small-en-v1.5, this is better than half and half of first stage and cosines. Mean nDCG@10 there is within .004 of
-the best (share 1) for all shares from 0.8 to 1.5 (`benchmarks/embedder_share.py`); the share stands above the best one,
+the best (share 1) for all shares from 0.8 to 1.5 (`benchmarks/embedder_share.py`); the share is above the best one,
 since the word vectors, which the cosines compete with, have seen those sets. No label-free sign was found that tells in
 which pool to trust the embedder more."""
 

@@ -26,7 +26,7 @@ class Learned(Scoring):
     """Sort by a learned sum of what the pool itself tells: the first stage's score, the query's words and phrases, what
     they mean (static word vectors that come with the package), titles, feedback and neighbours. Needs no model.
 
-    `embedder`: a model whose cosines are added; one `embed` call a text, all in one round.
+    `embedder`: a model whose cosines are added; one `embed` call per text, all in one round.
     `unscored`: where no candidate has a score, or all the same, `"order"` takes the incoming order as the retriever's
     word and `"unknown"` as none. A candidate without a score among scored ones counts as one in the middle.
     `explain`: what each feature added to the score, in each candidate's `criteria`.

@@ -1,1 +1,1 @@
-"""From scores to probabilities and confidences; what fits leave behind."""
+"""From scores to probabilities and confidences; what a fit produces."""

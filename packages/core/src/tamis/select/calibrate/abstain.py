@@ -33,9 +33,9 @@ class Abstain(Selection):
     """Drop all candidates (`abstained`) when the confidence read from their scores is below the threshold.
 
     Takes a fitted `artefact`, or a label-free `confidence` (`max`, `std`, `gap`) and a `threshold` on it. The
-    confidence is told in `Ranking.confidence` either way; with neither artefact nor threshold nothing is ever dropped.
-    Where a candidate among the judged ones has no score, a confidence would say more about the failure than about the
-    candidates: then all are kept and the ranking says so. Refuses `ordinal` scores.
+    confidence is reported in `Ranking.confidence` either way; with neither artefact nor threshold nothing is ever
+    dropped. Where a candidate among the judged ones has no score, a confidence would say more about the failure than
+    about the candidates: then all are kept and the ranking says so. Refuses `ordinal` scores.
 
     >>> from tamis import Lexical
     >>> (Lexical() | Abstain(threshold=0.1)).rerank("zebra", ["bread", "butter"]).abstained
@@ -90,7 +90,7 @@ def _of(confidence: Confidence, scores: Sequence[float]) -> float:
 
 
 def judged_head(ranking: Ranking) -> list[float] | None:
-    """The scores of the kept candidates, without those behind the last one judged: they lie beyond a stage's depth.
+    """The scores of the kept candidates, without those after the last one judged: they lie beyond a stage's depth.
     `None` when one in front of it, or all, have none."""
     scores = [ranked.score for ranked in ranking.kept]
     while scores and scores[-1] is None:

@@ -1,4 +1,4 @@
-"""What a fit leaves behind: a few numbers in JSON, bound to the scorer they were fitted for."""
+"""What a fit produces: a few numbers in JSON, bound to the scorer they were fitted for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Fitted:
-    """What a fit can leave behind: a few numbers. Subclasses are frozen parts."""
+    """What a fit can produce: a few numbers. Subclasses are frozen parts."""
 
 
 FITTED = Family("fitted value", Fitted, "tamis.select", "fitted", "tamis.fitted")
@@ -77,7 +77,7 @@ class Artefact:
         Path(path).write_text(json.dumps(dump(self), indent=2) + "\n", encoding="utf-8")
 
     def holds(self, wanted: type[T], by: str = "") -> T:
-        """What was fitted, when it is a `wanted`; `ConfigError` naming who asked and what it is instead."""
+        """What was fitted, when it is a `wanted`; `ConfigError` naming the caller and what it is instead."""
         if not isinstance(self.fitted, wanted):
             able = ", ".join(name for name, cls in FITTED.usable() if issubclass(cls, wanted))
             raise ConfigError(

@@ -94,7 +94,7 @@ class Conformal(Fitted):
 class Calibrate(Stage):
     """Turn scores into probabilities of relevance; the order stays. What has no score keeps none.
 
-    Refuses scores of another scale than the artefact was fitted on (`ScaleError`), and to stand behind another scorer
+    Refuses scores of another scale than the artefact was fitted on (`ScaleError`), and to be used after another scorer
     (`ConfigError`). Scale: `probability`.
     """
 

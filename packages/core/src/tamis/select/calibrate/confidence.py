@@ -87,7 +87,7 @@ class FittedConfidence(Confidence):
     """Base of confidences fitted to the `k` best scores of labelled queries, sorted upwards and standardised.
 
     `centre`, `spread`: mean and standard deviation of each place over the reference queries. `pad`: their smallest
-    score, which stands in where a query has fewer than k.
+    score, which is used where a query has fewer than k.
     """
 
     centre: Vector

@@ -1,4 +1,4 @@
-"""Probabilities from a score and from where it stands in its list."""
+"""Probabilities from a score and from its place in its list."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class InList(Calibration):
     """A logistic line through a score and its place in the list, for scores that do not compare between queries.
 
     1 / (1 + exp(-(`intercept` + `score` x s + `rank` x ln(place) + `gap` x (best - s) + `level` x z))), z being how
-    many standard deviations s is above the list's median; then never more than what stands before it. Holds for lists
+    many standard deviations s is above the list's median; then never more than those before it. Holds for lists
     of about the length it was fitted to. Source: ours, after Platt (1999); the list itself as evidence on where to
     stop: Arampatzis et al. (2009).
     """

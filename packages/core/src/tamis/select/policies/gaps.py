@@ -13,11 +13,11 @@ from tamis.select.policies.base import TOLERANCE, Floats, Policy, min_max
 
 @part
 class LargestGap(Policy):
-    """Keep what stands before the largest drop between neighbouring scores; of equal drops the first counts.
+    """Keep what comes before the largest drop between neighbouring scores; of equal drops the first counts.
 
     The first `head` and the last `tail` of the n - 1 gaps are not looked at (0.5: no cut below the median). A drop of
     less than `guard` standard deviations of the list is noise, as in a flat or linear list: then `fallback` are kept.
-    `buffer` more are kept behind the cut. `window` > 1 looks at drops of the moving average over so many scores and
+    `buffer` more are kept after the cut. `window` > 1 looks at drops of the moving average over that many scores and
     puts the cut in its middle. Does not depend on shift or scale. Noisy on lists under about 20.
     Source: Adaptive-k (Taguchi et al., 2025); head, guard and fallback are ours.
 
@@ -62,7 +62,7 @@ def _first_run(largest: np.ndarray, longest: int) -> int:
 
 @part
 class Spike(Policy):
-    """Keep what stands before the first drop that is larger than both its neighbours; without one, as `LargestGap`.
+    """Keep what comes before the first drop that is larger than both its neighbours; without one, as `LargestGap`.
 
     In other words: cut where the second difference first turns positive after a negative. Sensitive to noise. Does
     not depend on shift or scale. Source: Adaptive-k's code (Taguchi et al., 2025).

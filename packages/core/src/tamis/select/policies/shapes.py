@@ -11,7 +11,7 @@ from tamis.select.policies.base import TOLERANCE, Floats, Policy, min_max
 
 @part
 class Knee(Policy):
-    """Keep what stands before the point farthest from the straight line between the first and the last score.
+    """Keep what comes before the point farthest from the straight line between the first and the last score.
 
     Says nothing, and keeps all, on a straight curve or with fewer than 3 scores. Does not depend on shift or scale.
     Source: Kneedle (Satopaa et al., 2011).
