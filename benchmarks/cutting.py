@@ -254,7 +254,7 @@ def joined(pools: Sequence[Pool]) -> Pool:
 def fixed(pool: Pool) -> list[Outcome]:
     """Outcomes of keeping 1, 2, ... of every query, up to somewhat more than a policy may."""
     most = min(K_MAX + 4, max(map(len, pool.rankings.values())))
-    return [Outcome.of(cut(DynamicK(Fixed(k), ties="out"), pool.rankings), pool.dataset) for k in range(1, most + 1)]
+    return [Outcome.of(cut(DynamicK(Fixed(k)), pool.rankings), pool.dataset) for k in range(1, most + 1)]
 
 
 def at_equal_mean(curve: Sequence[Outcome], mean: float) -> tuple[int, float]:

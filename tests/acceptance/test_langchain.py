@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-import re
 import time
 from collections.abc import Sequence
 from operator import itemgetter
@@ -21,7 +20,6 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from tests.langchain.fakes import QUERY, AsyncJudge, BagOfWords, Overlap, SyncJudge, ids
 
 from langchain_tamis import TamisCompressor
-from support.places import ROOT
 from tamis import Ranking
 
 TOPICS = ("baking", "gardening", "knots", "tides", "chess", "bicycles", "violins", "glaciers")
@@ -226,14 +224,3 @@ async def test_it_joins_a_chain_without_the_compression_retriever() -> None:
     rerank = TamisCompressor("lexical", top_n=2).as_runnable()
     chain = RunnablePassthrough.assign(documents=itemgetter("query") | base()) | rerank
     assert ids(chain.invoke({"query": QUERY})) == ids(await chain.ainvoke({"query": QUERY})) == ["best", "good"]
-
-
-def test_the_readme_does_what_it_says() -> None:
-    store = InMemoryVectorStore(BagOfWords(256))
-    store.add_documents(library())
-    text = (ROOT / "packages" / "langchain" / "README.md").read_text()
-    names: dict[str, Any] = {"vector_store": store, "chat_model": SyncJudge()}
-    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(block, names)
-    assert len(names["documents"]) == 5
-    assert ids(names["chain"].invoke({"query": QUERY}))[0] == "best"

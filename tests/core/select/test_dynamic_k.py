@@ -77,8 +77,8 @@ def test_the_bounds_hold_whatever_the_policy_and_the_ties(
     scores: list[Any], k: int, k_min: int, width: int | None, ties: Any
 ) -> None:
     k_max = None if width is None else max(1, k_min + width)
-    for policy in (Fixed(k), AtLeast(k / 3)):
-        found = cut(DynamicK(policy, k_min=k_min, k_max=k_max, ties=ties), scores)
+    for stage in (DynamicK(Fixed(k), k_min=k_min, k_max=k_max), DynamicK(AtLeast(k / 3), k_min, k_max, ties)):
+        found = cut(stage, scores)
         assert len(found.kept) >= min(k_min, len(scores))
         assert len(found.kept) <= (len(scores) if k_max is None else k_max)
         assert sorted([*found.positions, *(d.position for d in found.dropped)]) == list(range(len(scores)))

@@ -180,11 +180,11 @@ def made(shape: Any) -> Stage:
     if isinstance(shape, Stage):
         return shape
     how, *inner = shape
-    stages = tuple(map(made, inner))
     if how == "facets":
-        return Facets(stages[0], ("height",))
+        return Facets(made(inner[0]), ("height",))
     if how == "ranker":
-        return MultiCriteria(criteria=[Criterion("by", source=Ranker(stages[0]))])
+        return MultiCriteria(criteria=[Criterion("by", source=Ranker(made(inner[0])))])
+    stages = tuple(map(made, inner))
     return Pipeline(stages) if how == "pipeline" else Fuse(stages, method=how)
 
 

@@ -168,7 +168,7 @@ class TokenVectors(Answer):
 
         rows = np.asarray(value, dtype=np.float32)
         if rows.ndim != 2:
-            raise ValueError(f"{rows.ndim} dimensions")
+            raise ValueError(f"no token vectors: an array of {rows.ndim} dimensions, not (tokens, width)")
         return cls(rows)
 
     def checked(self) -> Self:
