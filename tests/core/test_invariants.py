@@ -387,7 +387,9 @@ BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
     ),
     "dynamic rag": st.builds(
         lambda depth, window, samples, combine, k_min: (
-            lambda model: DynamicRAG(model, depth, k_min, None, window, samples, combine)
+            lambda model: DynamicRAG(
+                model, depth, k_min, None, window, samples, **({"combine": combine} if samples > 1 else {})
+            )
         ),
         depths,
         st.integers(2, 6),

@@ -73,7 +73,15 @@ def infer_call(model: Any, query: Query, attempt: int) -> Generate:
     form = f"Answer with JSON only, in the form {FORM}."
     expect = json.dumps({"criteria": [{"name": name, **EXPECTED} for name in ("depth", "clarity", "recency")]})
     user = "\n\n".join([query_block(words, query.instruction), ASK, form])
-    return Generate(model, chat(SYSTEM, user), max_tokens=600, schema=SCHEMA, expect=expect, attempt=attempt)
+    return Generate(
+        model,
+        chat(SYSTEM, user),
+        max_tokens=600,
+        schema=SCHEMA,
+        expect=expect,
+        attempt=attempt,
+        usable=lambda answer: bool(parse_criteria(answer.text)),
+    )
 
 
 def parse_criteria(text: str) -> tuple[Criterion, ...]:

@@ -9,10 +9,12 @@ from itertools import islice
 from typing import Any, get_args
 
 from tamis.errors import CapabilityError, ConfigError, MissingExtra, ModelError
-from tamis.values.calls import Answer, Call, Failure, Why
+from tamis.values.calls import Answer, Call, Failure, Score, Why
 
 WHYS = frozenset(get_args(Why))
 SHOWN = 300
+LARGEST = 2**53
+"""The highest count that is taken for one: floats hold every whole number up to it."""
 
 
 def listed(returned: Any, count: int, method: str) -> list[Any]:
@@ -49,18 +51,23 @@ def sound(call: Call, answer: Any) -> Answer | Failure:
         checked = answer.checked()
     except Exception as error:
         return Failure("malformed", f"the {wanted} of a model cannot be read: {said(error)}")
-    counts = {name: tokens(getattr(checked, name)) for name in ("tokens_in", "tokens_out")}
-    wrong = {name: value for name, value in counts.items() if value is not getattr(checked, name)}
+    wrong: dict[str, Any] = {}
+    if checked.tokens_in is not None and (read := counted(checked.tokens_in)) is not checked.tokens_in:
+        wrong["tokens_in"] = read
+    if checked.tokens_out is not None and (wrote := counted(checked.tokens_out)) is not checked.tokens_out:
+        wrong["tokens_out"] = wrote
+    if isinstance(checked, Score) and (units := counted(checked.search_units) or 0) is not checked.search_units:
+        wrong["search_units"] = units
     return replace(checked, **wrong) if wrong else checked
 
 
-def tokens(reported: Any) -> int | None:
-    """A token count as a model reports it; `None` (not reported) for anything that is no count."""
-    if reported is None or (type(reported) is int and reported >= 0):
-        return reported
+def counted(reported: Any) -> int | None:
+    """A count as a model reports it; `None` (not reported) for anything that is no count, or none a model could reach."""
     try:
-        return int(reported) if reported >= 0 and not isinstance(reported, bool) else None
-    except (TypeError, ValueError, OverflowError):
+        if type(reported) is not int:
+            reported = int(reported) if not isinstance(reported, (bool, str, bytes)) and reported >= 0 else -1
+        return reported if 0 <= reported <= LARGEST else None
+    except Exception:
         return None
 
 
@@ -85,4 +92,4 @@ def is_the_callers(error: BaseException | None) -> bool:
     return isinstance(error, (ConfigError, CapabilityError, MissingExtra))
 
 
-__all__: Sequence[str] = ("failed", "is_the_callers", "kind", "listed", "said", "sound", "tokens")
+__all__: Sequence[str] = ("counted", "failed", "is_the_callers", "kind", "listed", "said", "sound")

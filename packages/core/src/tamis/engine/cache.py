@@ -40,7 +40,7 @@ def cache_key(call: Call) -> bytes | None:
     model = getattr(call.model, "cache_key", None)
     if not model:
         return None
-    asked = tuple(_whole(getattr(call, f.name)) for f in fields(call) if f.name not in call.unkeyed)
+    asked = tuple(_whole(getattr(call, f.name)) for f in fields(call) if f.compare and f.name not in call.unkeyed)
     return hashlib.blake2b(repr((model, call.capability, asked)).encode(), digest_size=16).digest()
 
 

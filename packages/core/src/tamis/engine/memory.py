@@ -1,12 +1,13 @@
 """What an engine remembers: answers by what was asked, and what models made of passages.
 
 Token vectors of queries and scores with a compressed passage are remembered by neither: they are large, and rarely
-asked for twice.
+asked for twice. Nor are answers that do not say what was asked for: the model may answer well the next time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,8 @@ class Memory:
         arrays: dict[bytes, NDArray[Any]] = {}
         model = ""
         for call, key, answer in answered:
+            if not _says_something(call, answer):
+                continue
             model = call.model.cache_key
             answers = self._answers_of(model)
             if self._passages is not None and self._is_passage(call):
@@ -82,7 +85,17 @@ def _sound(call: Call, kept: Any) -> Answer | None:
     if not isinstance(kept, call.answer):
         return None
     checked = sound(call, kept)
-    return checked if isinstance(checked, Answer) else None
+    return checked if isinstance(checked, Answer) and _says_something(call, checked) else None
+
+
+def _says_something(call: Call, answer: Answer) -> bool:
+    """Whether the answer is of use to those who asked. What was kept by a version that read more loosely is not."""
+    if isinstance(answer, Score) and isnan(answer.value):
+        return False
+    try:
+        return call.usable is None or call.usable(answer)
+    except Exception:
+        return False
 
 
 def _is_live(model: Any) -> bool:

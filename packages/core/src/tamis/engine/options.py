@@ -11,7 +11,9 @@ from pydantic import BeforeValidator, Field
 from tamis.engine.trace import Event
 from tamis.parts.part import part
 
-Seconds = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+LONGEST = 1e8
+"""Seconds, three years: clocks of operating systems refuse to wait for much longer."""
+Seconds = Annotated[float, Field(strict=True, gt=0, le=LONGEST, allow_inf_nan=False)]
 Count = Annotated[int, Field(strict=True, ge=0)]
 
 
@@ -44,7 +46,7 @@ class EngineOptions:
     over_budget: Literal["stop", "refuse"] = "stop"
     concurrency: Annotated[int, Field(strict=True, ge=1)] | None = None
     retries: Count = 2
-    backoff: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] = 0.5
+    backoff: Annotated[float, Field(strict=True, ge=0, le=LONGEST, allow_inf_nan=False)] = 0.5
     on_failure: Literal["keep", "raise"] = "keep"
     cache: Annotated[Any, BeforeValidator(_cache)] = "memory"
     vectors: Annotated[Any, BeforeValidator(_vectors)] = "memory"

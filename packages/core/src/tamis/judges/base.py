@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from typing import Annotated, Any, ClassVar, Literal
 
 from tamis.parts.family import Family
-from tamis.values.calls import Asking, Call, Capability, Failure, together
+from tamis.values.calls import Asking, Call, Capability, Classify, Failure, together
 from tamis.values.ranking import Query, Ranked
 from tamis.values.scale import ORDINAL, Scale
 
@@ -166,7 +167,12 @@ class OneCall(Judge):
 
     def _call(self, asked: Asked, attempt: int = 0) -> Call:
         called: Call = pictured(self.call(asked, attempt), asked, getattr(self, "show", ()))
-        return called
+        if isinstance(called, Classify):  # A number is usable unless it is NaN, which no cache keeps.
+            return called
+        return replace(called, usable=partial(self._usable, count=len(asked)))
+
+    def _usable(self, answer: Any, count: int) -> bool:
+        return self.read(answer, count).usable
 
     def ask(self, asked: Asked) -> Asking[Verdict]:
         verdict = Verdict.none(len(asked), Failure("malformed", "nothing was asked"))

@@ -55,9 +55,10 @@ class Likelihood(OneCall):
         return PromptLogprobs(model, prefix, f" {question}")
 
     def read(self, answer: Logprobs, count: int) -> Verdict:
-        if not answer.values or not all(map(math.isfinite, answer.values)):
+        known = [min(0.0, value) for value in answer.values]
+        if not known or not all(map(math.isfinite, (*answer.values, sum(known)))):
             return Verdict.none(count, Failure("malformed", "the answer held no usable number"))
-        total = math.fsum(min(0.0, value) for value in answer.values)
+        total = math.fsum(known)
         return Verdict.scored([total / len(answer.values) if self.normalise else total])
 
     @property

@@ -78,7 +78,10 @@ class Preference(Judge):
 
     def _pair(self, asked: Asked) -> Asking[Verdict]:
         orders = ((0, 1), (1, 0)) if self.both_orders else ((0, 1),)
-        answers = yield [pictured(self.call(asked.of(places)), asked.of(places), self.show) for places in orders]
+        answers = yield [
+            replace(pictured(self.call(asked.of(places)), asked.of(places), self.show), usable=self._usable)
+            for places in orders
+        ]
         read = [self.read(answer) for answer in answers]
         sides = [None if p is None else 1.0 - p if turned else p for turned, (p, _) in enumerate(read)]
         known = [p for p in sides if p is not None]
@@ -96,6 +99,9 @@ class Preference(Judge):
             agreed=(sides[0] > 0.5) == (sides[1] > 0.5) if len(known) == 2 else None,  # type: ignore[operator]
         )
         return self._preferred(verdict, self._together(known, len(sides)))
+
+    def _usable(self, answer: Any) -> bool:
+        return self.read(answer)[0] is not None
 
     def _together(self, known: Sequence[float], asked: int) -> float:
         if not self.ties:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -99,6 +100,7 @@ class Thinking(Judge):
                 stop=(self.closes,) if isinstance(call, ChoiceLogprobs) else (),
                 expect=self._expected(call),
                 attempt=attempt,
+                usable=partial(self._usable, call=call),
             )
         ]
         if isinstance(thought, Failure):
@@ -110,6 +112,11 @@ class Thinking(Judge):
             return answer
         (answer,) = yield [self._after(call, self._thought(thought))]
         return answer
+
+    def _usable(self, thought: Generated, call: Generate | ChoiceLogprobs) -> bool:
+        """Whether a thought may be kept: one that holds the answer only if it can be read."""
+        answered = isinstance(call, Generate) and self._answered(thought, self._begun(call))
+        return not answered or call.usable is None or call.usable(thought)
 
     def _expected(self, call: Generate | ChoiceLogprobs) -> str:
         """What a dry run takes the model to write: a thought, and the answer where it goes on to one."""

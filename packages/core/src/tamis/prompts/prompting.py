@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from tamis.engine.traits import whole
 from tamis.prompts.harmless import neutralise
 from tamis.text.tokens import BYTES_PER_TOKEN, truncate
 from tamis.values.calls import Message
@@ -49,7 +50,7 @@ def fitting(model: Any, passages: int, wanted: int, reserved: int) -> int:
 
     `reserved` tokens are kept for instructions and the answer, so that cutting never reaches them.
     """
-    window = getattr(model, "context_window", None)
+    window = whole(model, "context_window", 0)
     if not window:
         return wanted
     return max(16, min(wanted, (window - reserved) // max(1, passages) - 16))

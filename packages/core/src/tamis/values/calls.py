@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -79,7 +79,9 @@ class Generated(Answer):
     def checked(self) -> Self:
         if not isinstance(self.text, str):
             raise TypeError(f"text expected, got {type(self.text).__name__}")
-        return self
+        if isinstance(self.complete, bool):
+            return self
+        return replace(self, complete=self.complete is None or bool(self.complete))
 
     def tokens_written(self) -> int:
         return estimate_tokens(self.text)
@@ -196,7 +198,8 @@ class Call:
     """One question to one model. `model` is any object with the method `capability` names.
 
     `reads`: the fields whose text the model reads. `cut`: whether it reads no more than the model's `max_length`
-    tokens. `unkeyed`: fields that do not change the answer.
+    tokens. `unkeyed`: fields that do not change the answer. `usable`: whether an answer says what was asked for; one
+    that does not is never kept, so that the next time the model is asked again.
     """
 
     capability: ClassVar[Capability]
@@ -205,6 +208,7 @@ class Call:
     cut: ClassVar[bool] = False
     unkeyed: ClassVar[frozenset[str]] = frozenset({"model"})
     model: Any
+    usable: Callable[[Any], bool] | None = field(default=None, kw_only=True, repr=False, compare=False)
 
     def stand_in(self) -> Answer:
         """An answer of the right shape that prefers nothing: what a dry run goes on with."""

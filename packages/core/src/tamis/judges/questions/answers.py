@@ -8,7 +8,7 @@ from typing import Any
 
 from tamis.prompts.parsing import index, json_objects, nested
 from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
-from tamis.values.calls import Generate
+from tamis.values.calls import Generate, Generated
 from tamis.values.ranking import Query
 
 SYSTEM = f"You read answers to a query out of passages. {DATA_ONLY}"
@@ -32,7 +32,13 @@ def answers_call(model: Any, query: Query, texts: Sequence[str], max_tokens: int
         ]
     )
     expect = json.dumps({"passages": [{"passage": number, "answers": ["an answer"]} for number in range(1, count + 1)]})
-    return Generate(model, chat(SYSTEM, user), max_tokens=answer_tokens, schema=_schema(count), expect=expect)
+
+    def usable(answer: Generated) -> bool:
+        return bool(parse_answers(answer.text, count))
+
+    return Generate(
+        model, chat(SYSTEM, user), max_tokens=answer_tokens, schema=_schema(count), expect=expect, usable=usable
+    )
 
 
 def _schema(count: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from tamis.prompts.harmless import neutralise
 from tamis.prompts.parsing import json_objects, nested
 from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
-from tamis.values.calls import Generate
+from tamis.values.calls import Generate, Generated
 from tamis.values.ranking import Query
 
 SYSTEM = f"You plan what must be found to answer a query. {DATA_ONLY}"
@@ -40,7 +40,11 @@ def facets_call(model: Any, query: Query, text: str, max_tokens: int) -> Generat
         ]
     )
     expect = json.dumps(EXAMPLE)
-    return Generate(model, chat(SYSTEM, user), max_tokens=ANSWER_TOKENS, schema=SCHEMA, expect=expect)
+    return Generate(model, chat(SYSTEM, user), max_tokens=ANSWER_TOKENS, schema=SCHEMA, expect=expect, usable=_usable)
+
+
+def _usable(answer: Generated) -> bool:
+    return parse_facets(answer.text) is not None
 
 
 def parse_facets(text: str) -> list[str] | None:

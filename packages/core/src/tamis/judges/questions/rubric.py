@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tamis.prompts.parsing import index, json_objects, nested, number, relevance_lines
 from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
-from tamis.values.calls import Generate
+from tamis.values.calls import Generate, Generated
 from tamis.values.ranking import Query
 
 SYSTEM = f"You grade passages for a retrieval system. {DATA_ONLY}"
@@ -79,7 +79,19 @@ def rubric_call(
     )
     expect = json.dumps({"passages": [{**entry, "passage": n} for n in range(1, count + 1)]})
     schema = _schema(names, criteria, count, reasons)
-    return Generate(model, chat(SYSTEM, user), max_tokens=answer_tokens, schema=schema, expect=expect, attempt=attempt)
+
+    def usable(answer: Generated) -> bool:
+        return bool(parse_rubric(answer.text, criteria, count))
+
+    return Generate(
+        model,
+        chat(SYSTEM, user),
+        max_tokens=answer_tokens,
+        schema=schema,
+        expect=expect,
+        attempt=attempt,
+        usable=usable,
+    )
 
 
 def _form(names: Sequence[str], criteria: Sequence[Graded], reasons: bool) -> str:

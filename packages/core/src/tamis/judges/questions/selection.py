@@ -9,7 +9,7 @@ from typing import Any
 from tamis.prompts.parsing import answer_text
 from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import Template
-from tamis.values.calls import Generate
+from tamis.values.calls import Generate, Generated
 from tamis.values.ranking import Query
 
 SYSTEM = f"You choose the passages that are needed to answer a query, and no others. {DATA_ONLY}"
@@ -38,6 +38,10 @@ def selection_call(
     2025), in our words.
     """
     count = len(texts)
+
+    def usable(answer: Generated) -> bool:
+        return parse_selection(answer.text, count) is not None
+
     answer_tokens = 16 + TOKENS_PER_NUMBER * count
     reserved = OVERHEAD + answer_tokens + len(query.text) // 2
     if template:
@@ -50,6 +54,7 @@ def selection_call(
             temperature=temperature,
             expect=written(range(count)),
             attempt=attempt,
+            usable=usable,
         )
     user = "\n\n".join(
         [
@@ -68,6 +73,7 @@ def selection_call(
         temperature=temperature,
         expect=written(range(count)),
         attempt=attempt,
+        usable=usable,
     )
 
 
