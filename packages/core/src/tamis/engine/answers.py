@@ -62,7 +62,7 @@ def sound(call: Call, answer: Any) -> Answer | Failure:
 
 
 def counted(reported: Any) -> int | None:
-    """A count as a model reports it; `None` (not reported) for anything that is no count, or none a model could reach."""
+    """A count as a model reports it; `None` (not reported) for what is no count or more than a model could reach."""
     try:
         if type(reported) is not int:
             reported = int(reported) if not isinstance(reported, (bool, str, bytes)) and reported >= 0 else -1
