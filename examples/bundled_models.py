@@ -20,7 +20,7 @@ from tamis.values.calls import Embed
 
 QUERY_PREFIX = "Represent this sentence for searching relevant passages: "
 PART = 512
-"""So many texts between two signs of progress; enough for those of similar length to share a batch."""
+"""Texts between two signs of progress; enough for those of similar length to share a batch."""
 
 
 def folder(name: str) -> Path:

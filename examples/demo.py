@@ -140,7 +140,7 @@ def _table(lines: Sequence[Line], searches: Sequence[Search]) -> Table:
         ("pipeline", "left"),
         (f"nDCG@{TOP_N}", "right"),
         ("better / worse", "right"),
-        ("ms a query", "right"),
+        ("ms per query", "right"),
         ("calls", "right"),
         ("degraded", "right"),
     ):

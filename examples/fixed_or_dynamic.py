@@ -1,7 +1,7 @@
 """What the three `dynamic_k_with_*.py` share: the demo's corpus, a threshold fitted to its judged questions, the table.
 
 Fixed k gives every question the same number of passages, here the number that does best on the judged questions.
-Dynamic k gives none where the best score is in the lowest tenth of what those questions reach; else what stands before
+Dynamic k gives none where the best score is in the lowest tenth of what those questions reach; else what comes before
 the largest gap in the scores where that gap is large (two standard deviations), and five where it is not. That policy
 was chosen among some forty after a look at these very questions: read the numbers as an illustration.
 """
@@ -98,7 +98,7 @@ def prepare(
     }
     return setting, [
         f"On the {len(judged)} judged questions, {kind}: F1 {fmean(map(f1, kept, judged)):.3f} with "
-        f"{fmean(map(len, kept)):.1f} passages, {fmean(map(setting.tokens, kept)):.0f} tokens a question"
+        f"{fmean(map(len, kept)):.1f} passages, {fmean(map(setting.tokens, kept)):.0f} tokens per question"
         for kind, kept in kinds.items()
     ]
 
@@ -144,7 +144,7 @@ def text_of(passage: Passage) -> str:
 
 
 def table(framework: str, setting: Setting, questions: Sequence[Question], fixed: Ask, dynamic: Ask) -> Table:
-    """A row a question. `help`: how many of the passages given help, of all that do."""
+    """A row per question. `help`: how many of the passages given help, of all that do."""
     shown = Table(title=f"What {framework} gives the generator: fixed k = {setting.k} against dynamic k")
     for column in ("question", "needs", "fixed", "help", "tokens", "dynamic", "help", "tokens", "saved"):
         shown.add_column(column, justify="left" if column in ("question", "needs") else "right")

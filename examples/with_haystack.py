@@ -15,7 +15,7 @@ from stdlib_corpus import Passage
 
 
 class HaystackSearch:
-    """An `InMemoryBM25Retriever` over the corpus and a pipeline with tamis behind it."""
+    """An `InMemoryBM25Retriever` over the corpus and a pipeline with tamis after it."""
 
     name, retriever = "Haystack", "InMemoryBM25Retriever"
 

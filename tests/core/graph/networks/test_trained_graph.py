@@ -58,7 +58,7 @@ def test_the_file_is_data_and_nothing_else(tmp_path: Path) -> None:
 
 def test_a_file_with_objects_in_it_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "bad.npz", settings=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ConfigError, match=r"bad\.npz is no trained network .*train_graph"):
+    with pytest.raises(ConfigError, match=r"bad\.npz is not a trained network .*train_graph"):
         Trained.read(tmp_path / "bad.npz")
 
 
@@ -68,7 +68,7 @@ def test_a_file_with_objects_in_it_is_refused(tmp_path: Path) -> None:
         ({"format": 2}, "its format is 2, this version reads 1"),
         ({"network": {"graag": {}}}, "unknown network 'graag'. Did you mean 'grag'"),
         ({"network": {"grag": {"hidden": 7}}}, "its weights do not fit its network: bias.0"),
-        ({"dims": None}, "is no trained network"),
+        ({"dims": None}, "is not a trained network"),
     ],
 )
 def test_a_file_that_does_not_hold_together_is_refused(tmp_path: Path, change: dict[str, Any], fault: str) -> None:
@@ -84,7 +84,7 @@ def test_a_file_that_does_not_hold_together_is_refused(tmp_path: Path, change: d
 @pytest.mark.parametrize("written", [b"", b"not a zip", b"PK\x03\x04 broken"])
 def test_what_is_no_such_file_is_refused_where_the_stage_is_made(tmp_path: Path, written: bytes) -> None:
     (tmp_path / "x.npz").write_bytes(written)
-    with pytest.raises(ConfigError, match=r"x\.npz is no trained network"):
+    with pytest.raises(ConfigError, match=r"x\.npz is not a trained network"):
         TrainedGraph(str(tmp_path / "x.npz"), EMBEDDER)
     with pytest.raises(ConfigError, match=r"no trained network at .*y\.npz.*train_graph"):
         TrainedGraph(str(tmp_path / "y.npz"), EMBEDDER)

@@ -101,7 +101,7 @@ def test_scores_of_another_scale_are_refused_when_the_ranking_comes() -> None:
         (lambda a: ConformalRecall(a), "ConformalRecall needs .*: conformal; this one holds 'platt'"),
         (lambda a: SoftmaxMass(fitted=a), "SoftmaxMass needs .*: temperature; this one holds 'platt'"),
         (lambda a: Calibrate({"scorer": "x", "scale": "logit", "fitted": {"plat": {}}}), "unknown fitted value 'plat'. Did you mean 'platt'"),
-        (lambda a: Calibrate({"scorer": "x", "slope": 1}), "is no calibration artefact.*slope"),
+        (lambda a: Calibrate({"scorer": "x", "slope": 1}), "is not a calibration artefact.*slope"),
         (lambda a: Calibrate("nowhere.json"), "no calibration artefact at 'nowhere.json'"),
         (lambda a: Calibrate(3), "an artefact is an Artefact, the path of its JSON file or its data, got 3"),
     ],
@@ -125,7 +125,7 @@ def test_an_artefact_survives_its_file_and_a_pipeline_may_name_the_file(tmp_path
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("{", r"fit\.json is not valid JSON"), ("[]", r"fit\.json is no calibration artefact: expected an object, got list"), ("{}", r"fit\.json is no calibration artefact: .*scorer")],
+    [("{", r"fit\.json is not valid JSON"), ("[]", r"fit\.json is not a calibration artefact: expected an object, got list"), ("{}", r"fit\.json is not a calibration artefact: .*scorer")],
 )  # fmt: skip
 def test_a_broken_file_is_named(tmp_path: Path, content: str, said: str) -> None:
     file = tmp_path / "fit.json"

@@ -77,7 +77,7 @@ def name_of(*holders: Any) -> str:
 def named(models: Any, wrap: Callable[[Any], Any], **own: Any) -> dict[str, Any]:
     """Models by the names pipelines call them, wrapped: those in the mapping `models`, and `own` that are not `None`.
 
-    `ConfigError` for a name that is in both, and for `models` that is no mapping.
+    `ConfigError` for a name that is in both, and for `models` that is not a mapping.
     """
     if models is not None and not isinstance(models, Mapping):
         raise ConfigError(f"models must map names to models, such as {{'llm': model}}, got {models!r}")
@@ -265,4 +265,4 @@ def _vector(values: Sequence[float] | None) -> Vector | Failure:
     try:
         return Vector.of(values)
     except (TypeError, ValueError):
-        return Failure("malformed", "the embedding model gave something else than numbers")
+        return Failure("malformed", "the embedding model gave something other than numbers")

@@ -60,8 +60,8 @@ class Abandoned:
 class Asker:
     """Sends one batch to its model.
 
-    `slots`: how many batches a model may have in flight, for this engine. `again`: whether a batch may be tried once
-    more, by the budgets of those who wait.
+    `slots`: how many batches may be in flight per model, for this engine. `again`: whether a batch may be tried once
+    more, by the budgets of those that wait.
     """
 
     slots: Callable[[Any], int]

@@ -82,8 +82,9 @@ SCHEMA = ("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT
 class DiskCache:
     """Answers in one SQLite file, as JSON (never pickled), shared between processes.
 
-    `cache_key`s must tell models and their versions apart: an answer on disk outlives the process that got it. `wait`:
-    seconds an operation waits for other threads and processes; then it raises, which an engine takes for a miss.
+    `cache_key`s must be different for different models and versions: an answer on disk outlives the process that got
+    it. `wait`: seconds an operation waits for other threads and processes; then it raises, which an engine takes for a
+    miss.
     """
 
     outlives_process = True

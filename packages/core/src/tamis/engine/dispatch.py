@@ -1,4 +1,4 @@
-"""The engine's heart, without I/O: which calls are ready, which batch goes out next, whom an answer belongs to.
+"""The engine's heart, without I/O: which calls are ready, which batch goes out next, which plan an answer belongs to.
 
 Both drivers (threads, asyncio) run the same `Dispatcher`, so that sync, async and many-at-once cannot differ.
 """
@@ -72,7 +72,7 @@ class Ticket:
 
 @dataclass(eq=False, slots=True)
 class Work:
-    """One call to make, the tokens reserved for it, and everyone who waits for its answer."""
+    """One call to make, the tokens reserved for it, and all that wait for its answer."""
 
     call: Call
     key: bytes | None
@@ -170,7 +170,7 @@ class Dispatcher:
         return works
 
     def again(self, batch: Batch) -> bool:
-        """Reserve another try of a batch in the budgets of those who wait; false when one of them cannot pay for it.
+        """Reserve another try of a batch in the budgets of those that wait; false when one of them cannot pay for it.
 
         Called from the threads that ask models.
         """
@@ -187,7 +187,7 @@ class Dispatcher:
             return True
 
     def settle(self, batch: Batch, outcome: Outcome) -> None:
-        """Hand the answers of a batch to those who wait, and advance every plan that has all it asked for."""
+        """Hand the answers of a batch to those that wait, and advance every plan that has all it asked for."""
         self._in_flight[id(batch.model), batch.capability] -= 1
         answers = _answers(batch, outcome)
         raised = outcome.error if is_the_callers(outcome.error) else None

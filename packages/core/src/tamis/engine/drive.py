@@ -1,7 +1,7 @@
 """Two drivers for the `Dispatcher`: threads and asyncio.
 
-A rerank with a deadline comes back in time whatever its plans and models do: what cannot be interrupted goes on in a
-thread of its own, and nobody waits for it.
+A rerank with a deadline comes back in time whatever its plans and models do: what cannot be interrupted continues in a
+thread of its own, and the caller does not wait for it.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ class Engine:
     def outcomes(
         self, stage: Plans, rankings: Sequence[Ranking], *, cancel: Cancellation | None = None
     ) -> list[Ranking | BaseException]:
-        """As `rerank_many`, with the error of a query in the place of its ranking."""
+        """As `rerank_many`, with the error of a query in place of its ranking."""
         trace = self._trace(stage, rankings)
         with trace.running():
             dispatcher = self._dispatcher(stage, rankings)

@@ -17,7 +17,7 @@ POLL = 1.0
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """Who waits: how many holders it accepts, and the event loop it waits in, if any."""
+    """One that waits: how many holders it accepts, and the event loop it waits in, if any."""
 
     slots: int
     loop: Any = None
@@ -30,7 +30,7 @@ class _Waiter:
 
 
 class Limiter:
-    """Counts who holds a model, over all threads and all event loops; first come, first served.
+    """Counts the holders of a model, over all threads and all event loops; first come, first served.
 
     Each caller says how many holders it accepts, itself included: engines of different `concurrency` share one limiter,
     and the strictest one waits longest. In a forked child nobody holds it.
@@ -105,7 +105,8 @@ class Limiter:
         self._admit()
 
     def _admit(self) -> None:
-        """Let in who waits longest, as many as fit. Forget who is gone, and holders in event loops that are closed."""
+        """Let in those that wait longest, as many as fit. Forget those that are gone, and holders in event loops that
+        are closed."""
         for lease in list(self._in_loops):
             if lease.loop is not None and lease.loop.is_closed():
                 lease.release()
@@ -127,7 +128,7 @@ class Limiter:
 
 
 class Lease:
-    """A place in a limiter. Given back once, by whoever comes first: its holder, or one who waits for it no longer."""
+    """A place in a limiter. Given back once: by its holder, or by one that no longer waits for it."""
 
     __slots__ = ("_held", "loop")
 

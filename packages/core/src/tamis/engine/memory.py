@@ -26,7 +26,7 @@ KEPT = "answers are not kept and are asked for again next time"
 class Memory:
     """A cache of answers with a cache of passages beside it; either may be missing.
 
-    What a model with an `object:` key answered is kept in memory in the place of a cache that outlives the process.
+    What a model with an `object:` key answered is kept in memory, not in a cache that outlives the process.
 
     `vectors`: whether single vectors of passages, which both can hold, go to the cache of passages.
     """

@@ -1,4 +1,4 @@
-"""How many requests and tokens go out in a minute."""
+"""How many requests and tokens go out per minute."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Pace:
 
     def book(self, requests: int | None = None, most: int | None = None, tokens: int = 0) -> float:
         """Reserve a request of `tokens` tokens and return 0, or reserve nothing and return the seconds to wait before
-        asking again. `requests`, `most`: of requests and tokens in a minute; `None`: any number."""
+        asking again. `requests`, `most`: limits of requests and tokens per minute; `None`: any number."""
         with self._lock:
             now = self._now()
             while self._booked and self._booked[0][0] <= now - MINUTE:

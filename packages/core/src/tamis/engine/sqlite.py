@@ -11,7 +11,7 @@ from pathlib import Path
 from tamis.processes import renewed_in_child
 
 BUSY_SECONDS = 0.25
-"""How long an operation waits for other threads, and again for other processes, unless told otherwise."""
+"""How long an operation waits for other threads, and again for other processes, by default."""
 
 _left_to_the_parent: list[sqlite3.Connection | None] = []
 """Connections a forked child found: SQLite forbids to use or close them there."""

@@ -25,7 +25,7 @@ from tamis.processes import renewed_in_child
 LARGEST = 2**30
 """Bytes of one array that are read at most; an index that asks for more is damaged."""
 MEMORY = 256 * 2**20
-"""Bytes of arrays that `MemoryVectors` holds unless told otherwise."""
+"""Bytes of arrays that `MemoryVectors` holds by default."""
 
 
 class VectorCache(Protocol):
@@ -90,7 +90,7 @@ class DiskVectors:
 
     Any number of threads and processes may read and write at once. Numbers are written before the index says where they
     are, so that a process that dies half way leaves only bytes that nothing refers to; a checksum finds numbers that
-    were lost or changed, and they are made again. `cache_key`s must tell models and their versions apart.
+    were lost or changed, and they are made again. `cache_key`s must be different for different models and versions.
 
     `wait`: seconds an operation waits for other threads and processes; then it raises, which an engine takes for a
     miss. Deleting the folder is safe while nobody uses it.

@@ -25,7 +25,7 @@ Values = dict[str, dict[str, float]]
 
 
 def check(names: Iterable[str]) -> None:
-    """Raise `ConfigError` for a name that is no metric, or one that cannot be computed here."""
+    """Raise `ConfigError` for a name that is not a metric, or one that cannot be computed here."""
     for name in names:
         if own(name) is None:
             _library(name, 1)

@@ -23,7 +23,7 @@ OVERHEAD = 250
 class Identifiers(OneCall):
     """The log-probabilities of the passages' names as the next token are an order.
 
-    `names`: letters A..T for up to 20 passages, or digits 1..9 for up to 9; two-digit numbers are no single token.
+    `names`: letters A..T for up to 20 passages, or digits 1..9 for up to 9; two-digit numbers are not a single token.
     Passages whose name the model does not show (hosted models show 20 tokens) stay after the others, as shown.
     `opening`: text the answer begins with, such as `[`, for models that go on from a begun answer. `template`: the
     wording a checkpoint was trained with. Source: FIRST

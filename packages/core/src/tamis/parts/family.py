@@ -87,7 +87,7 @@ class Family:
         return isinstance(name, str) and bool(self._own(normal(name)) or plugins(self.group, normal(name)))
 
     def name_of(self, cls: type) -> str | None:
-        """What YAML calls `cls`; `None` when it is no registered member."""
+        """What YAML calls `cls`; `None` when it is not a registered member."""
         if cls.__module__.startswith("tamis."):
             name = next((name for name, public in self._public.items() if public == cls.__name__), None)
             if name is not None and (own := self._own(name)) and _place(own) == _place(cls):

@@ -23,7 +23,7 @@ class NearDuplicates(Selection):
     before it.
 
     The share is Jaccard's: common runs / runs of both together. 1.0 takes out only the same words in the same order. A
-    text without words is no duplicate. `Deduplicate` is for equal texts and equal ids.
+    text without words is not a duplicate. `Deduplicate` is for equal texts and equal ids.
     Source: shingles (Broder, 1997).
 
     >>> texts = ["the cat sat on the mat today", "The cat sat on the mat, today!", "a dog"]

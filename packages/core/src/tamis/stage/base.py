@@ -99,8 +99,8 @@ class Stage(ABC):
         return Left(self.leaves(before.scale), self.label)
 
     def follows(self, earlier: Sequence[Stage]) -> None:  # noqa: B027
-        """Called where a pipeline is made, with the stages in front of this one. Raise `ConfigError` when it cannot
-        stand there."""
+        """Called where a pipeline is made, with the stages before this one. Raise `ConfigError` when it cannot
+        follow them."""
 
     def rerank(
         self,
@@ -137,7 +137,7 @@ class Stage(ABC):
         return explained(self, candidates)
 
     def to_data(self) -> Any:
-        """This stage as plain data that `tamis.load` reads back. `ConfigError` for a model that is no data."""
+        """This stage as plain data that `tamis.load` reads back. `ConfigError` for a model that is not data."""
         return dump(self)
 
     def to_yaml(self) -> str:
@@ -192,7 +192,7 @@ StageRef = Annotated[Stage, *STAGES]
 class Selection(Stage):
     """A stage that takes candidates out or moves them, and leaves their scores as they are.
 
-    The distinction matters to calibration: what was fitted on the scores in front of such a stage holds behind it.
+    The distinction matters to calibration: what was fitted on the scores before such a stage holds after it.
     """
 
     def leaves(self, before: Scale | None) -> Scale | None:
@@ -272,7 +272,7 @@ def flattened(stage: Stage) -> tuple[Stage, ...]:
 
 @part
 class Fuse(Stage):
-    """Run `stages` abreast on the same ranking and merge their results. `a & b` is `Fuse((a, b))`.
+    """Run `stages` at the same time on the same ranking and merge their results. `a & b` is `Fuse((a, b))`.
 
     `method`: `"rrf"`, the sum of `weight / (k + rank)` (Cormack et al., 2009), needs only orders. The others need
     scores: `"weighted"`, their weighted mean after min-max within the query; `"mean"`, their weighted mean as they are,

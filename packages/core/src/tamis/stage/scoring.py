@@ -70,7 +70,7 @@ class Scoring(Stage):
         """A score for each of `head`, which holds at least one candidate, or the `Failure` that left it without one.
 
         A generator: it yields lists of calls, receives their answers in the same order, and returns the scores. A score
-        that is no finite number counts as a failure.
+        that is not a finite number counts as a failure.
         """
 
     def leaves(self, before: Scale | None) -> Scale | None:

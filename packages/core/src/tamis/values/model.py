@@ -1,11 +1,11 @@
 """What a model is to tamis: any object with a method for each kind of call it can answer.
 
-A method takes a batch of calls and returns one answer (or `Failure`) a call, in the same order. An async twin with an
+A method takes a batch of calls and returns one answer (or `Failure`) per call, in the same order. An async twin with an
 `a` in front (`agenerate`, ...) is used by the async driver when it is there. A model may raise: the engine retries what
 is worth it (`ModelError.retryable`, rate limits, timeouts, server errors) and turns the rest into `Failure`s.
 
 Optional attributes: `name` (for traces), `capabilities` (when having the method is not enough), `max_concurrency`
-(batches at once, default 1), `max_batch` (calls a batch, default 1), `together(call)` (calls share a batch only where
+(batches at once, default 1), `max_batch` (calls per batch, default 1), `together(call)` (calls share a batch only where
 it gives the same), `requests_per_minute` (batches) and `tokens_per_minute` (absent: any number), `context_window`
 (tokens), `count_tokens(text)`, `images` (whether messages may carry pictures), `max_length` (tokens after which an
 encoder cuts), `scale` (of the scores `classify`, `classify_vectors` and `score_list` give), `architecture` (an

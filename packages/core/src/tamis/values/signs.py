@@ -37,7 +37,7 @@ def variance(scores: Sequence[float]) -> float:
 
 
 def signs(ranking: Ranking) -> Mapping[str, float]:
-    """What can be told from a ranking and from what its stages noted.
+    """What a ranking, and what its stages noted, shows without labels.
 
     `kendall_tau`: of the kept to the order they came in; near 1 the reranking does nothing, near 0 it may be noise.
     `identity`: 1 when nothing moved. `unjudged`: share of the kept that a degraded notice names.

@@ -58,7 +58,7 @@ class Trained:
                 raise ConfigError(f"its format is {settings['format']!r}, this version reads {FORMAT}")
             made._check_shapes()
         except (ConfigError, ValueError, TypeError, LookupError, EOFError, OSError, zipfile.BadZipFile) as error:
-            raise ConfigError(f"{path} is no trained network ({error}); {REMEDY}") from error
+            raise ConfigError(f"{path} is not a trained network ({error}); {REMEDY}") from error
         return made
 
     def write(self, path: str | Path) -> None:

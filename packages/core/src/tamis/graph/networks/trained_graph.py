@@ -102,7 +102,7 @@ class TrainedGraph(Scoring):
     def _usable(self, answers: Sequence[Any]) -> list[Any]:
         """The vectors, or `Failure`s. `ConfigError` when the embedder plainly gives vectors of another width.
 
-        A single number is no embedding but the stand-in answer of a dry run.
+        A single number is not an embedding but the stand-in answer of a dry run.
         """
         from tamis.graph.networks.trained import name_of
 

@@ -38,9 +38,9 @@ class LMCrossEncoder(Local):
     The score is the logit of the wording's positive token, less that of its negative one, after the last token of the
     sequence. Of the output matrix only these rows are kept: a vocabulary of 150,000 costs as much as two words. What
     comes before the passage is read once per query, its keys and values shared by all passages. Control tokens spelled
-    out in a query or a passage are plain text. A query that is too long is a `Failure` for its call.
-    Needs the extra `transformers`. Raises `ConfigError` for a model without a known wording, a label that is no single
-    token, or weights that cannot be loaded.
+    out in a query or a passage are plain text. A query that is too long is a `Failure` for its call. Needs the extra
+    `transformers`. Raises `ConfigError` for a model without a known wording, a label that is not a single token, or
+    weights that cannot be loaded.
 
     >>> model = LMCrossEncoder("Qwen/Qwen3-Reranker-0.6B")
     >>> CrossEncoder(model).rerank(query, passages)  # doctest: +SKIP

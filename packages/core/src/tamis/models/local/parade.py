@@ -123,5 +123,5 @@ class Parade(TransformersCrossEncoder):
         holds = ("weight", "bias", *NEEDED.get(head["pooling"], ()))
         if head["pooling"] not in POOLINGS or not all(name in head for name in holds):
             told = f"pooling ({', '.join(POOLINGS)}), {', '.join(holds)}"
-            raise ConfigError(f"{self.head!r} is no head: it must hold {told}; it holds {', '.join(head)}")
+            raise ConfigError(f"{self.head!r} is not a head: it must hold {told}; it holds {', '.join(head)}")
         return head

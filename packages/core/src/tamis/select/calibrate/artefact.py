@@ -57,7 +57,7 @@ class Artefact:
         try:
             return cls(**data)
         except (ConfigError, TypeError) as error:
-            raise ConfigError(f"{where} is no calibration artefact: {error}") from None
+            raise ConfigError(f"{where} is not a calibration artefact: {error}") from None
 
     @classmethod
     def read(cls, path: str | Path) -> Artefact:
@@ -70,7 +70,7 @@ class Artefact:
         except ValueError as error:
             raise ConfigError(f"{path} is not valid JSON: {error}") from None
         if not isinstance(data, Mapping):
-            raise ConfigError(f"{path} is no calibration artefact: expected an object, got {type(data).__name__}")
+            raise ConfigError(f"{path} is not a calibration artefact: expected an object, got {type(data).__name__}")
         return cls.of(data, str(path))
 
     def write(self, path: str | Path) -> None:
