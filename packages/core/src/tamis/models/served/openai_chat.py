@@ -67,7 +67,7 @@ class OpenAIChat(HttpModel):
 
     Args:
         model: the name the server knows it by.
-        base_url: where the API is, usually ending in `/v1`; a query behind it, such as `?api-version=1`, is sent with
+        base_url: where the API is, usually ending in `/v1`; a query after it, such as `?api-version=1`, is sent with
             every request.
         api_key: sent as a bearer token. Never printed, written as data or put in an error. Default: the environment
             variable `api_key_env`, if named; for OpenAI's own server `OPENAI_API_KEY`, which is sent nowhere else.
