@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -87,9 +88,14 @@ def kind(value: Any) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
 
 
+def is_the_users(error: BaseException) -> bool:
+    """Whether an error is the user's own interrupt, which ends the rerank, and not that of a model or callback."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+
+
 def is_the_callers(error: BaseException | None) -> bool:
     """Whether an error is a mistake in how a model was made or used, to be raised, and no failure to answer."""
     return isinstance(error, (ConfigError, CapabilityError, MissingExtra))
 
 
-__all__: Sequence[str] = ("counted", "failed", "is_the_callers", "kind", "listed", "said", "sound")
+__all__: Sequence[str] = ("counted", "failed", "is_the_callers", "is_the_users", "kind", "listed", "said", "sound")

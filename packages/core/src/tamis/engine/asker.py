@@ -12,7 +12,7 @@ from typing import Any
 
 import tenacity
 
-from tamis.engine.answers import listed, sound
+from tamis.engine.answers import is_the_users, listed, sound
 from tamis.engine.cost import call_tokens
 from tamis.engine.dispatch import Batch, Outcome
 from tamis.engine.limiter import POLL, Lease
@@ -111,13 +111,13 @@ class Asker:
                     answers = self._read(batch, self._method(batch, "")(batch.calls))
             return Outcome(answers, None, attempts - 1, time.monotonic() - started)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            if is_the_users(error):
                 raise
             return Outcome(None, error, max(0, attempts - 1), time.monotonic() - started)
 
     async def aask(self, batch: Batch, abandoned: Abandoned) -> Outcome:
         """In this event loop when the model has an async method, else in a thread."""
-        if self.dry or not hasattr(batch.model, "a" + batch.capability):
+        if self.dry or getattr(batch.model, "a" + batch.capability, None) is None:
             return await asyncio.wrap_future(in_model_thread(lambda: self.ask(batch, abandoned)))
         held = _holding.get()
         lease = None
@@ -166,7 +166,7 @@ class Asker:
     def _method(self, batch: Batch, prefix: str) -> Callable[..., Any]:
         method = getattr(batch.model, prefix + batch.capability, None)
         if method is None:
-            other = hasattr(batch.model, "a" + batch.capability)
+            other = getattr(batch.model, "a" + batch.capability, None) is not None
             advice = "it is async only; use `arerank`" if other else "give a model that can"
             raise CapabilityError(f"{type(batch.model).__name__} has no `{prefix}{batch.capability}`: {advice}")
         checked: Callable[..., Any] = method

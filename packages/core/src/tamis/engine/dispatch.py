@@ -14,11 +14,11 @@ from typing import Any
 
 from tamis.compute.architectures import architecture_of
 from tamis.compute.flops import Architecture
-from tamis.engine.answers import failed, is_the_callers
+from tamis.engine.answers import failed, is_the_callers, is_the_users, said
 from tamis.engine.cost import call_tokens, charge
 from tamis.engine.memory import Memory
 from tamis.engine.traits import group_of, whole
-from tamis.errors import DegradedError, TamisError
+from tamis.errors import DegradedError
 from tamis.values.calls import Answer, Call, Failure, Plan
 from tamis.values.ranking import Notice, Ranking
 from tamis.values.usage import Usage
@@ -202,14 +202,19 @@ class Dispatcher:
             self._forget(work)
             for rank, ticket in enumerate(work.tickets):
                 if ticket.live:
-                    self._deliver(ticket, answer, work, architecture, first=rank == 0)
                     waiting[id(ticket.job)] = ticket.job
+                    try:
+                        self._deliver(ticket, answer, work, architecture, first=rank == 0)
+                    except Exception as error:
+                        self._abort(ticket.job, error)
         if waiting and outcome.retries:
             next(iter(waiting.values())).spend(retries=outcome.retries)
         for job in waiting.values():
+            if job.done:
+                continue
             if raised is not None:
                 self._abort(job, raised)
-            elif not job.done:
+            else:
                 self._unpark(job)
                 if job.open == 0:
                     self._advance(job, job.answers)
@@ -235,20 +240,19 @@ class Dispatcher:
         while True:
             try:
                 calls = next(job.plan) if answers is None else job.plan.send(answers)
+                job.answers, job.open = [None] * len(calls), 0
+                for index, call in enumerate(calls):
+                    answer = self._answer_now(job, call, index)
+                    if answer is None:
+                        job.open += 1
+                    else:
+                        job.answers[index] = answer
             except StopIteration as stop:
                 return self._finish(job, stop.value)
-            except Exception as error:
+            except BaseException as error:
+                if is_the_users(error):
+                    raise
                 return self._abort(job, error)
-            job.answers, job.open = [None] * len(calls), 0
-            for index, call in enumerate(calls):
-                try:
-                    answer = self._answer_now(job, call, index)
-                except TamisError as error:
-                    return self._abort(job, error)
-                if answer is None:
-                    job.open += 1
-                else:
-                    job.answers[index] = answer
             if job.open:
                 job.spend(rounds=1)
                 return None
@@ -354,16 +358,25 @@ class Dispatcher:
         usage = ranking.usage + Usage(**job.counts, seconds=time.monotonic() - job.started)
         return self._end(job, replace(ranking, usage=usage))
 
-    def _end(self, job: Job, ranking: Ranking) -> None:
-        if self._on_failure == "raise" and ranking.degraded:
-            messages = "; ".join(str(notice) for notice in ranking.warnings if notice.degraded)
-            job.error = DegradedError(messages, ranking)
-        else:
-            job.ranking = ranking
+    def _end(self, job: Job, outcome: Ranking | BaseException) -> None:
+        """Once: a plan that comes back after its deadline changes nothing any more."""
+        if isinstance(outcome, Ranking) and outcome.degraded and self._on_failure == "raise":
+            messages = "; ".join(str(notice) for notice in outcome.warnings if notice.degraded)
+            outcome = DegradedError(messages, outcome)
+        with self._reserving:
+            if job.done:
+                return
+            if isinstance(outcome, Ranking):
+                job.ranking = outcome
+            else:
+                job.error = outcome
 
     def _abort(self, job: Job, error: BaseException) -> None:
-        job.plan.close()
-        job.error = error
+        self._end(job, error)
+        try:
+            job.plan.close()
+        except Exception as second:
+            error.add_note(f"its plan did not end either: {type(second).__name__}: {said(second)}")
 
     def _forget(self, work: Work) -> None:
         if work.key is not None and self._shared.get(work.key) is work:

@@ -19,7 +19,7 @@ from typing import Any
 from tamis.engine.asker import Abandoned, Asker, is_meant_for_the_task
 from tamis.engine.cancel import Cancellation
 from tamis.engine.dispatch import Batch, Dispatcher, Job, Outcome
-from tamis.engine.workers import in_model_thread, in_plan_thread
+from tamis.engine.workers import PLANS, in_driver_thread, in_model_thread
 from tamis.values.calls import Failure
 
 CANCELLED = Failure("cancelled", "the rerank was cancelled")
@@ -38,7 +38,7 @@ def drive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | None = No
     abandoned, inbox = Abandoned(), queue.SimpleQueue[Settled | None]()
     unsubscribe = cancel.subscribe(lambda: inbox.put(None)) if cancel else lambda: None
     try:
-        _within(in_plan_thread(lambda: _drive(dispatcher, asker, abandoned, inbox, cancel)), dispatcher, cancel)
+        _within(in_driver_thread(lambda: _drive(dispatcher, asker, abandoned, inbox, cancel)), dispatcher, cancel)
     finally:
         abandoned.set()
         unsubscribe()
@@ -144,14 +144,15 @@ async def adrive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | No
 
     async def step(work: Callable[[], Any]) -> bool:
         """Advance plans in a thread. False when a deadline or the caller ended the wait before they came back."""
-        running = asyncio.wrap_future(in_plan_thread(work))
+        future = PLANS.submit(work)
+        running = asyncio.wrap_future(future)
         left = dispatcher.last_seconds()
-        if left is None and cancel is None:
-            await running
-            return True
         waiting = {running}
         stopped = asyncio.ensure_future(_cancelled(cancel)) if cancel else None
         try:
+            if left is None and cancel is None:
+                await running
+                return True
             await asyncio.wait(
                 {*waiting, *({stopped} if stopped else ())},
                 timeout=None if left is None else left + GRACE,
@@ -162,7 +163,9 @@ async def adrive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | No
         finally:
             if stopped is not None:
                 stopped.cancel()
-        if running.done():
+            if not future.done():
+                PLANS.leave(future)
+        if running.done() and not running.cancelled():
             running.result()
             return True
         running.add_done_callback(lambda late: late.cancelled() or late.exception())

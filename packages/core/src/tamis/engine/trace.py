@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
 
+from tamis.engine.answers import is_the_users
 from tamis.engine.dispatch import Batch, Outcome
 from tamis.values.usage import Usage
 
@@ -98,7 +98,7 @@ class Trace:
         try:
             self._listener(event)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            if is_the_users(error):
                 raise
             log.exception("an on_event callback raised; the rerank goes on")
 

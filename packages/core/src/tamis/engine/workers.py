@@ -16,7 +16,7 @@ T = TypeVar("T")
 IDLE_SECONDS = 10.0
 """How long a thread without work stays."""
 
-Task = Callable[[], None]
+Task = tuple[Future[Any], Callable[[], None]]
 
 
 class Workers:
@@ -36,6 +36,7 @@ class Workers:
         self._lock = threading.Lock()
         self._idle: list[SimpleQueue[Task]] = []
         self._waiting: deque[Task] = deque()
+        self._left: set[Future[Any]] = set()
         self._count = 0
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
@@ -53,8 +54,20 @@ class Workers:
                 future.set_result(result)
 
         context = contextvars.copy_context()
-        self._start(lambda: context.run(run))
+        self._start((future, lambda: context.run(run)))
         return future
+
+    def leave(self, future: Future[Any]) -> None:
+        """Wait no longer for work that may never end: its thread takes nobody's place from now on."""
+        with self._lock:
+            if future.cancel() or future.done() or future in self._left:
+                return
+            self._left.add(future)
+            if not self._waiting:
+                self._count -= 1
+                return
+            task = self._waiting.popleft()
+        self._begin_thread(task)
 
     def _start(self, task: Task) -> None:
         with self._lock:
@@ -65,14 +78,22 @@ class Workers:
                 self._waiting.append(task)
                 return
             self._count += 1
+        self._begin_thread(task)
+
+    def _begin_thread(self, task: Task) -> None:
         threading.Thread(target=self._work, args=(task,), name=self._name, daemon=True).start()
 
     def _work(self, task: Task) -> None:
         inbox: SimpleQueue[Task] = SimpleQueue()
         while True:
-            task()
-            del task
+            future, run = task
+            run()
+            del task, run
             with self._lock:
+                if future in self._left:
+                    self._left.discard(future)
+                    return
+                del future
                 if self._waiting:
                     task = self._waiting.popleft()
                     continue
@@ -89,12 +110,14 @@ class Workers:
 
 
 MODELS = Workers("tamis-model")
+DRIVERS = Workers("tamis-driver")
 PLANS = Workers("tamis-plan", most=32)
+"""Advance plans for event loops; what is stuck is left behind and counts no longer."""
 
 
 def in_model_thread(work: Callable[[], T]) -> Future[T]:
     return MODELS.submit(work)
 
 
-def in_plan_thread(work: Callable[[], Any]) -> Future[Any]:
-    return PLANS.submit(work)
+def in_driver_thread(work: Callable[[], Any]) -> Future[Any]:
+    return DRIVERS.submit(work)
