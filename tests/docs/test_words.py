@@ -14,7 +14,7 @@ from support.places import ROOT
 
 PLAIN = {
     r"abreast": "at the same time",
-    r"so many": "N, or that many",
+    r"[Ss]o many": "N, or that many",
     r"whoever": "the caller",
     r"unless told": "by default",
     r"no say": "does not count",

@@ -66,7 +66,7 @@ def explain(ranked: Ranked, asked: Sequence[Candidate], places: Sequence[int] | 
 
     `criteria`: its score on each criterion, `None` where there is none. `reason`: the model's own words, or `None`.
     `retrieval_rank`: its index in the input, from 0. `retrieval_score`: the score it came with, or `None`.
-    `lifted_by`: the documents a graph stage let speak for it, strongest first: `position` (index in the input), `id`,
+    `lifted_by`: the documents that raised it in a graph stage, strongest first: `position` (index in the input), `id`,
     `weight`, `channel` (the kind of edge, "" where there is one kind).
 
     >>> explain(Ranked(Candidate("a", score=0.5), 0), [Candidate("a", score=0.5)])["retrieval_score"]

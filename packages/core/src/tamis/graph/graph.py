@@ -34,7 +34,7 @@ SHOWN = 3
 
 @part
 class Graph(Stage):
-    """Let candidates that belong together speak for one another. No model, unless `edges` compare embeddings.
+    """Let candidates that belong together raise one another. No model, unless `edges` compare embeddings.
 
     Args:
         edges: kinds of edges, see `tamis.graph.edges`. Default: mentions of titles, mutual nearest neighbours by

@@ -34,7 +34,7 @@ def spread(
     """New scores of n documents from their old ones, best = highest, and the channels of their graph.
 
     `alpha` in 0..1: how much neighbours count; 0 changes nothing. `seeds`: only the best N documents (and
-    those that tie with the last of them) speak for others. The new scores lie between the smallest and the largest old
+    those that tie with the last of them) raise others. The new scores lie between the smallest and the largest old
     one; documents without edges keep theirs, exactly.
 
     >>> from tamis import Candidate, Query

@@ -23,7 +23,7 @@ TOP = 10
 """How many places must be right where nothing else is said, for stages that can stop there."""
 OVER = ("deadline", "cancelled")
 ALARMING = 5
-"""So many scores that are all the same are no accident."""
+"""This many scores that are all the same are not a coincidence."""
 
 
 class Judged(Stage):

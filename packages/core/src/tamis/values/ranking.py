@@ -95,7 +95,7 @@ class Neighbour:
 class Ranked:
     """A candidate in a ranking. `position` is its index in the input and its identity; texts and ids may repeat.
 
-    `lifted_by`: the candidates that a graph stage let speak for this one, strongest first. `compressed`: what the
+    `lifted_by`: the candidates that raised this one in a graph stage, strongest first. `compressed`: what the
     model that scored it made of the passage for a generator, where it makes something (`Score.compressed`).
     """
 

@@ -15,7 +15,7 @@ from tamis.text.vectors import WordVectors, unit_length
 from tamis.values.ranking import Candidate
 
 SEEDS = 20
-"""So many candidates, the best by a first look, speak for their neighbours."""
+"""This many candidates, the best by a first look, raise their neighbours."""
 NEIGHBOURS = 6
 """The nearest of them that each candidate listens to. Of fewer than six candidates none are neighbours: two that share
 a word are half of such a pool, and would only trade places."""
