@@ -34,7 +34,7 @@ from tamis.judges import (
 from tamis.judges.base import JUDGES
 from tamis.judges.features import first_stage_scores
 from tamis.models import CostOnly
-from tamis.prompts.parsing import read_letters, read_order, read_scores
+from tamis.prompts.orders import read_letters, read_order, read_scores
 from tamis.prompts.template import Template
 from tamis.values.calls import (
     Call,

@@ -36,7 +36,7 @@ from tamis.judges.questions.rubric import parse_rubric, rubric_call
 from tamis.judges.questions.selection import parse_selection, selection_call
 from tamis.prompts import prompting
 from tamis.prompts.harmless import neutralise
-from tamis.prompts.parsing import read_letters, read_order, read_scores
+from tamis.prompts.orders import read_letters, read_order, read_scores
 from tamis.prompts.template import Template
 from tamis.stage.base import Stage
 from tamis.values.calls import ChoiceLogprobs, Generate, Generated, Logprobs, PromptLogprobs

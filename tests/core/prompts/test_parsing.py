@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tamis.criteria import RELEVANCE, STANDARD, Criterion
 from tamis.criteria.infer import parse_criteria
 from tamis.judges.questions.rubric import keys, parse_rubric
-from tamis.prompts.parsing import index, json_objects, nested, number, permutation, relevance_lines
+from tamis.prompts.orders import permutation
+from tamis.prompts.parsing import index, json_objects, nested, number, relevance_lines
 
 TWO = (RELEVANCE, STANDARD["depth"])
 

@@ -239,7 +239,7 @@ def test_the_models_own_token_count_decides_the_cut() -> None:
 def test_the_expected_answer_is_one_the_parser_reads() -> None:
     from tamis.criteria.infer import parse_criteria
     from tamis.judges.questions.rubric import parse_rubric
-    from tamis.prompts.parsing import permutation
+    from tamis.prompts.orders import permutation
 
     read = parse_rubric(CostOnly().generate([rubric(TEXTS)])[0].text, CRITERIA, 2)
     assert {place: set(grades) for place, (grades, _) in read.items()} == {n: {"relevance", "depth"} for n in range(2)}

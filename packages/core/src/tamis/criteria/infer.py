@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from tamis.criteria.criterion import RELEVANCE, STANDARD, Criterion
@@ -14,7 +15,7 @@ from tamis.prompts.prompting import DATA_ONLY, chat, query_block
 from tamis.values.calls import Asking, Failure, Generate
 from tamis.values.ranking import Notice, Query
 
-FEWEST, MOST = 2, 5
+FEWEST, MOST, READ = 2, 5, 200
 SYSTEM = f"You plan how search results should be judged. You see the query only. {DATA_ONLY}"
 ASK = (
     "Besides relevance, which two to five properties should a passage have to be most useful for this query? "
@@ -86,13 +87,15 @@ def infer_call(model: Any, query: Query, attempt: int) -> Generate:
 
 def parse_criteria(text: str) -> tuple[Criterion, ...]:
     """Two to five criteria with distinct names and weights in 0..1, or none. Relevance is left out: it is always
-    judged."""
+    judged. Of several answers the last that names two or more counts."""
     found: dict[str, Criterion] = {}
     for outer in json_objects(text):
-        for entry in nested(outer):
+        said: dict[str, Criterion] = {}
+        for entry in islice(nested(outer), READ):
             criterion = _criterion(entry)
             if criterion and criterion.name != RELEVANCE.name:
-                found.setdefault(criterion.name, criterion)
+                said.setdefault(criterion.name, criterion)
+        found = said if len(said) >= FEWEST else {**found, **{n: c for n, c in said.items() if n not in found}}
     chosen: Sequence[Criterion] = list(found.values())[:MOST]
     return tuple(chosen) if len(chosen) >= FEWEST else ()
 
@@ -100,10 +103,10 @@ def parse_criteria(text: str) -> tuple[Criterion, ...]:
 def _criterion(entry: Mapping[str, Any]) -> Criterion | None:
     """Its name is reduced to words, its description to one line without marks: neither may shape a prompt."""
     name, description = entry.get("name"), entry.get("description")
-    words = " ".join(NAME_PART.findall(name.lower()))[:60].strip() if isinstance(name, str) else ""
+    words = " ".join(NAME_PART.findall(name[:400].lower()))[:60].strip() if isinstance(name, str) else ""
     if not words:
         return None
     weight = number(entry.get("weight"))
     weight = 0.5 if weight is None else min(1.0, max(0.0, weight))
-    told = " ".join(description.split()) if isinstance(description, str) else ""
+    told = " ".join(description[:2000].split()) if isinstance(description, str) else ""
     return Criterion(words, neutralise(told.encode("utf-8", "replace").decode())[:400], weight)

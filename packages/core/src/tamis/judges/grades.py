@@ -11,7 +11,7 @@ from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import Show, instructed, texts, told
 from tamis.parts.numbers import NonNegative
 from tamis.parts.part import part
-from tamis.prompts.parsing import read_scores, uncut
+from tamis.prompts.orders import read_scores, uncut
 from tamis.prompts.prompting import DATA_ONLY, PassageTokens, chat, filler, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
 from tamis.values.calls import Capability, Generate, Generated, Message

@@ -9,7 +9,7 @@ from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import Show, instructed, texts, told
 from tamis.parts.numbers import NonNegative
 from tamis.parts.part import part
-from tamis.prompts.parsing import read_order, uncut
+from tamis.prompts.orders import read_order, uncut
 from tamis.prompts.prompting import DATA_ONLY, STERN, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import Template, TemplateRef
 from tamis.values.calls import Capability, Failure, Generate, Generated

@@ -12,7 +12,7 @@ from tamis.judges.base import Asked, Judge, Unit, Verdict, pictured
 from tamis.judges.features import Show, instructed, texts, told
 from tamis.parts.numbers import ShareBelowOne
 from tamis.parts.part import part
-from tamis.prompts.parsing import read_letters
+from tamis.prompts.orders import read_letters
 from tamis.prompts.prompting import DATA_ONLY, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
 from tamis.values.calls import Asking, Call, Capability, ChoiceLogprobs, Failure, Generate

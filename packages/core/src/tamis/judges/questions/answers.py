@@ -60,15 +60,18 @@ def _schema(count: int) -> dict[str, Any]:
 
 
 def parse_answers(text: str, count: int) -> dict[int, tuple[str, ...]]:
-    """What a model said of each passage: 0-based index to its answers. Never raises; what is missing is missing.
+    """What a model said of each passage: 0-based index to its answers. Never raises; what is missing is missing; of
+    several answers the last that names all passages counts.
 
     >>> parse_answers('{"passages": [{"passage": 2, "answers": ["Rome"]}, {"passage": 9, "answers": []}]}', 2)
     {1: ('Rome',)}
     """
     found: dict[int, tuple[str, ...]] = {}
     for outer in json_objects(text):
+        said: dict[int, tuple[str, ...]] = {}
         for entry in nested(outer):
             place, answers = index(entry.get("passage"), count), entry.get("answers")
             if place is not None and isinstance(answers, list):
-                found.setdefault(place, tuple(answer for answer in answers if isinstance(answer, str)))
+                said.setdefault(place, tuple(answer for answer in answers if isinstance(answer, str)))
+        found = said if len(said) == count else {**said, **found}
     return found

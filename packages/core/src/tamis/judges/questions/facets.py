@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from tamis.prompts.harmless import neutralise
@@ -13,7 +14,7 @@ from tamis.values.ranking import Query
 
 SYSTEM = f"You plan what must be found to answer a query. {DATA_ONLY}"
 OVERHEAD, ANSWER_TOKENS = 260, 200
-MOST, LONGEST = 6, 120
+MOST, LONGEST, READ = 6, 120, 100
 EXAMPLE = {"facets": ["when the bridge was built", "who paid for it"]}
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -48,22 +49,24 @@ def _usable(answer: Generated) -> bool:
 
 
 def parse_facets(text: str) -> list[str] | None:
-    """The phrases, each once and on one line; `None` when the answer holds no list of them.
+    """The phrases, each once and on one line; `None` when the answer holds no list of them. Of several the last.
 
     >>> parse_facets('```json {"facets": ["cost of a ticket", "Cost  of a ticket", ""]}```')
     ['cost of a ticket']
     """
-    for outer in json_objects(text):
-        for entry in nested(outer):
-            found = entry.get("facets")
-            if isinstance(found, list):
-                lines: dict[str, str] = {}
-                for line in (plain(item) for item in found if isinstance(item, str)):
-                    lines.setdefault(line.casefold(), line)
-                return [line for line in lines.values() if line][:MOST]
-    return None
+    lists = [entry["facets"] for outer in json_objects(text) for entry in nested(outer) if _is_list(entry)]
+    if not lists:
+        return None
+    lines: dict[str, str] = {}
+    for line in (plain(item) for item in lists[-1][:READ] if isinstance(item, str)):
+        lines.setdefault(line.casefold(), line)
+    return [line for line in lines.values() if line][:MOST]
+
+
+def _is_list(entry: Mapping[str, Any]) -> bool:
+    return isinstance(entry.get("facets"), list)
 
 
 def plain(text: str) -> str:
     """One line without marks that could shape a prompt."""
-    return neutralise(" ".join(text.encode("utf-8", "replace").decode().split()))[:LONGEST]
+    return neutralise(" ".join(text[: 4 * LONGEST].encode("utf-8", "replace").decode().split()))[:LONGEST]

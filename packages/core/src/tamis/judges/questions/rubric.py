@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from tamis.prompts.parsing import index, json_objects, nested, number, relevance_lines
+from tamis.prompts.parsing import index, json_objects, nested, number, relevance_lines, within
 from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
 from tamis.values.calls import Generate, Generated
 from tamis.values.ranking import Query
@@ -121,28 +121,45 @@ Grades = Mapping[str, float]
 
 
 def parse_rubric(text: str, criteria: Sequence[Graded], count: int) -> dict[int, tuple[Grades, str | None]]:
-    """What a model said of each passage: 0-based index to grades by criterion name (clipped to their ranges) and a
-    reason.
+    """What a model said of each passage: 0-based index to grades by criterion name (in their ranges) and a reason.
 
     Takes JSON in any wrapping, whole or cut short, grades as numbers or text, flat or under `scores`; failing that,
-    lines `Doc: 2, Relevance: 7`. Unknown passage numbers are ignored, of repeated ones the first counts. Never raises.
+    lines `Doc: 2, Relevance: 7`. Unknown passage numbers are ignored, of repeated ones the first counts; of several
+    answers the last that grades all. Grades off the range of a criterion keep their order (`within`). A criterion
+    without a grade is left out. Never raises.
     """
     names = dict(zip(keys(criteria), criteria, strict=True))
     found: dict[int, tuple[Grades, str | None]] = {}
     for outer in json_objects(text):
-        for entry in nested(outer):
-            place = index(_first(entry, ("passage", "doc", "document", "number", "id")), count)
-            if place is None or place in found:
-                continue
-            grades = _grades(entry, names)
-            if grades:
-                reason = entry.get("reason")
-                found[place] = (grades, reason.strip() or None if isinstance(reason, str) else None)
+        said = _said(outer, names, count)
+        found = said if len(said) == count else {**said, **found}
     if not found and criteria:
-        first = criteria[0]
-        for place, score in relevance_lines(text, count):
-            found[place - 1] = ({first.name: min(first.max, max(0.0, score))}, None)
+        found = {place - 1: ({criteria[0].name: score}, None) for place, score in relevance_lines(text, count)}
+    return _in_range(found, criteria)
+
+
+def _said(outer: Mapping[str, Any], names: Mapping[str, Graded], count: int) -> dict[int, tuple[Grades, str | None]]:
+    found: dict[int, tuple[Grades, str | None]] = {}
+    for entry in nested(outer):
+        place = index(_first(entry, ("passage", "doc", "document", "number", "id")), count)
+        grades = {} if place is None or place in found else _grades(entry, names)
+        if place is not None and grades:
+            reason = entry.get("reason")
+            found[place] = (grades, reason.strip() or None if isinstance(reason, str) else None)
     return found
+
+
+def _in_range(
+    found: Mapping[int, tuple[Grades, str | None]], criteria: Sequence[Graded]
+) -> dict[int, tuple[Grades, str | None]]:
+    """The same with every grade in the range of its criterion, and none that differed made alike."""
+    fitted: dict[int, dict[str, float]] = {place: {} for place in found}
+    for criterion in criteria:
+        places = [place for place, (grades, _) in found.items() if criterion.name in grades]
+        grades = within([found[place][0][criterion.name] for place in places], 0.0, criterion.max)
+        for place, grade in zip(places, grades, strict=True):
+            fitted[place][criterion.name] = grade
+    return {place: (fitted[place], reason) for place, (_, reason) in found.items()}
 
 
 def _first(entry: Mapping[str, Any], names: Sequence[str]) -> Any:
@@ -153,5 +170,5 @@ def _grades(entry: Mapping[str, Any], names: Mapping[str, Graded]) -> Grades:
     inner = entry.get("scores")
     flat = {**entry, **inner} if isinstance(inner, Mapping) else entry
     told = {str(key).strip().lower().replace(" ", "_"): value for key, value in flat.items()}
-    read = {criterion.name: (number(told.get(key)), criterion.max) for key, criterion in names.items()}
-    return {name: min(top, max(0.0, grade)) for name, (grade, top) in read.items() if grade is not None}
+    read = {criterion.name: number(told.get(key)) for key, criterion in names.items()}
+    return {name: grade for name, grade in read.items() if grade is not None}

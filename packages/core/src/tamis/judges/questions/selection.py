@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tamis.prompts.parsing import answer_text
+from tamis.prompts.orders import stated
 from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import Template
+from tamis.prompts.thoughts import final_answer, normalised
 from tamis.values.calls import Generate, Generated
 from tamis.values.ranking import Query
 
@@ -89,13 +90,14 @@ def written(chosen: Sequence[int]) -> str:
 def parse_selection(text: str, count: int) -> list[int] | None:
     """0-based indices of the passages chosen, each once, in the order written; `[]` for a deliberate none.
 
-    `None` when the answer is neither: not the same as choosing nothing. Numbers out of range and repeats are ignored.
+    `None` when the answer is neither: not the same as choosing nothing. Numbers out of range and repeats are ignored,
+    and so are names in a sentence that negates.
 
     >>> parse_selection("[3], [1],[3] and [99]", 5), parse_selection("None", 5), parse_selection("I cannot", 5)
     ([2, 0], [], None)
     """
-    text = answer_text(text)
-    groups = LISTED.findall(text) or ([text] if NUMBERS_ONLY.fullmatch(text) else [])
+    text = normalised(final_answer(text))
+    groups = LISTED.findall("\n".join(stated(text))) or ([text] if NUMBERS_ONLY.fullmatch(text) else [])
     named = [int(number) for group in groups for number in re.findall(r"\d{1,9}", group)]
     chosen = list(dict.fromkeys(number - 1 for number in named if 1 <= number <= count))
     if chosen:
