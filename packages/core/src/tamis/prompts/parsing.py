@@ -87,8 +87,8 @@ def within(values: Sequence[float], low: float, high: float) -> list[float]:
     Where one lies beyond an end, the values in the outer hundredth at that end and those beyond it are spread evenly
     over that hundredth by their rank; all others stay as they are.
 
-    >>> within([3, 12, 11], 0, 10)
-    [3, 10, 9.95]
+    >>> within([3, 12, 11], 0, 100), within([3, 112, 111], 0, 100)
+    ([3, 12, 11], [3, 100, 99.5])
     """
     edge = (high - low) / 100
     found = list(values)
