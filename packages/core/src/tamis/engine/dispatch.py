@@ -175,15 +175,19 @@ class Dispatcher:
         Called from the threads that ask models.
         """
         with self._reserving:
-            payers: dict[int, tuple[Job, int]] = {}
+            paid: dict[int, list[Work]] = {}
             for work in batch.works:
-                job = work.tickets[0].job
-                payers[id(job)] = job, payers.get(id(job), (job, 0))[1] + 1
-            for job, more in payers.values():
-                if job.max_calls is not None and job.reserved_calls + more > job.max_calls:
+                paid.setdefault(id(work.tickets[0].job), []).append(work)
+            again = [(works[0].tickets[0].job, len(works), sum(map(_read, works))) for works in paid.values()]
+            for job, calls, tokens in again:
+                if job.max_calls is not None and job.reserved_calls + calls > job.max_calls:
                     return False
-            for job, more in payers.values():
-                job.reserved_calls += more
+                if job.max_tokens is not None and job.reserved_tokens + tokens > job.max_tokens:
+                    return False
+            for job, calls, tokens in again:
+                job.reserved_calls += calls
+                job.reserved_tokens += tokens
+                job.spent_tokens += tokens
             return True
 
     def settle(self, batch: Batch, outcome: Outcome) -> None:
@@ -334,15 +338,17 @@ class Dispatcher:
             spent = charge(job.counts, architecture, work.call, answer)
             if work.tokens:
                 # What a model reports can only raise what the budget is charged.
-                spent = max(spent, work.call.tokens_read() + answer.tokens_written())
+                read = work.call.tokens_read()
+                if answer.tokens_in is None or answer.tokens_in < read:
+                    read = work.call.read_at_most()
+                spent = max(spent, read + answer.tokens_written())
             with self._reserving:
                 job.spent_tokens += spent
                 job.reserved_tokens += spent - work.tokens
             return
         if first:
-            # A call that failed may have been read by the model all the same: what it read is spent.
             with self._reserving:
-                kept = min(work.tokens, call_tokens(work.call)) if work.tokens else 0
+                kept = _read(work)
                 job.spent_tokens += kept
                 job.reserved_tokens += kept - work.tokens
 
@@ -388,6 +394,11 @@ def _answers(batch: Batch, outcome: Outcome) -> list[Any]:
     if outcome.error is not None:
         return [failed(outcome.error)] * len(batch.works)
     return list(outcome.answers or ())
+
+
+def _read(work: Work) -> int:
+    """Tokens spent on a try that failed, where tokens are counted: the model may have read the call all the same."""
+    return min(work.tokens, call_tokens(work.call)) if work.tokens else 0
 
 
 def cut_short(job: Job, failure: Failure) -> Ranking:

@@ -233,7 +233,11 @@ class Call:
 
     def tokens_at_most(self) -> int:
         """Tokens to reserve for this call, in and out: no fewer than it can cost."""
-        return sum(map(most_tokens, self.content())) + 1
+        return self.read_at_most() + 1
+
+    def read_at_most(self) -> int:
+        """Tokens the model reads, no fewer than it can be."""
+        return sum(map(most_tokens, self.content()))
 
     def passes(self, answer: Answer, read: int, wrote: int) -> tuple[int, int]:
         """What the model did, as tokens read and tokens written (n and m of `Architecture.flops`). A score or a choice
@@ -274,7 +278,7 @@ class Generate(Call):
         return estimate_tokens(self.expect)
 
     def tokens_at_most(self) -> int:
-        return sum(map(most_tokens, self.content())) + self.max_tokens
+        return self.read_at_most() + self.max_tokens
 
     def passes(self, answer: Answer, read: int, wrote: int) -> tuple[int, int]:
         return read, wrote
@@ -350,8 +354,8 @@ class ClassifyVectors(Call):
     def tokens_read(self) -> int:
         return estimate_tokens(self.query) + len(self.vectors)
 
-    def tokens_at_most(self) -> int:
-        return most_tokens(self.query) + len(self.vectors) + 1
+    def read_at_most(self) -> int:
+        return most_tokens(self.query) + len(self.vectors)
 
 
 @dataclass(frozen=True, slots=True)
