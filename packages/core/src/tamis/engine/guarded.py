@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from tamis.engine.answers import said
+
 log = logging.getLogger("tamis")
 T = TypeVar("T")
 PAUSE = 10.0
@@ -35,7 +37,7 @@ class Guarded:
                 "%s failed (%s: %s): %s; it is left alone for %g seconds",
                 type(self._cache).__name__,
                 type(error).__name__,
-                error,
+                said(error),
                 lost,
                 PAUSE,
             )

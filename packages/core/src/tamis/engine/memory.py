@@ -7,7 +7,7 @@ asked for twice. Nor are answers that do not say what was asked for: the model m
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import isnan
+from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from tamis.engine.answers import sound
 from tamis.engine.cache import OBJECT_ONLY, Cache, MemoryCache, cache_key, outlives_process
 from tamis.engine.guarded import Guarded
 from tamis.engine.vectors import MemoryVectors, VectorCache
-from tamis.values.calls import Answer, Call, Score, TokenVectors
+from tamis.values.calls import Answer, Call, Score, TokenVectors, Vector
 
 READ = "answers that it may hold are asked for again"
 KEPT = "answers are not kept and are asked for again next time"
@@ -90,9 +90,13 @@ def _sound(call: Call, kept: Any) -> Answer | None:
 
 def _says_something(call: Call, answer: Answer) -> bool:
     """Whether the answer is of use to those who asked. What was kept by a version that read more loosely is not."""
-    if isinstance(answer, Score) and isnan(answer.value):
-        return False
     try:
+        if isinstance(answer, Score) and isnan(answer.value):
+            return False
+        if isinstance(answer, Vector) and not isfinite(sum(answer.values)):
+            return False
+        if isinstance(answer, TokenVectors) and not (len(answer.values) and isfinite(answer.values.sum())):
+            return False
         return call.usable is None or call.usable(answer)
     except Exception:
         return False
