@@ -152,7 +152,8 @@ class Engine:
         >>> Engine().dry_run(Listwise(CostOnly(), window=20, stride=10), "q", ["text"] * 100).calls
         9
         """
-        job = _job(stage, Ranking.of(query, candidates))
+        ranking = Ranking.of(query, candidates)
+        job = Job(_plan(stage, ranking), ranking)
         dispatcher = Dispatcher([job], memory=Memory(), concurrency=lambda model: 1)
         asker = Asker(lambda model: 1, lambda batch, outcome: None, retries=0, dry=True)
         drive(dispatcher, asker)
@@ -162,18 +163,11 @@ class Engine:
         return job.ranking.usage
 
     def _dispatcher(self, stage: Plans, rankings: Sequence[Ranking]) -> Dispatcher:
-        if self.options.over_budget == "refuse":
-            for ranking in rankings:
-                self._refuse_costly(stage, ranking)
-        now = time.monotonic()
         given = self.options
-        deadline = None if given.deadline is None else now + given.deadline
-        jobs = [
-            _job(
-                stage, ranking, deadline=deadline, max_calls=self.options.max_calls, max_tokens=self.options.max_tokens
-            )
-            for ranking in rankings
-        ]
+        deadline = None if given.deadline is None else time.monotonic() + given.deadline
+        limits: dict[str, Any] = {"deadline": deadline, "max_calls": given.max_calls, "max_tokens": given.max_tokens}
+        check = self._refuse_costly if given.over_budget == "refuse" else None
+        jobs = [Job(_plan(stage, ranking, check), ranking, **limits) for ranking in rankings]
         return Dispatcher(jobs, memory=self._memory, concurrency=self._slots, on_failure=self.options.on_failure)
 
     def _refuse_costly(self, stage: Plans, ranking: Ranking) -> None:
@@ -221,8 +215,18 @@ def _rankings(outcomes: Sequence[Ranking | BaseException]) -> list[Ranking]:
     return rankings
 
 
-def _job(stage: Plans, ranking: Ranking, **limits: Any) -> Job:
-    return Job(stage.plan(ranking), ranking, **limits)
+def _plan(stage: Plans, ranking: Ranking, check: Callable[[Plans, Ranking], None] | None = None) -> Plan:
+    """The plan of `stage`, after `check`. What either raises is raised where the plan begins, so that it ends this
+    query and no other."""
+    if check is not None:
+        check(stage, ranking)
+    plan = stage.plan(ranking)
+    if not hasattr(plan, "send"):
+        raise TypeError(
+            f"{type(stage).__name__}.plan must be a generator, which yields lists of calls and returns a Ranking; it "
+            f"returned {type(plan).__name__}. One that asks no model begins with `yield from ()`."
+        )
+    return (yield from plan)
 
 
 def _why(rankings: Sequence[Ranking]) -> str:
