@@ -17,7 +17,7 @@ import pytest
 from support.watch import eventually, script, within
 from tamis import Cancellation, Engine, Listwise
 from tamis.engine.limiter import Limiter
-from tamis.engine.limits import LIMITS
+from tamis.engine.limits import limits_of
 from tamis.errors import ModelError
 from tamis.values.calls import Generated
 from tamis.values.ranking import Ranking
@@ -44,7 +44,7 @@ DRIVERS = ["sync", "sync with a deadline", "many", "async", "async with a deadli
 
 
 def held(model: Any) -> int:
-    return LIMITS.of(model).limiter._held
+    return limits_of(model).limiter._held
 
 
 def rerank(driver: str, model: Any, *, again: bool = False, **options: Any) -> list[Ranking]:
@@ -117,7 +117,7 @@ def test_a_callback_that_ends_with_any_exception_costs_nothing(kind: str, driver
 INTERRUPTED = """
 import asyncio, os, signal, sys, threading, time
 from tamis import Engine, Listwise
-from tamis.engine.limits import LIMITS
+from tamis.engine.limits import limits_of
 from tamis.values.calls import Generated
 
 class Model:
@@ -150,7 +150,7 @@ try:
 except KeyboardInterrupt:
     print("interrupted", time.monotonic() - started < 10)
 model.slow = False
-print("later", run("later").degraded, LIMITS.of(model).limiter._held)
+print("later", run("later").degraded, limits_of(model).limiter._held)
 os._exit(0)
 """
 

@@ -17,8 +17,9 @@ import pytest
 
 import tamis
 from tamis import CrossEncoder, Engine, Ranking, Reranker
-from tamis.engine import default_engine, pace
-from tamis.engine.limits import LIMITS, UNREFERABLE, Table
+from tamis.engine import MemoryCache, default_engine, pace
+from tamis.engine.identity import KEPT_SECONDS, ByIdentity
+from tamis.engine.limits import Limits, limits_of, models_known
 from tamis.models import Function
 from tamis.values.calls import Classify, Score
 
@@ -127,8 +128,8 @@ def test_the_pace_of_a_model_holds_over_reranks_that_share_nothing_else(
 
 def test_two_equal_models_are_two_owners() -> None:
     one, other = Watched(), Watched()
-    assert LIMITS.of(one) is LIMITS.of(one)
-    assert LIMITS.of(one) is not LIMITS.of(other)
+    assert limits_of(one) is limits_of(one)
+    assert limits_of(one) is not limits_of(other)
 
 
 def test_what_no_engine_was_given_for_shares_one_engine_and_its_cache() -> None:
@@ -163,7 +164,7 @@ print(len(set(map(id, found))))
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_model_nobody_holds_is_forgotten_whoever_asked_it(shared: bool) -> None:
     engine = Engine()
-    before = len(LIMITS)
+    before = models_known()
     dead = []
     for tenant in range(300):
         model = Watched(seconds=0.0)
@@ -177,7 +178,7 @@ def test_a_model_nobody_holds_is_forgotten_whoever_asked_it(shared: bool) -> Non
         del model
     gc.collect()
     assert sum(model() is not None for model in dead) <= 1
-    assert len(LIMITS) <= before + 1
+    assert models_known() <= before + 1
 
 
 def test_models_that_take_no_weak_reference_or_have_no_hash_have_limits_too() -> None:
@@ -190,18 +191,74 @@ def test_models_that_take_no_weak_reference_or_have_no_hash_have_limits_too() ->
         def __eq__(self, other: object) -> bool:
             raise AssertionError("models are told apart by identity")
 
-    table = Table()
+    now = 0.0
+    table = ByIdentity(Limits, lambda limits: limits.in_use, now=lambda: now)
     for kind in (Slotted, Unhashable):
         one, other = kind(), kind()
         assert table.of(one) is table.of(one)
         assert table.of(one) is not table.of(other)
-    for _ in range(2 * UNREFERABLE):
+    held = Slotted()
+    lease = table.of(held).limiter.acquire(1)
+    assert lease is not None
+    mine = table.of(held)
+    for _ in range(50):
+        now += KEPT_SECONDS / 10
         table.of(Slotted())
-    assert len(table) <= UNREFERABLE + 2
+    assert len(table) < 15, "those that nobody asks for are let go"
+    assert table.of(held) is mine, "one in use is not"
+
+
+@pytest.mark.parametrize("framework", ["one wrapper", "four wrappers"])
+def test_wrappers_of_one_object_share_its_limits(framework: str) -> None:
+    inner = object()
+
+    class Wrapper(Watched):
+        limited_as = inner
+
+    wrappers = [Wrapper(2) for _ in range(1 if framework == "one wrapper" else 4)]
+    most = 0
+    lock = threading.Lock()
+    now = 0
+
+    def answer(calls: Sequence[Classify]) -> list[Score]:
+        nonlocal most, now
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.01)
+        with lock:
+            now -= 1
+        return [Score(1.0) for _ in calls]
+
+    for wrapper in wrappers:
+        wrapper.classify = answer  # type: ignore[method-assign]
+    threads = [
+        threading.Thread(target=rerank_by_engine, args=(wrapper, number))
+        for number, wrapper in enumerate(wrappers * (8 // len(wrappers)))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert most == 2
+
+
+def test_what_a_live_object_answered_goes_with_it() -> None:
+    engine = Engine()
+    for number in range(30):
+        model = Watched(seconds=0.0)
+        model.cache_key = f"object:{number}"  # type: ignore[attr-defined]
+        engine.rerank(CrossEncoder(model), "q", TEXTS)
+        assert engine.rerank(CrossEncoder(model), "q", TEXTS).usage.cached == 3
+        del model
+    gc.collect()
+    assert len(engine._memory._live) <= 1
+    assert isinstance(engine.cache, MemoryCache)
+    assert len(engine.cache._answers) == 0
 
 
 def test_a_table_survives_models_that_die_while_others_are_asked() -> None:
-    table = Table()
+    table = ByIdentity(Limits)
     kept = [Watched() for _ in range(8)]
     mine = [table.of(model) for model in kept]
 

@@ -48,6 +48,7 @@ class LiveModel:
     ) -> None:
         if cache_key is not None and (not isinstance(cache_key, str) or not cache_key.strip()):
             raise ConfigError(f"cache_key must be a non-empty string or None, got {cache_key!r}")
+        self.limited_as = inner
         self.name = name or name_of(inner)
         self.max_concurrency = limit("max_concurrency", max_concurrency, ConfigError) or 1
         self.cache_key = cache_key or live_key(inner)

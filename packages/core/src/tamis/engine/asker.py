@@ -16,7 +16,7 @@ from tamis.engine.answers import is_the_users, listed, sound
 from tamis.engine.cost import call_tokens
 from tamis.engine.dispatch import Batch, Outcome
 from tamis.engine.limiter import POLL, Lease
-from tamis.engine.limits import LIMITS
+from tamis.engine.limits import limits_of
 from tamis.engine.retry import policy
 from tamis.engine.workers import in_model_thread
 from tamis.errors import CapabilityError
@@ -81,7 +81,7 @@ class Asker:
         held = _holding.get()
         lease = None
         if id(batch.model) not in held:
-            limiter = LIMITS.of(batch.model).limiter
+            limiter = limits_of(batch.model).limiter
             while (lease := limiter.acquire(self.slots(batch.model), timeout=POLL)) is None:
                 if abandoned:
                     return Outcome(None, TimeoutError("no slot became free in time"))
@@ -122,7 +122,7 @@ class Asker:
         held = _holding.get()
         lease = None
         if id(batch.model) not in held:
-            lease = await LIMITS.of(batch.model).limiter.aacquire(self.slots(batch.model))
+            lease = await limits_of(batch.model).limiter.aacquire(self.slots(batch.model))
             abandoned.hold(lease)
         token = _holding.set(held | {id(batch.model)})
         try:
@@ -156,7 +156,7 @@ class Asker:
         requests, most = getattr(model, "requests_per_minute", None), getattr(model, "tokens_per_minute", None)
         if not requests and not most:
             return 0.0
-        return LIMITS.of(model).pace.book(requests, most, sum(map(call_tokens, batch.calls)))
+        return limits_of(model).pace.book(requests, most, sum(map(call_tokens, batch.calls)))
 
     def _read(self, batch: Batch, returned: Any, prefix: str = "") -> list[Any]:
         method = f"{getattr(batch.model, 'name', None) or type(batch.model).__name__}.{prefix}{batch.capability}"

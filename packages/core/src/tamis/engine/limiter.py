@@ -87,6 +87,11 @@ class Limiter:
             raise
         return Lease(self, loop)
 
+    @property
+    def in_use(self) -> bool:
+        """Whether anybody holds it or waits for it."""
+        return self._held > 0 or bool(self._waiting)
+
     def _claim(self, slots: int, loop: Any = None) -> _Waiter | None:
         with self._lock:
             if not self._waiting and self._held < slots:

@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 from tamis.engine.answers import sound
 from tamis.engine.cache import OBJECT_ONLY, Cache, MemoryCache, cache_key, outlives_process
 from tamis.engine.guarded import Guarded
+from tamis.engine.identity import ByIdentity
 from tamis.engine.vectors import MemoryVectors, VectorCache
 from tamis.values.calls import Answer, Call, Score, TokenVectors, Vector
 
+LIVE_ANSWERS = 10_000
+LIVE_BYTES = 64 * 2**20
+"""Kept of one live object."""
 READ = "answers that it may hold are asked for again"
 KEPT = "answers are not kept and are asked for again next time"
 
@@ -26,7 +30,8 @@ KEPT = "answers are not kept and are asked for again next time"
 class Memory:
     """A cache of answers with a cache of passages beside it; either may be missing.
 
-    What a model with an `object:` key answered is kept in memory, not in a cache that outlives the process.
+    What a model with an `object:` key answered is kept in memory as long as that model lives: nobody else can ask for
+    it.
 
     `vectors`: whether single vectors of passages, which both can hold, go to the cache of passages.
     """
@@ -34,8 +39,8 @@ class Memory:
     def __init__(self, answers: Cache | None = None, passages: VectorCache | None = None, *, vectors: bool = True):
         self._answers = None if answers is None else Guarded(answers)
         self._passages = None if passages is None else Guarded(passages)
-        self._live_answers = Guarded(MemoryCache()) if outlives_process(answers) else self._answers
-        self._live_passages = Guarded(MemoryVectors()) if outlives_process(passages) else self._passages
+        self._live = ByIdentity(_Live)
+        self._apart = _goes_apart(answers, MemoryCache), _goes_apart(passages, MemoryVectors)
         self._vectors = vectors
 
     def key(self, call: Call) -> bytes | None:
@@ -44,11 +49,11 @@ class Memory:
 
     def get(self, call: Call, key: bytes) -> Answer | None:
         model = call.model.cache_key
-        passages = self._passages_of(model)
+        passages = self._passages_of(call.model)
         if passages is not None and self._is_passage(call):
             array = passages.call("get", model, key, lost=READ)
             return None if array is None else _sound(call, as_answer(call, array))
-        answers = self._answers_of(model)
+        answers = self._answers_of(call.model)
         if answers is None or not call.answer.stored:
             return None
         return _sound(call, answers.call("get", key, lost=READ))
@@ -56,25 +61,25 @@ class Memory:
     def put(self, answered: Iterable[tuple[Call, bytes, Answer]]) -> None:
         """Calls of one model with their keys and answers."""
         arrays: dict[bytes, NDArray[Any]] = {}
-        model = ""
+        model, owner = "", None
         for call, key, answer in answered:
             if not _says_something(call, answer):
                 continue
             model = call.model.cache_key
-            answers = self._answers_of(model)
+            answers, owner = self._answers_of(call.model), call.model
             if self._passages is not None and self._is_passage(call):
                 arrays[key] = as_array(answer)
             elif answers is not None and answer.stored and not _compressed(answer):
                 answers.call("put", key, answer, lost=KEPT)
-        passages = self._passages_of(model)
+        passages = self._passages_of(owner)
         if arrays and passages is not None:
             passages.call("put", model, arrays, lost=KEPT)
 
-    def _answers_of(self, model: str) -> Guarded | None:
-        return self._live_answers if _is_live(model) else self._answers
+    def _answers_of(self, model: Any) -> Guarded | None:
+        return self._live.of(model).answers if self._apart[0] and _is_live(model) else self._answers
 
-    def _passages_of(self, model: str) -> Guarded | None:
-        return self._live_passages if _is_live(model) else self._passages
+    def _passages_of(self, model: Any) -> Guarded | None:
+        return self._live.of(model).passages if self._apart[1] and _is_live(model) else self._passages
 
     def _is_passage(self, call: Call) -> bool:
         return call.of_passage and (self._vectors or not call.answer.stored)
@@ -102,8 +107,23 @@ def _says_something(call: Call, answer: Answer) -> bool:
         return False
 
 
+def _goes_apart(cache: Any, ours: type) -> bool:
+    """Whether answers of live objects are kept beside `cache`: not in one that outlives the process, nor in ours in
+    memory, whose places they would fill after the object has gone. A caller's own cache may ask for them."""
+    return cache is not None and (isinstance(cache, ours) or outlives_process(cache))
+
+
+class _Live:
+    """What one live object answered."""
+
+    def __init__(self) -> None:
+        self.answers = Guarded(MemoryCache(LIVE_ANSWERS))
+        self.passages = Guarded(MemoryVectors(LIVE_BYTES))
+
+
 def _is_live(model: Any) -> bool:
-    return isinstance(model, str) and model.startswith(OBJECT_ONLY)
+    key = getattr(model, "cache_key", None)
+    return isinstance(key, str) and key.startswith(OBJECT_ONLY)
 
 
 def _compressed(answer: Answer) -> bool:

@@ -122,6 +122,11 @@ class Stage(ABC):
         """Rerank without blocking the event loop. Same result as `rerank`."""
         return await (engine or default_engine()).arerank(self, query, candidates)
 
+    @property
+    def flat(self) -> tuple[Stage, ...]:
+        """This stage, or the stages of a pipeline and of the pipelines in it, in order."""
+        return (self,)
+
     def explanation(self, candidates: int = 100) -> Explanation:
         """What this stage needs, asks of which model, may drop and leaves, for `candidates` candidates of one query.
         Asks and loads no model. `print` shows it as text. Calls are those of a dry run: see `Engine.dry_run`.
@@ -233,6 +238,10 @@ class Pipeline(Stage):
         """What each stage needs, asks, may drop and leaves: see `Stage.explanation`."""
         return self.explanation(candidates)
 
+    @property
+    def flat(self) -> tuple[Stage, ...]:
+        return tuple(inner for step in self.stages for inner in step.flat)
+
     def as_data(self, dump: Callable[[Any], Any]) -> Any:
         """A pipeline is written as the list of its stages."""
         return [dump(stage) for stage in self.stages]
@@ -265,9 +274,7 @@ def scorer(stage: Stage) -> Stage:
 
 def flattened(stage: Stage) -> tuple[Stage, ...]:
     """The stages of a pipeline and of the pipelines in it, in order."""
-    if not isinstance(stage, Pipeline):
-        return (stage,)
-    return tuple(inner for step in stage.stages for inner in flattened(step))
+    return stage.flat
 
 
 @part

@@ -134,10 +134,8 @@ def explained(stage: Stage, n: int = 100, before: Left = INCOMING) -> Explanatio
 
 
 def _steps(stage: Stage, ranking: Ranking, before: Left) -> Sequence[Step]:
-    from tamis.stage.base import flattened
-
     steps = []
-    for one in flattened(stage):
+    for one in stage.flat:
         incoming, asks, rounds, error = before, Counter[tuple[str, str]](), 0, None
         before = one.through(before)
         came_in = ranking
