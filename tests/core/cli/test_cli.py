@@ -140,10 +140,10 @@ def test_calibrate_fits_an_artefact_that_the_pipeline_then_uses(kitchen_folder: 
     pipeline.write_text(f"- lexical: {{}}\n- calibrate: {{artefact: {fitted}}}\n", encoding="utf-8")
     docs = tmp_path / "docs.txt"
     docs.write_text("\n".join(TEXTS.values()), encoding="utf-8")
-    scores = [json.loads(line)["score"] for line in run("rerank", pipeline, "--query", "why does bread rise", "--docs", docs, "--json").splitlines()]  # fmt: skip
+    scores = [json.loads(line)["score"] for line in run("rerank", pipeline, "--query", "why does bread rise", "--docs", docs, "--json", "--allow", f"files:{tmp_path}").splitlines()]  # fmt: skip
     assert all(0 <= score <= 1 for score in scores)
     pipeline.write_text(f"- lexical: {{b: 0.1}}\n- calibrate: {{artefact: {fitted}}}\n", encoding="utf-8")
-    assert "fitted for the scorer" in fails("rerank", pipeline, "--query", "bread", "--docs", docs)
+    assert "fitted for the scorer" in fails("rerank", pipeline, "--query", "bread", "--docs", docs, "--allow", "files")
 
 
 @pytest.mark.parametrize("kind", ["graph", "adapter"])
@@ -160,7 +160,7 @@ def test_train_writes_a_network_that_a_pipeline_then_uses(kind: str, kitchen_fol
     pipeline.write_text(f"- trained_graph: {{network: {out}, model: {embed}}}\n", encoding="utf-8")
     docs = tmp_path / "docs.txt"
     docs.write_text("\n".join(TEXTS.values()), encoding="utf-8")
-    told = run("rerank", pipeline, "--query", "why does bread rise", "--docs", docs, "--json")
+    told = run("rerank", pipeline, "--query", "why does bread rise", "--docs", docs, "--json", "--allow", f"files:{tmp_path}", "--allow", f"files:{tiny_embedder_folder}")
     lines = [line[line.index("{") :] for line in told.splitlines() if '{"position"' in line]
     assert sorted(json.loads(line)["position"] for line in lines) == list(range(len(TEXTS)))
     assert "Did you mean 'grag'?" in fails("train", "graph", "--data", kitchen_folder, "--embed", embed, "--network", "grga")  # fmt: skip

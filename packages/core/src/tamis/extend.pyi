@@ -19,6 +19,8 @@ from .judges.base import OneCall as OneCall
 from .judges.base import Unit as Unit
 from .judges.base import Verdict as Verdict
 from .parts.part import part as part
+from .parts.permissions import Need as Need
+from .parts.permissions import Needs as Needs
 from .pool.pool import Pool as Pool
 from .pool.sparse import Adjacency as Adjacency
 from .pool.sparse import Floats as Floats

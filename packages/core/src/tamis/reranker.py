@@ -11,6 +11,8 @@ from tamis.engine.engine import Engine
 from tamis.engine.shared import default_engine
 from tamis.errors import ConfigError
 from tamis.parts.dump import dump
+from tamis.parts.permissions import Allow
+from tamis.parts.secrets import shown
 from tamis.rankers.learned.stage import Learned
 from tamis.recipes.load import load
 from tamis.select.cut import Threshold, TopN
@@ -37,6 +39,7 @@ class Reranker:
         engine: an `Engine`, or its keyword arguments as a mapping; by default the one engine of the process.
         ordered: whether the order of the candidates means something, as a retriever's does. `False` is for a plain
             list; it changes the default pipeline only (to the preset `texts`) and is refused for others.
+        allow: what a pipeline given as data or file may do beyond computing, as for `tamis.load`.
 
     >>> reranker = Reranker("lexical", top_n=1)
     >>> reranker.rerank("tall mountain", ["a recipe", "a tall mountain"]).positions
@@ -52,9 +55,10 @@ class Reranker:
         threshold: float | None = None,
         engine: Engine | Mapping[str, Any] | None = None,
         ordered: bool = True,
+        allow: Allow = (),
     ) -> None:
         self.source = pipeline = _default(pipeline, ordered)
-        self.stage = load(pipeline, models=models)
+        self.stage = load(pipeline, models=models, allow=allow)
         self.top_n, self.threshold = top_n, threshold
         self.engine = engine if isinstance(engine, Engine) else default_engine() if engine is None else _engine(engine)
         self._with_cuts(top_n, threshold)
@@ -104,7 +108,7 @@ def _default(pipeline: Any, ordered: bool) -> Any:
         return pipeline
     if pipeline != DEFAULT:
         raise ConfigError(
-            f"ordered=False has no effect on the pipeline {pipeline!r:.80}: it only changes the default. Leave it out, "
+            f"ordered=False has no effect on the pipeline {shown(pipeline)}: it only changes the default. Leave it out "
             "or leave the pipeline out"
         )
     return UNORDERED
@@ -123,7 +127,7 @@ def plain(source: Any) -> Any:
 
 def _engine(options: Mapping[str, Any]) -> Engine:
     if not isinstance(options, Mapping):
-        raise ConfigError(f"engine must be a tamis.Engine or a mapping of its options, got {options!r}")
+        raise ConfigError(f"engine must be a tamis.Engine or a mapping of its options, got {shown(options)}")
     return Engine(**options)
 
 
@@ -136,18 +140,21 @@ def rerank(
     models: Mapping[str, Any] | None = None,
     engine: Engine | Mapping[str, Any] | None = None,
     ordered: bool = True,
+    allow: Allow = (),
 ) -> Ranking:
     """Rerank `candidates` (strings, mappings or `Candidate`s) for `query`.
 
     `pipeline` is anything `tamis.load` takes. The default needs no model and trusts the order of the candidates, as a
     retriever gave them; `ordered=False` says that their order means nothing. `top_n` keeps that many; the rest is in
-    `dropped`. `models` are those a pipeline calls by name, such as `{"llm": ...}`. To rerank more than once keep a
-    `Reranker`.
+    `dropped`. `models` are those a pipeline calls by name, such as `{"llm": ...}`; `allow` permits
+    what data may not do by itself, as for `tamis.load`. To rerank more than once keep a `Reranker`.
 
     >>> rerank("tall mountain", ["a recipe", "a tall mountain"], ordered=False).candidates[0].text
     'a tall mountain'
     """
-    return Reranker(pipeline, models=models, top_n=top_n, engine=engine, ordered=ordered).rerank(query, candidates)
+    return Reranker(pipeline, models=models, top_n=top_n, engine=engine, ordered=ordered, allow=allow).rerank(
+        query, candidates
+    )
 
 
 async def arerank(
@@ -159,9 +166,10 @@ async def arerank(
     models: Mapping[str, Any] | None = None,
     engine: Engine | Mapping[str, Any] | None = None,
     ordered: bool = True,
+    allow: Allow = (),
 ) -> Ranking:
     """As `rerank`, without blocking the event loop."""
-    reranker = Reranker(pipeline, models=models, top_n=top_n, engine=engine, ordered=ordered)
+    reranker = Reranker(pipeline, models=models, top_n=top_n, engine=engine, ordered=ordered, allow=allow)
     return await reranker.arerank(query, candidates)
 
 

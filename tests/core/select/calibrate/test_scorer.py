@@ -47,7 +47,7 @@ def test_another_stage_setting_model_or_scale_is_another_scorer(other: Stage) ->
 @pytest.mark.parametrize(
     "same",
     [
-        load(SCORER.to_data()),
+        load(SCORER.to_data(), allow="all"),
         Pipeline((Lexical(), Pipeline((CrossEncoder(CROSS, depth=50),)))),
         SCORER | TopN(3) | DynamicK() | Abstain() | NearDuplicates() | Place(),
         Lexical() | CrossEncoder(replace(CROSS, max_batch=1), depth=50),
@@ -117,9 +117,9 @@ def test_an_artefact_survives_its_file_and_a_pipeline_may_name_the_file(tmp_path
     assert Artefact.read(file) == PLATT
     assert json.loads(file.read_text())["fitted"] == {"platt": {"slope": 1.0, "intercept": -2.0}}
     written = [{"lexical": {}}, {"cross_encoder": {"model": "ce", "depth": 50}}, {"calibrate": str(file)}]
-    loaded = load(written, models={"ce": CROSS})
+    loaded = load(written, models={"ce": CROSS}, allow={f"files:{file}"})
     assert loaded == SCORER | Calibrate(PLATT)
-    assert load(loaded.to_data()) == loaded
+    assert load(loaded.to_data(), allow="all") == loaded
     assert load({"dynamic_k": {"policy": {"calibrated": 0.3}}}) == DynamicK(Calibrated(0.3))
 
 

@@ -45,6 +45,7 @@ def calibrate(
         bool, typer.Option(help="Treat unjudged queries as having no relevant passage.")
     ] = False,
     model: options.Models = [],  # noqa: B006
+    allow: options.Allow = [],  # noqa: B006
     cache: Annotated[Path | None, typer.Option(help="Keep the answers of models in this .sqlite file.")] = None,
     out: Annotated[Path, typer.Option(help="The file to write the artefact to.")] = Path("calibration.json"),
 ) -> None:
@@ -52,7 +53,7 @@ def calibrate(
 
     For probabilities, a reliability diagram is written next to it.
     """
-    (system,) = named([pipeline], options.models(model))
+    (system,) = named([pipeline], options.models(model), allow=allow)
     if not isinstance(system.source, Stage):
         raise ConfigError(f"{pipeline!r} is a run file; calibration needs the pipeline that makes the scores")
     dataset = read(data, run=run, depth=depth, relevant_from=relevant_from)

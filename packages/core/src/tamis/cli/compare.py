@@ -29,11 +29,12 @@ def compare(
     docs: options.Docs,
     top_n: options.TopN = None,
     model: options.Models = [],  # noqa: B006
+    allow: options.Allow = [],  # noqa: B006
     html: Annotated[Path | None, typer.Option(help="Also write both rankings to this HTML file.")] = None,
 ) -> None:
     """Show where two pipelines put the same passages for one question."""
     candidates = options.passages(docs)
-    systems = named([first, second], options.models(model))
+    systems = named([first, second], options.models(model), allow=allow)
     engine = Engine()
     rankings = {}
     for system in systems:

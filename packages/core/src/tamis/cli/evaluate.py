@@ -45,6 +45,7 @@ def evaluate(
     ] = METRICS,
     relevant_from: options.RelevantFrom = 1,
     model: options.Models = [],  # noqa: B006
+    allow: options.Allow = [],  # noqa: B006
     alone: Annotated[int, typer.Option(min=0, help="Time N queries one at a time.")] = 20,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Batches in flight per model.")] = None,
     deadline: Annotated[float | None, typer.Option(help="Most seconds per query.")] = None,
@@ -56,7 +57,7 @@ def evaluate(
 ) -> None:
     """Run pipelines on test sets. Reports quality with its uncertainty, cost, and a page that shows where they fail."""
     console = Console()
-    settings: dict[str, Any] = {"depth": depth, "queries": queries, "seed": seed}
+    settings: dict[str, Any] = {"depth": depth, "queries": queries, "seed": seed, "allow": allow}
     models = options.models(model)
     sets = [
         read(folder, run=run, qrels=qrels, split=split, depth=depth, relevant_from=relevant_from) for folder in data

@@ -26,6 +26,16 @@ Models = Annotated[
         help="A model that pipelines call by name, such as 'llm={openai: qwen3-8b, base_url: \"http://localhost:8000/v1\"}'.",
     ),
 ]
+Allow = Annotated[
+    list[str],
+    typer.Option(
+        "--allow",
+        metavar="PERMISSION",
+        help="What a YAML file may do beyond computing, by default nothing: network (open any address), "
+        "network:HOST[:PORT], environment (read keys), environment:NAME, files (open models and calibrations), "
+        "files:FOLDER, code (run code that comes with weights), all. Repeatable. What --model says needs none.",
+    ),
+]
 Data = Annotated[Path, typer.Option(help="A folder with corpus.jsonl, queries.jsonl and qrels.")]
 Run = Annotated[
     str | None,
@@ -49,7 +59,7 @@ def models(written: Sequence[str]) -> dict[str, Any]:
     for text in written:
         name, mark, description = text.partition("=")
         if not mark or not name.strip():
-            raise ConfigError(f"--model takes NAME=YAML, such as 'llm={{openai: qwen3-8b}}', got {text!r}")
+            raise ConfigError("--model takes NAME=YAML, such as 'llm={openai: qwen3-8b}'; one of them has no NAME=")
         made[name.strip()] = MODELS.build(parse(description, f"--model {name}"))
     return made
 

@@ -20,13 +20,15 @@ def rerank(
     pipeline: Annotated[str, typer.Argument(help="A preset's name or a YAML file.")] = "default",
     top_n: options.TopN = None,
     model: options.Models = [],  # noqa: B006
+    allow: options.Allow = [],  # noqa: B006
     unordered: Annotated[bool, typer.Option("--unordered", help="The passages are in no particular order.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """Rerank passages for a question."""
     given = options.models(model)
-    used = {name: given[name] for name in model_names(pipeline) if name in given}
-    ranking = Reranker(pipeline, models=used, top_n=top_n, ordered=not unordered).rerank(query, options.passages(docs))
+    used = {name: given[name] for name in model_names(pipeline, allow) if name in given}
+    reranker = Reranker(pipeline, models=used, top_n=top_n, ordered=not unordered, allow=allow)
+    ranking = reranker.rerank(query, options.passages(docs))
     if as_json:
         _print_json(ranking)
     else:

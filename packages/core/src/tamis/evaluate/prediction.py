@@ -10,6 +10,7 @@ from tamis.engine.engine import Engine
 from tamis.evaluate.dataset import Dataset
 from tamis.evaluate.systems import named
 from tamis.models.cost_only import CostOnly
+from tamis.parts.permissions import Allow
 from tamis.stage.base import Stage
 from tamis.values.usage import Usage
 
@@ -32,6 +33,7 @@ def predict(
     dataset: Dataset,
     *,
     models: Mapping[str, Any] | None = None,
+    allow: Allow = (),
     depth: int | None = 100,
     queries: int | None = None,
     seed: int = 0,
@@ -45,7 +47,7 @@ def predict(
     probed = ids[:PROBED]
     engine = Engine(cache=None)
     predictions = []
-    for system in named(pipelines, models, CostOnly):
+    for system in named(pipelines, models, CostOnly, allow):
         if not isinstance(system.source, Stage):
             continue
         total = Usage()

@@ -17,6 +17,7 @@ from tamis.evaluate.reading import read
 from tamis.evaluate.result import Comparison, Evaluation, Kind, Result, Row, Speed, System
 from tamis.evaluate.systems import Named, Recorded, named
 from tamis.evaluate.tree import shared
+from tamis.parts.permissions import Allow
 from tamis.stage.base import Stage
 from tamis.values.ranking import Candidate, Ranking
 from tamis.values.usage import Usage
@@ -30,6 +31,7 @@ def evaluate(
     data: Any,
     *,
     models: Mapping[str, Any] | None = None,
+    allow: Allow = (),
     engine: Engine | Mapping[str, Any] | None = None,
     names: Sequence[str] = metrics.DEFAULT_METRICS,
     depth: int | None = 100,
@@ -46,6 +48,7 @@ def evaluate(
             are taken as rankings already made.
         data: folders (see `tamis.evaluate.read`), `Dataset`s, or a sequence of either.
         models: the models pipelines call by name.
+        allow: what pipelines in data or files may do beyond computing, as for `tamis.load`.
         engine: an `Engine` or its options, such as `{"cache": "answers.sqlite", "concurrency": 8}`. With a cache on
             disk an interrupted run goes on where it was.
         names: metrics, as ir_measures writes them (`nDCG@10`, `RR@10`, `R@100`) or of our own (see
@@ -66,7 +69,7 @@ def evaluate(
     metrics.check(names)
     if not names:
         raise ConfigError("at least one metric is needed, such as nDCG@10")
-    systems = named(pipelines, models)
+    systems = named(pipelines, models, allow=allow)
     for system in systems:
         if system.name in (FIRST, ORACLE, SHUFFLED):
             raise ConfigError(f"a system cannot be called {system.name!r}; that name is taken")

@@ -10,6 +10,7 @@ from typing import Any
 
 from tamis.errors import ConfigError
 from tamis.evaluate.files import is_run
+from tamis.parts.permissions import ALL, Allow
 from tamis.recipes.load import load, model_names
 from tamis.stage.base import Stage
 
@@ -31,18 +32,22 @@ class Named:
 
 
 def named(
-    pipelines: Any, models: Mapping[str, Any] | None = None, stand_in: Callable[[str], Any] | None = None
+    pipelines: Any,
+    models: Mapping[str, Any] | None = None,
+    stand_in: Callable[[str], Any] | None = None,
+    allow: Allow = (),
 ) -> list[Named]:
     """Systems from a mapping of names to pipelines, a sequence of pipelines, or one pipeline.
 
     A pipeline is anything `tamis.load` takes, an import path `"package.module:attribute"` (a stage, plain data, or a
     function without arguments that returns one), or the path of a run file. A sequence may name its members,
     `"mine=pipeline.yaml"`; the others are called after their preset, file or stage, numbered where names repeat.
-    `models` may hold more than a pipeline calls for; what it lacks, `stand_in` makes from the name.
+    `models` may hold more than a pipeline calls for; what it lacks, `stand_in` makes from the name. `allow`: what
+    pipelines in data may do, as for `tamis.load`; what an import path names is the caller's own and may do everything.
     """
     made: list[Named] = []
     for name, source in _pairs(pipelines):
-        system = _built(source, models or {}, stand_in)
+        system = _built(source, models or {}, stand_in, allow)
         chosen = name or _name(source, system)
         if name is not None and any(other.name == name for other in made):
             raise ConfigError(f"two systems are called {name!r}; names must differ")
@@ -63,7 +68,9 @@ def _split(text: str) -> tuple[str | None, str]:
     return (name.strip(), source.strip()) if mark and name.strip() and source.strip() else (None, text)
 
 
-def _built(source: Any, models: Mapping[str, Any], stand_in: Callable[[str], Any] | None) -> Stage | Recorded:
+def _built(
+    source: Any, models: Mapping[str, Any], stand_in: Callable[[str], Any] | None, allow: Allow
+) -> Stage | Recorded:
     if isinstance(source, (Stage, Recorded)):
         return source
     if isinstance(source, (str, Path)) and is_run(Path(source)):
@@ -72,11 +79,13 @@ def _built(source: Any, models: Mapping[str, Any], stand_in: Callable[[str], Any
         return Recorded(Path(source))
     if isinstance(source, str) and ":" in source and not source.endswith((".yaml", ".yml")):
         source = _imported(source)
+        allow = allow if isinstance(source, (str, Path)) else ALL
         if isinstance(source, Stage):
             return source
-    used = {name: models[name] for name in model_names(source) if name in models}
-    missing = {name: stand_in(name) for name in model_names(source) if name not in models} if stand_in else {}
-    return load(source, models=used | missing)
+    names = model_names(source, allow)
+    used = {name: models[name] for name in names if name in models}
+    missing = {name: stand_in(name) for name in names if name not in models} if stand_in else {}
+    return load(source, models=used | missing, allow=allow)
 
 
 def _imported(path: str) -> Any:

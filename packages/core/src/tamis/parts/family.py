@@ -27,7 +27,9 @@ from pydantic import BeforeValidator, PydanticUserError, TypeAdapter, Validation
 
 from tamis.errors import ConfigError
 from tamis.parts.part import readable, unknown
+from tamis.parts.permissions import made
 from tamis.parts.plugins import Plugin, claimed, normal, plugins
+from tamis.parts.secrets import shown
 
 REFERENCE = "x-tamis-part"
 """Marks, in a JSON schema, a field that holds a part of another family; `tamis.json_schema` turns it into a `$ref`."""
@@ -124,21 +126,21 @@ class Family:
         if isinstance(value, str):
             value = {value: None}
         if not isinstance(value, Mapping) or not value:
-            raise ConfigError(f"a {self.kind} is written as a name or as {{name: options}}, got {value!r}")
+            raise ConfigError(f"a {self.kind} is written as a name or as {{name: options}}, got {shown(value)}")
         (name, options), *others = value.items()
         cls = self.resolve(name)
         if options is None:
             options = {}
         elif not isinstance(options, Mapping):
             if not _fields(cls):
-                raise ConfigError(f"{self.kind} {name!r} takes no options, got {options!r}")
+                raise ConfigError(f"{self.kind} {name!r} takes no options, got {shown(options)}")
             options = {_fields(cls)[0].name: options}
         if twice := options.keys() & dict(others).keys():
             raise ConfigError(f"{self.kind} {name!r}: {', '.join(sorted(map(str, twice)))} is given twice")
         try:
-            return self.adapter(cls).validate_python({**options, **dict(others)}, context=context)
+            return made(self.adapter(cls).validate_python({**options, **dict(others)}, context=context), context)
         except ValidationError as error:
-            raise readable(f"{self.kind} {name!r}", error, cls) from error
+            raise readable(f"{self.kind} {name!r}", error, cls) from None
 
     def adapter(self, cls: type) -> TypeAdapter[Any]:
         """What validates and describes `cls`. `ConfigError` for a class that pydantic cannot read."""

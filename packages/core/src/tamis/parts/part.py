@@ -12,9 +12,10 @@ from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass
 
 from tamis.errors import ConfigError, TamisError
+from tamis.parts.secrets import is_secret, shown
 
 T = TypeVar("T")
-PART = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+PART = ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -28,21 +29,28 @@ def part(cls: type[T]) -> type[T]:
 def readable(what: str, error: ValidationError, cls: type | None = None) -> TamisError:
     """A pydantic `ValidationError` as an error of ours: one that says more than `ConfigError` where that is all."""
     causes = [item.get("ctx", {}).get("error") for item in error.errors(include_url=False)]
+    if final := next((cause for cause in causes if getattr(cause, "final", False)), None):
+        return final
     if len(causes) == 1 and isinstance(causes[0], TamisError) and not isinstance(causes[0], ConfigError):
         return causes[0]
     return ConfigError(explain(what, error, cls))
 
 
 def explain(what: str, error: ValidationError, cls: type | None = None) -> str:
-    """A pydantic `ValidationError` as one line a user can act on. `cls`: what was to be made, for suggestions."""
-    known = [f.name for f in fields(cls)] if is_dataclass(cls) else []
+    """A pydantic `ValidationError` as one line a user can act on. `cls`: what was to be made, for suggestions.
+
+    Values of fields that hold secrets, by their name or by `repr=False`, are left out."""
+    own = fields(cls) if is_dataclass(cls) else ()
+    known = [f.name for f in own]
+    hidden = {f.name for f in own if not f.repr}
     problems = []
     for item in error.errors(include_url=False):
         if item["type"] == "unexpected_keyword_argument" and len(item["loc"]) == 1 and known:
             problems.append(unknown("option", str(item["loc"][0]), known).rstrip("."))
             continue
         where = ".".join(str(part) for part in item["loc"])
-        got = "" if item["type"] in ("missing", "value_error") else f" (got {item['input']!r:.80})"
+        silent = item["type"] in ("missing", "value_error") or any(is_secret(p) or p in hidden for p in item["loc"])
+        got = "" if silent else f" (got {shown(item['input'])})"
         message = item["msg"].removeprefix("Value error, ").removeprefix(f"{what}: ")
         problems.append(f"{where}: {message}{got}" if where else f"{message}{got}")
     return f"{what}: " + "; ".join(problems)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 HIDDEN = "***"
 NAMES = re.compile(
-    "api_?key|access_?key|private_?key|secret|(?<!max_)token(?!s_|iz)|passw|passphrase|authoriz|credential|bearer|cookie"
+    "api_?key|access_?key|private_?key|secret|(?<!max_)token(?!s|iz)|passw|passphrase|authoriz|credential|bearer|cookie"
 )
 WHOLE = frozenset({"key", "auth", "headers", "header", "pwd", "sig", "signature"})
 PIECE = 8
@@ -38,7 +38,7 @@ def shown(value: Any) -> str:
     """
     if isinstance(value, Mapping):
         keys = ", ".join(f"{key!r:.40}" for key in [*value][:6])
-        return f"a mapping with {keys}" if keys else "an empty mapping"
+        return f"a mapping with {keys}" if keys else "{}"
     if isinstance(value, (list, tuple, set, frozenset)):
         return f"a {type(value).__name__} of {len(value)}"
     if isinstance(value, (str, bytes)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module, resources
 from typing import Any
@@ -129,24 +129,96 @@ def _folder(package: str) -> Any:
     return resources.files(module)
 
 
+MOST_BYTES = 2**20
+"""Of a YAML text."""
+DEEPEST = 64
+"""Levels of lists and mappings in a description."""
+MOST_VALUES = 100_000
+"""Values in a description, those that aliases repeat included."""
+
+
 def read_text(path: Any) -> str:
-    """The text of a file. `ConfigError` when it is not UTF-8."""
+    """The text of a file. `ConfigError` when it is not UTF-8, or too long to be a description."""
     try:
-        text: str = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content: bytes = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ConfigError(f"{path} has more than {MOST_BYTES:,} bytes")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text: {error}") from None
-    return text
+        raise ConfigError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def parse(text: str, where: str) -> Any:
-    """Plain data from YAML. `ConfigError` naming `where` it comes from when it is none."""
+    """Plain data from YAML. `ConfigError` naming `where` it comes from when it is none, or larger than a description
+    is: `MOST_BYTES`, `DEEPEST`, `MOST_VALUES`. Nothing of the text is in the error, since there may be keys in it."""
     import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # The same in C, ten times as fast.
     try:
+        if len(text) > MOST_BYTES or len(text.encode("utf-8")) > MOST_BYTES:
+            raise ConfigError(f"{where} has more than {MOST_BYTES:,} bytes")
+        _measure(yaml.parse(text, loader), where)
         data = yaml.load(text, loader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is not valid YAML: {error}") from error
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
+        raise ConfigError(f"{where} is not valid YAML: {place}{problem:.200}") from None
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{where} holds a value that cannot be read ({type(error).__name__})") from None
     if data is None:
         raise ConfigError(f"{where} is empty")
     return data
+
+
+def _measure(events: Iterable[Any], where: str) -> None:
+    """`ConfigError` for YAML that would become larger than a description is, before anything is made of it."""
+    from yaml import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
+
+    sizes: dict[str, int] = {}
+    open_: list[tuple[str | None, int]] = []
+    values = 0
+    for event in events:
+        if isinstance(event, CollectionStartEvent):
+            values += 1
+            open_.append((event.anchor, values))
+            if len(open_) > DEEPEST:
+                raise ConfigError(f"{where} is nested more than {DEEPEST} levels deep")
+            if event.anchor:
+                sizes.pop(event.anchor, None)
+        elif isinstance(event, CollectionEndEvent):
+            anchor, before = open_.pop()
+            if anchor:
+                sizes[anchor] = values - before + 1
+        elif isinstance(event, ScalarEvent):
+            values += 1
+            if event.anchor:
+                sizes[event.anchor] = 1
+        elif isinstance(event, AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in open_) and event.anchor not in sizes:
+                raise ConfigError(f"{where}: the alias *{event.anchor} contains itself")
+            values += sizes.get(event.anchor or "", 1)
+        if values > MOST_VALUES:
+            raise ConfigError(f"{where} holds more than {MOST_VALUES:,} values, repeated ones included")
+
+
+def check_size(data: Any) -> None:
+    """`ConfigError` for plain data that is nested deeper or holds more values than a description does, or itself."""
+    left = MOST_VALUES
+    todo: list[tuple[Any, int]] = [(data, 0)]
+    while todo:
+        value, depth = todo.pop()
+        left -= 1
+        if left < 0:
+            raise ConfigError(f"the pipeline holds more than {MOST_VALUES:,} values, repeated ones included")
+        if depth > DEEPEST:
+            raise ConfigError(f"the pipeline is nested more than {DEEPEST} levels deep, or contains itself")
+        if isinstance(value, Mapping):
+            todo += [(item, depth + 1) for pair in value.items() for item in pair]
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            todo += [(item, depth + 1) for item in value]

@@ -8,25 +8,33 @@ from pathlib import Path
 from typing import Any
 
 from tamis.errors import ConfigError
-from tamis.parts.shelf import parse, read_text
+from tamis.parts.permissions import Allow, Permissions
+from tamis.parts.shelf import check_size, parse, read_text
 from tamis.stage.base import STAGES, Stage
 from tamis.stage.presets import PRESETS
 from tamis.values.model import MODELS
 
 
-def load(source: Any, *, models: Mapping[str, Any] | None = None) -> Stage:
+def load(source: Any, *, models: Mapping[str, Any] | None = None, allow: Allow = ()) -> Stage:
     """A pipeline from whatever describes it.
 
     `source`: a `Stage` (returned as is), the name of a preset (see `presets()`), a path to a YAML file, or plain data:
     a list of steps, each a name (a preset's comes before a stage's) or `{name: options}`. `models` are the models the
-    description calls by name, made or as data (`{"llm": {"openai": "qwen3-8b"}}`). Raises `ConfigError` naming the
-    step, the field, the value and the remedy.
+    description calls by name, made or as data (`{"llm": {"openai": "qwen3-8b"}}`).
+
+    `allow`: what a description in data or in a file may do beyond computing; by default nothing, so that one from
+    elsewhere can be loaded. `"network"` lets it send texts to any address (`"network:localhost:8000"`: to this one),
+    `"environment"` read keys from environment variables, `"files"` open files and folders, `"code"` run code that comes
+    with weights, `"all"` all of that. `models`, stages made in Python and the presets of installed packages need none.
+
+    Raises `ConfigError` naming the step, the field, the value and the remedy; `NotPermitted`, one of these, names the
+    permissions that are missing.
 
     >>> load(["lexical", {"top_n": 5}])
     Pipeline(stages=(Lexical(...), TopN(n=5)))
     """
     context = {"models": {name: _made(model) for name, model in (models or {}).items()}, "used": set[str]()}
-    stage = source if isinstance(source, Stage) else _built(source, context)
+    stage = source if isinstance(source, Stage) else _built(source, context, allow)
     if idle := set(context["models"]) - set(context["used"]):
         warnings.warn(f"the pipeline does not use the models given as {', '.join(sorted(idle))}", stacklevel=2)
     return stage
@@ -36,29 +44,33 @@ def _made(model: Any) -> Any:
     return MODELS.build(model) if isinstance(model, Mapping) else model
 
 
-def _built(source: Any, context: Mapping[str, Any]) -> Stage:
+def _built(source: Any, context: Mapping[str, Any], allow: Allow) -> Stage:
+    permissions = Permissions.of(allow)
     if isinstance(source, (str, Path)):
         source = _read(source)
     if isinstance(source, Mapping) and "stage" in source:
         source = source["stage"]
-    stage: Stage = STAGES.validate(source, context)
+    check_size(source)
+    stage: Stage = STAGES.validate(source, {**context, "allow": permissions})
+    permissions.settle()
     return stage
 
 
-def model_names(source: Any) -> tuple[str, ...]:
-    """The models a pipeline calls by name, in alphabetical order: what `load` needs in `models`.
+def model_names(source: Any, allow: Allow = ()) -> tuple[str, ...]:
+    """The models a pipeline calls by name, in alphabetical order: what `load` needs in `models`. `allow`: as for
+    `load`.
 
     >>> model_names("rebel")
     ('llm',)
     """
     context = {"models": _Anything(), "used": set[str]()}
-    _built(source, context)
+    _built(source, context, allow)
     return tuple(sorted(context["used"]))
 
 
 def anonymous(source: Any) -> Stage:
     """The pipeline with models that answer nothing in place of those it calls by name."""
-    return _built(source, {"models": _Anything(), "used": set[str]()})
+    return _built(source, {"models": _Anything(), "used": set[str]()}, ())
 
 
 class _Anything(dict[str, Any]):
@@ -73,9 +85,9 @@ class _Anything(dict[str, Any]):
         return CostOnly(name)
 
 
-def from_yaml(text: str, *, models: Mapping[str, Any] | None = None) -> Stage:
-    """A pipeline from YAML text."""
-    return load(parse(text, "the YAML text"), models=models)
+def from_yaml(text: str, *, models: Mapping[str, Any] | None = None, allow: Allow = ()) -> Stage:
+    """A pipeline from YAML text. `models` and `allow` are those of `load`."""
+    return load(parse(text, "the YAML text"), models=models, allow=allow)
 
 
 def presets() -> dict[str, str]:

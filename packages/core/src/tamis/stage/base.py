@@ -171,7 +171,7 @@ class _Stages(Family):
         if isinstance(value, str) and value in PRESETS:
             inside = (context or {}).get("presets", ())
             if normal(value) not in inside:
-                return self._preset(value, {**(context or {}), "presets": (*inside, normal(value))})
+                return self._preset(value, {**(context or {}), "presets": (*inside, normal(value)), "allow": None})
             if value not in self:
                 raise ConfigError(f"the preset {value!r} contains itself: {' > '.join((*inside, value))}")
         return self.build(value, context)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, NonNegativeInt, WithJsonSchema
 
 from tamis.parts.part import part
+from tamis.parts.permissions import Needs
 from tamis.stage.scoring import Given, Limit, Scored, Scoring
 from tamis.values.calls import Asking, Embed, Failure
 from tamis.values.model import ModelRef, require
@@ -31,7 +32,7 @@ def _path_as_text(value: Any) -> Any:
 if TYPE_CHECKING:
     TrainedRef = str | Path | Trained
 else:
-    TrainedRef = Annotated[Any, BeforeValidator(_path_as_text), WithJsonSchema({"type": "string"})]
+    TrainedRef = Annotated[Any, BeforeValidator(_path_as_text), Needs("files"), WithJsonSchema({"type": "string"})]
 
 
 @part

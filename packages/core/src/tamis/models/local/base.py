@@ -7,17 +7,18 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, WithJsonSchema
 
 from tamis.compute.config import read_config, read_folder
 from tamis.compute.flops import Architecture
 from tamis.errors import ConfigError, needed
 from tamis.models.lazy import Lazy, once
+from tamis.parts.permissions import Needs, weights
 from tamis.values.calls import Capability
 
 T = TypeVar("T")
@@ -33,8 +34,21 @@ def _path_as_text(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, Path) else value
 
 
-Weights = Annotated[Any, BeforeValidator(_path_as_text), WithJsonSchema({"type": "string"})]
+Weights = Annotated[Any, BeforeValidator(_path_as_text), BeforeValidator(weights), WithJsonSchema({"type": "string"})]
 """A folder, the name of a model in a hub, or an object already loaded."""
+RemoteCode = Annotated[bool, Needs("code")]
+"""Whether transformers may run code that comes with the weights."""
+
+
+def _inside(name: str) -> str:
+    parts = PurePath(name.replace("\\", "/")).parts
+    if not parts or ".." in parts or PurePath(name).is_absolute() or ":" in parts[0]:
+        raise ValueError("must name a file inside the model's folder")
+    return name
+
+
+FileInside = Annotated[str, AfterValidator(_inside)]
+"""A file in the folder of the weights, and nowhere else."""
 
 
 class Local(Lazy):

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from tamis.errors import ConfigError, needed
 from tamis.models.lazy import lock_of, once
-from tamis.models.local.base import LOCAL, Local, Weights, loaded, torch_device
+from tamis.models.local.base import LOCAL, Local, RemoteCode, Weights, loaded, torch_device
 from tamis.models.local.torch_threads import WEIGHTS
 from tamis.values.calls import Capability, Failure, ScoreList, Scores
 from tamis.values.ranking import finite
@@ -41,7 +41,7 @@ class ListReranker(Local):
     device: str | None = None
     dtype: str = "auto"
     scale: Scale = UNKNOWN
-    trust_remote_code: bool = False
+    trust_remote_code: RemoteCode = False
 
     max_batch: ClassVar[int] = 1
     capabilities: ClassVar[tuple[Capability, ...]] = ("score_list",)

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from tamis.errors import ConfigError, needed
 from tamis.models.lazy import once
-from tamis.models.local.base import ACCELERATOR_TOKENS, LOCAL, Local, Weights, by_length, cores, log_odds
+from tamis.models.local.base import ACCELERATOR_TOKENS, LOCAL, FileInside, Local, Weights, by_length, cores, log_odds
 from tamis.models.local.pairs import Pair, PairTokenizer, batch
 from tamis.text.vectors import unit_length
 from tamis.values.calls import Capability, Classify, Embed, Score, Vector
@@ -162,7 +162,7 @@ class OnnxCrossEncoder(OnnxEncoder):
     label: int = -1
     scale: Scale = LOGIT
     providers: tuple[str, ...] = CPU
-    file: str = "model.onnx"
+    file: FileInside = "model.onnx"
     batch_tokens: PositiveInt | None = None
 
     capabilities: ClassVar[tuple[Capability, ...]] = ("classify",)
@@ -208,7 +208,7 @@ class OnnxEmbedder(OnnxEncoder):
     threads: PositiveInt | None = None
     max_batch: PositiveInt = 32
     providers: tuple[str, ...] = CPU
-    file: str = "model.onnx"
+    file: FileInside = "model.onnx"
     batch_tokens: PositiveInt | None = None
 
     capabilities: ClassVar[tuple[Capability, ...]] = ("embed",)

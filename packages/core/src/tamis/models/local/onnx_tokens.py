@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from tamis.errors import ConfigError
 from tamis.models.lazy import once
-from tamis.models.local.base import LOCAL, Weights
+from tamis.models.local.base import LOCAL, FileInside, Weights
 from tamis.models.local.onnx import CPU, OnnxEncoder
 from tamis.models.local.pairs import Pair, batch
 from tamis.models.local.vectors import Precision, stored
@@ -44,7 +44,7 @@ class OnnxTokenEmbedder(OnnxEncoder):
     threads: PositiveInt | None = None
     max_batch: PositiveInt = 32
     providers: tuple[str, ...] = CPU
-    file: str = "model.onnx"
+    file: FileInside = "model.onnx"
     batch_tokens: PositiveInt | None = None
 
     capabilities: ClassVar[tuple[Capability, ...]] = ("embed_tokens",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from tamis.errors import ConfigError, needed
 from tamis.models.lazy import once
 from tamis.models.local.base import LOCAL
 from tamis.models.local.transformers_encoders import TransformersCrossEncoder
+from tamis.parts.permissions import Needs
 from tamis.text.terms import passages
 from tamis.values.calls import Classify, Score
 
@@ -42,7 +43,7 @@ class Parade(TransformersCrossEncoder):
     such head.
     """
 
-    head: str = ""
+    head: Annotated[str, Needs("files")] = ""
     words: PositiveInt = 150
     overlap: NonNegativeInt = 50
     at_most: PositiveInt = 16

@@ -14,7 +14,17 @@ from pydantic.dataclasses import dataclass
 
 from tamis.errors import ConfigError, needed
 from tamis.models.lazy import lock_of, once
-from tamis.models.local.base import LOCAL, Local, Weights, by_length, loaded, log_odds, pass_tokens, torch_device
+from tamis.models.local.base import (
+    LOCAL,
+    Local,
+    RemoteCode,
+    Weights,
+    by_length,
+    loaded,
+    log_odds,
+    pass_tokens,
+    torch_device,
+)
 from tamis.models.local.pairs import Pair, PairTokenizer, batch
 from tamis.models.local.torch_threads import WEIGHTS, side_by_side
 from tamis.values.calls import Capability, Classify, Embed, EmbedTokens, Score, Vector
@@ -51,7 +61,7 @@ class TransformersCrossEncoder(Local):
     scale: Scale = LOGIT
     tokenizer: Any = field(default=None, repr=False)
     batch_tokens: PositiveInt | None = None
-    trust_remote_code: bool = False
+    trust_remote_code: RemoteCode = False
 
     capabilities: ClassVar[tuple[Capability, ...]] = ("classify",)
     loader: ClassVar[str] = "AutoModelForSequenceClassification"

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urljoin, urlsplit
 from weakref import WeakKeyDictionary
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from tamis.errors import ConfigError, ModelError, is_transient_status, needed, parse_retry_after
 from tamis.models.lazy import Lazy, lock_of, once
@@ -31,6 +31,7 @@ from tamis.models.served.wire import (
     timed,
     within,
 )
+from tamis.parts.permissions import Need
 from tamis.parts.secrets import is_secret, masked
 
 T = TypeVar("T")
@@ -79,6 +80,10 @@ def base_of(address: str, path: str) -> str:
 
 
 OTHER_PATHS = ("chat/completions", "completions", "responses", "embeddings", "rerank")
+
+
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""The name of an environment variable; a key put there by mistake is rarely one."""
 
 
 class Home(NamedTuple):
@@ -137,6 +142,21 @@ class HttpModel(Lazy):
         """Where the provider's own key may be sent. `None`: the protocol has no provider."""
         return None
 
+    def needed_permissions(self) -> Iterator[Need]:
+        """What a pipeline in data must be permitted: the host, and the environment variable that holds the key."""
+        yield Need("network", "base_url", self.base_url)
+        if not self.api_key and (variable := self._variable):
+            yield Need("environment", "api_key_env", variable)
+
+    @property
+    def _at_home(self) -> bool:
+        return self._home is not None and urlsplit(self.base_url).hostname == self._home.host
+
+    @property
+    def _variable(self) -> str:
+        """The environment variable the key is read from."""
+        return self.api_key_env or (self._home.variable if self._home and self._at_home else "")
+
     def _headers(self) -> dict[str, str]:
         """Headers of every request, credentials included. Their values never show in an error."""
         headers = dict(self.headers or {})
@@ -155,11 +175,9 @@ class HttpModel(Lazy):
 
     def _key(self) -> str:
         """`api_key`, else the variable `api_key_env` names, else at the provider's host the provider's own variable."""
-        home = self._home
-        at_home = home is not None and urlsplit(self.base_url).hostname == home.host
-        variable = self.api_key_env or (home.variable if home and at_home else "")
+        variable = self._variable
         key = (self.api_key or os.environ.get(variable) or "").strip()
-        if not key and at_home and not self.headers:
+        if not key and self._at_home and not self.headers:
             raise ConfigError(f"{self.base_url} needs an API key: set the environment variable {variable}")
         if not (key.isascii() and key.isprintable()):
             raise ConfigError(f"the API key (api_key or {variable}) holds characters no key has; paste it again")

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from tamis.compute.architectures import ArchitectureRef
 from tamis.errors import ModelError
 from tamis.models.lazy import lock_of, once
-from tamis.models.served.http import Dialogue, Home, HttpModel, Reply, Url
+from tamis.models.served.http import Dialogue, Home, HttpModel, Reply, Url, Variable
 from tamis.models.served.labels import label_logprobs
 from tamis.models.served.wire import MOST
 from tamis.parts.numbers import Positive
@@ -99,7 +99,7 @@ class OpenAIChat(HttpModel):
     model: Annotated[str, Field(min_length=1)]
     base_url: Url = "https://api.openai.com/v1"
     api_key: str | None = field(default=None, repr=False)
-    api_key_env: str | None = None
+    api_key_env: Variable | None = None
     timeout: Positive = 60.0
     max_concurrency: PositiveInt = 16
     requests_per_minute: PositiveInt | None = None

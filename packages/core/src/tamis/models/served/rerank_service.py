@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from tamis.compute.architectures import ArchitectureRef
 from tamis.errors import ConfigError, ModelError
-from tamis.models.served.http import Dialogue, Home, HttpModel, Url
+from tamis.models.served.http import Dialogue, Home, HttpModel, Url, Variable
 from tamis.models.served.rerank_providers import PROVIDERS, Provider, found
 from tamis.models.served.wire import MOST
 from tamis.parts.numbers import Positive
@@ -83,7 +83,7 @@ class RerankService(HttpModel):
     provider: ProviderRef
     base_url: Url = ""
     api_key: str | None = field(default=None, repr=False)
-    api_key_env: str | None = None
+    api_key_env: Variable | None = None
     timeout: Positive = 60.0
     max_concurrency: PositiveInt = 8
     requests_per_minute: PositiveInt | None = None

@@ -14,11 +14,15 @@ from tamis.errors import ConfigError
 from tamis.parts.dump import dump
 from tamis.parts.family import REFERENCE, Family
 from tamis.parts.part import part
+from tamis.parts.permissions import Needs
+from tamis.parts.secrets import shown
 from tamis.select.calibrate.scorer import UNSCORED, first_id, scorer_id
 from tamis.stage.base import Stage
 from tamis.values.scale import Kind, Kinds
 
 T = TypeVar("T")
+MOST = 16 * 2**20
+"""Bytes of an artefact's file; they have a few thousand."""
 
 
 class Fitted:
@@ -65,9 +69,11 @@ class Artefact:
         file = Path(path)
         if not file.is_file():
             raise ConfigError(f"no calibration artefact at {str(path)!r}; `tamis calibrate` makes one")
+        if file.stat().st_size > MOST:
+            raise ConfigError(f"{path} is no calibration artefact: it has more than {MOST:,} bytes")
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{path} is not valid JSON: {error}") from None
         if not isinstance(data, Mapping):
             raise ConfigError(f"{path} is not a calibration artefact: expected an object, got {type(data).__name__}")
@@ -121,8 +127,8 @@ def _artefact(value: Any) -> Any:
         return Artefact.read(value)
     if isinstance(value, Mapping):
         return Artefact.of(value)
-    raise ConfigError(f"an artefact is an Artefact, the path of its JSON file or its data, got {value!r:.80}")
+    raise ConfigError(f"an artefact is an Artefact, the path of its JSON file or its data, got {shown(value)}")
 
 
-ArtefactRef = Annotated[Artefact, BeforeValidator(_artefact), WithJsonSchema({REFERENCE: "artefact"})]
+ArtefactRef = Annotated[Artefact, BeforeValidator(_artefact), Needs("files"), WithJsonSchema({REFERENCE: "artefact"})]
 """Field type: an artefact, the path of its JSON file, or its data."""
