@@ -61,7 +61,7 @@ def run_yaml(block: Block) -> None:
     if isinstance(data, dict) and "title" in data:
         run_checkpoint(block)
     else:
-        stage = tamis.load(data, models={name: CostOnly(name) for name in model_names(data)})
+        stage = tamis.load(data, allow="all", models={name: CostOnly(name) for name in model_names(data, "all")})
         assert tamis.from_yaml(stage.to_yaml()) == stage
         jsonschema.validate(data, tamis.json_schema())
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from haystack import Document, component, tracing
+from haystack import Document, Pipeline, component, tracing
 from haystack.core.errors import DeserializationError, SerializationError
 from haystack.core.serialization import component_from_dict, component_to_dict
 from haystack.dataclasses import ChatMessage
@@ -808,3 +808,37 @@ def test_copies_rank_alike_and_share_nothing_that_locks():
 def test_engine_options_are_those_of_the_engine():
     assert TamisRanker(engine={"deadline": 3.0, "max_calls": 2})._reranker.engine.options.deadline == 3.0
     assert TamisRanker()._reranker.engine.options.on_failure == Engine().options.on_failure
+
+
+REACHING = [{"listwise": {"model": {"openai": "m", "base_url": "http://localhost:9/v1"}}}]
+
+
+def test_a_pipeline_written_in_python_may_open_addresses_and_one_from_data_or_a_file_may_not(tmp_path):
+    data = TamisRanker(REACHING).to_dict()
+    widened = {**data, "init_parameters": {**data["init_parameters"], "allow": "all"}}
+    for written in (data, widened):
+        with pytest.raises(ValueError, match=r"allow=\{'network:localhost:9'\}"):
+            TamisRanker.from_dict(written)
+    file = tmp_path / "sent.yaml"
+    file.write_text(json.dumps(REACHING), encoding="utf-8")
+    with pytest.raises(ValueError, match="network:localhost:9"):
+        TamisRanker(file)
+    TamisRanker(str(file), allow={"network:localhost"})
+
+
+def test_who_loads_a_haystack_pipeline_can_permit_what_its_ranker_does():
+    from haystack.core.serialization import DeserializationCallbacks
+
+    made = Pipeline()
+    made.add_component("ranker", TamisRanker(REACHING))
+    written = made.dumps()
+    with pytest.raises(Exception, match="ranker") as refused:
+        Pipeline.loads(written)
+    assert "network:localhost:9" in str(refused.value.__cause__)
+
+    def permit(name, cls, parameters):
+        if cls is TamisRanker:
+            parameters["allow"] = {"network:localhost:9"}
+
+    again = Pipeline.loads(written, callbacks=DeserializationCallbacks(component_pre_init=permit))
+    assert again.dumps() == written

@@ -628,7 +628,7 @@ def test_plain_data_and_back() -> None:
         "engine": {"deadline": 9.0, "cache": None},
     }
     again = TamisCompressor.from_data(json.loads(json.dumps(data)), llm=judge)
-    assert again == compressor
+    assert again == compressor.with_options(allow=())
     assert again.to_data() == data
     with pytest.raises(ConfigError, match="'llm'"):
         TamisCompressor.from_data(data)
@@ -672,3 +672,19 @@ def test_only_langchain_core_is_imported() -> None:
         "assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+REACHING = [{"listwise": {"model": {"openai": "m", "base_url": "http://localhost:9/v1"}}}]
+
+
+def test_a_pipeline_written_in_python_may_open_addresses_and_one_from_data_or_a_file_may_not(tmp_path):
+    data = TamisCompressor(REACHING).to_data()
+    for written in (data, {**data, "allow": "all"}):
+        with pytest.raises(ValueError, match=r"allow=\{'network:localhost:9'\}"):
+            TamisCompressor.from_data(written)
+    assert TamisCompressor.from_data(data, allow="network").to_data() == data
+    file = tmp_path / "sent.yaml"
+    file.write_text(json.dumps(REACHING), encoding="utf-8")
+    with pytest.raises(ValueError, match="network:localhost:9"):
+        TamisCompressor(file)
+    assert TamisCompressor(str(file), allow={"network:localhost"}).to_data()["pipeline"] == str(file)

@@ -637,3 +637,19 @@ def test_metadata_of_an_llm_is_read_once():
     reads = llm.reads
     reranker.postprocess_nodes(nodes_of(*TEXTS), query_str="q")
     assert llm.reads == reads
+
+
+REACHING = [{"listwise": {"model": {"openai": "m", "base_url": "http://localhost:9/v1"}}}]
+
+
+def test_a_pipeline_written_in_python_may_open_addresses_and_one_from_data_or_a_file_may_not(tmp_path):
+    data = TamisRerank(REACHING).to_dict()
+    for written in (data, {**data, "allow": "all"}):
+        with pytest.raises(ValueError, match=r"allow=\{'network:localhost:9'\}"):
+            TamisRerank.from_dict(written)
+    assert TamisRerank.from_dict(data, allow="network").to_dict() == data
+    file = tmp_path / "sent.yaml"
+    file.write_text(json.dumps(REACHING), encoding="utf-8")
+    with pytest.raises(ValueError, match="network:localhost:9"):
+        TamisRerank(file)
+    TamisRerank(str(file), allow={"network:localhost"})

@@ -160,7 +160,19 @@ def test_train_writes_a_network_that_a_pipeline_then_uses(kind: str, kitchen_fol
     pipeline.write_text(f"- trained_graph: {{network: {out}, model: {embed}}}\n", encoding="utf-8")
     docs = tmp_path / "docs.txt"
     docs.write_text("\n".join(TEXTS.values()), encoding="utf-8")
-    told = run("rerank", pipeline, "--query", "why does bread rise", "--docs", docs, "--json", "--allow", f"files:{tmp_path}", "--allow", f"files:{tiny_embedder_folder}")
+    told = run(
+        "rerank",
+        pipeline,
+        "--query",
+        "why does bread rise",
+        "--docs",
+        docs,
+        "--json",
+        "--allow",
+        f"files:{tmp_path}",
+        "--allow",
+        f"files:{tiny_embedder_folder}",
+    )
     lines = [line[line.index("{") :] for line in told.splitlines() if '{"position"' in line]
     assert sorted(json.loads(line)["position"] for line in lines) == list(range(len(TEXTS)))
     assert "Did you mean 'grag'?" in fails("train", "graph", "--data", kitchen_folder, "--embed", embed, "--network", "grga")  # fmt: skip

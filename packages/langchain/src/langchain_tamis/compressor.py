@@ -24,7 +24,7 @@ from tamis.errors import ConfigError, InputError
 
 log = logging.getLogger(__name__)
 DOCUMENTS = "Pass what a retriever returned, or [Document(page_content=...)]."
-PARTS = ("pipeline", "llm", "embeddings", "cross_encoder", "models", "engine")
+PARTS = ("pipeline", "llm", "embeddings", "cross_encoder", "models", "engine", "allow")
 Part = Annotated[Any, Field(default=None, exclude=True, repr=False)]
 
 
@@ -64,6 +64,9 @@ class TamisCompressor(BaseDocumentCompressor):
     """The model the pipeline calls `cross_encoder`: a LangChain `BaseCrossEncoder`, or a tamis model."""
     models: Mapping[str, Any] | None = Field(default=None, exclude=True, repr=False)
     """Further models by the name the pipeline calls them, LangChain's or tamis's."""
+    allow: str | frozenset[str] | None = Field(default=None, exclude=True, repr=False)
+    """What the pipeline may do beyond computing, as for `tamis.load`. Default: everything for a pipeline given as plain
+    data in Python, nothing for a YAML file."""
     top_n: int | None = Field(default=None, ge=1, strict=True)
     """How many documents to keep at most; `None`: what the pipeline keeps."""
     threshold: float | None = Field(default=None, strict=True, allow_inf_nan=False)
@@ -143,8 +146,9 @@ class TamisCompressor(BaseDocumentCompressor):
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any], **objects: Any) -> Self:
-        """From `to_data`, with what is not data: `llm`, `embeddings`, `cross_encoder`, `models`, `on_ranking`."""
-        return cls(**{**data, **objects})
+        """From `to_data`, with what is not data: `llm`, `embeddings`, `cross_encoder`, `models`, `on_ranking`;
+        and with `allow`, by default nothing: data cannot permit itself anything."""
+        return cls(**{**data, "allow": (), **objects})
 
     def _reranker(self) -> Reranker:
         """Made once, and again when one of its parts has been replaced."""
@@ -152,7 +156,9 @@ class TamisCompressor(BaseDocumentCompressor):
         if bound.reranker is None or any(old is not new for old, new in zip(bound.parts, parts, strict=True)):
             own = {"llm": self.llm, "embedder": self.embeddings, "cross_encoder": self.cross_encoder}
             models = named(self.models, as_model, **own)
-            bound = self._bound = _Bound(parts, Reranker(self.pipeline, models=models, engine=self.engine))
+            allow = arguments.permitted(self.pipeline, self.allow)
+            made = Reranker(self.pipeline, models=models, engine=self.engine, allow=allow)
+            bound = self._bound = _Bound(parts, made)
         assert bound.reranker is not None
         return bound.reranker
 

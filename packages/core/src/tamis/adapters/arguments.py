@@ -15,8 +15,17 @@ from reprlib import repr as short
 from typing import Any, TypeVar
 
 from tamis.errors import InputError, TamisError
+from tamis.parts.permissions import ALL, Allow
 
 Kind = TypeVar("Kind")
+
+
+def permitted(pipeline: Any, allow: Allow | None) -> Allow:
+    """What a pipeline may do beyond computing: `allow`, where it is given. Else what the caller wrote in Python may do
+    everything, and a file, whoever wrote it, nothing."""
+    if allow is not None:
+        return allow
+    return () if isinstance(pipeline, (str, Path)) else ALL
 
 
 def limit(name: str, value: Any, error: type[TamisError] = InputError) -> int | None:

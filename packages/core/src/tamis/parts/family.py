@@ -127,7 +127,9 @@ class Family:
             value = {value: None}
         if not isinstance(value, Mapping) or not value:
             raise ConfigError(f"a {self.kind} is written as a name or as {{name: options}}, got {shown(value)}")
-        (name, options), *others = value.items()
+        name = self._named(value)
+        options = value[name]
+        others = {key: item for key, item in value.items() if key != name}
         cls = self.resolve(name)
         if options is None:
             options = {}
@@ -135,12 +137,20 @@ class Family:
             if not _fields(cls):
                 raise ConfigError(f"{self.kind} {name!r} takes no options, got {shown(options)}")
             options = {_fields(cls)[0].name: options}
-        if twice := options.keys() & dict(others).keys():
+        if twice := options.keys() & others.keys():
             raise ConfigError(f"{self.kind} {name!r}: {', '.join(sorted(map(str, twice)))} is given twice")
         try:
-            return made(self.adapter(cls).validate_python({**options, **dict(others)}, context=context), context)
+            return made(self.adapter(cls).validate_python({**options, **others}, context=context), context)
         except ValidationError as error:
             raise readable(f"{self.kind} {name!r}", error, cls) from None
+
+    def _named(self, value: Mapping[Any, Any]) -> Any:
+        """The key that names the member: the first one; of data whose keys were sorted, the only one that is a name."""
+        first, *others = value
+        if first in self:
+            return first
+        known = [key for key in others if key in self]
+        return known[0] if len(known) == 1 else first
 
     def adapter(self, cls: type) -> TypeAdapter[Any]:
         """What validates and describes `cls`. `ConfigError` for a class that pydantic cannot read."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from llama_index.core import instrumentation
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, field_serializer
@@ -22,6 +22,7 @@ from tamis.adapters import arguments
 from tamis.adapters.models import named
 from tamis.adapters.results import OnRanking, Result, announce, results
 from tamis.errors import InputError
+from tamis.parts.permissions import Allow
 
 dispatcher = instrumentation.get_dispatcher(__name__)  # type: ignore[attr-defined]
 log = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ class TamisRerank(BaseNodePostprocessor):
         engine: options of `tamis.Engine` (deadline, budget, retries, cache, `on_failure`), or one to share.
         on_ranking: a function called once per rerank with the `Ranking`: what was dropped and why, warnings, usage.
             What it raises is logged and loses no result.
+        allow: what the pipeline may do beyond computing, as for `tamis.load`. Default: everything for a pipeline given
+            as plain data in Python, nothing for a YAML file and for what `from_dict` reads.
 
     Raises a `tamis.TamisError`: `ConfigError` (a `ValueError`) for a pipeline that cannot be built, `CapabilityError`
     for a model that cannot do what it asks. A model that fails raises only with `engine={"on_failure": "raise"}`.
@@ -65,6 +68,7 @@ class TamisRerank(BaseNodePostprocessor):
     llm: Any = Field(default=None, exclude=True, frozen=True)
     embed_model: Any = Field(default=None, exclude=True, frozen=True)
     models: Mapping[str, Any] | None = Field(default=None, exclude=True, frozen=True)
+    allow: str | frozenset[str] | None = Field(default=None, exclude=True, frozen=True)
     top_n: int | None = Field(default=None, ge=1, strict=True)
     threshold: float | None = Field(default=None, strict=True, allow_inf_nan=False)
     metadata_mode: MetadataMode | None = None
@@ -95,6 +99,7 @@ class TamisRerank(BaseNodePostprocessor):
         engine: Engine | Mapping[str, Any] | None = None,
         on_ranking: OnRanking | None = None,
         callback_manager: CallbackManager | None = None,
+        allow: Allow | None = None,
     ) -> None:
         super().__init__(
             pipeline=pipeline,
@@ -109,10 +114,17 @@ class TamisRerank(BaseNodePostprocessor):
             engine=engine,
             on_ranking=on_ranking,
             callback_manager=callback_manager or CallbackManager([]),
+            allow=allow,
         )
         known = named(models, as_model, llm=llm, embedder=embed_model)
         self._model_name = ", ".join(getattr(model, "name", name) for name, model in known.items()) or "tamis"
-        self._reranker = Reranker(pipeline, models=known, engine=engine)
+        self._reranker = Reranker(pipeline, models=known, engine=engine, allow=arguments.permitted(pipeline, allow))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
+        """From `to_dict`, with what is not data. The pipeline may do what `allow=` permits, by default nothing beyond
+        computing: data cannot permit itself anything."""
+        return super().from_dict({**data, "allow": ()}, **kwargs)
 
     def rank(self, nodes: Sequence[NodeWithScore], query: str | QueryBundle) -> Ranking:
         """The whole result: kept and dropped, with reasons, warnings and cost. `position` is an index into `nodes`."""

@@ -30,6 +30,7 @@ from tamis.adapters import arguments
 from tamis.adapters.models import named
 from tamis.adapters.results import OnRanking, announce, results
 from tamis.errors import ConfigError
+from tamis.parts.permissions import Allow
 from tamis.stage.presets import PRESETS
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class TamisRanker:
         explain: bool = False,
         raise_on_failure: bool = False,
         on_ranking: OnRanking | None = None,
+        allow: Allow | None = None,
     ) -> None:
         """Check everything that can be checked without a model; clients and secrets wait for `warm_up`.
 
@@ -79,6 +81,10 @@ class TamisRanker:
         :param on_ranking: a function called once per run with the `tamis.Ranking`: what was dropped and why, usage,
             warnings. What it raises is logged and loses no result. Positions are indices into the documents without
             repeated ids. Not serialised: a component that was loaded has none.
+        :param allow: what the pipeline may do beyond computing (open addresses and files, read keys from environment
+            variables, run code that comes with weights), as for `tamis.load`. Default: everything for a pipeline given
+            as plain data in Python, nothing for a YAML file. Not serialised: a component that is loaded from data is
+            permitted nothing, unless a `component_pre_init` callback of Haystack sets `allow`.
         :raises ValueError: for a wrong argument, which the message names; for a pipeline that cannot be built.
         :raises TypeError: if a model cannot do what the pipeline asks of it.
         """
@@ -93,6 +99,7 @@ class TamisRanker:
         self.explain = arguments.flag("explain", explain, ConfigError)
         self.raise_on_failure = arguments.flag("raise_on_failure", raise_on_failure, ConfigError)
         self.on_ranking = arguments.callback("on_ranking", on_ranking, ConfigError)
+        self.allow = allow
         self._reranker = self._build()
 
     def _build(self) -> Reranker:
@@ -111,7 +118,12 @@ class TamisRanker:
                 )
             engine = {**(engine or {}), "on_failure": "raise"}
         return Reranker(
-            self.pipeline, models=self._models, top_n=self.top_k, threshold=self.score_threshold, engine=engine
+            self.pipeline,
+            models=self._models,
+            top_n=self.top_k,
+            threshold=self.score_threshold,
+            engine=engine,
+            allow=arguments.permitted(self.pipeline, self.allow),
         )
 
     @component.output_types(documents=list[Document], diagnostics=dict[str, Any])
@@ -242,8 +254,11 @@ class TamisRanker:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TamisRanker:
-        """The component that `to_dict` described. `data` is left as it was."""
-        parameters = dict(data.get("init_parameters", {}))
+        """The component that `to_dict` described. `data` is left as it was.
+
+        :raises ValueError: for a pipeline that would do more than compute; see `allow`.
+        """
+        parameters = {**data.get("init_parameters", {}), "allow": ()}  # Data cannot permit itself anything.
         for name in ("chat_generator", "embedder"):
             if parameters.get(name) is not None:
                 deserialize_component_inplace(parameters, key=name)
