@@ -62,7 +62,7 @@ def run_yaml(block: Block) -> None:
         run_checkpoint(block)
     else:
         stage = tamis.load(data, allow="all", models={name: CostOnly(name) for name in model_names(data, "all")})
-        assert tamis.from_yaml(stage.to_yaml()) == stage
+        assert tamis.from_yaml(stage.to_yaml(), allow="all") == stage
         jsonschema.validate(data, tamis.json_schema())
 
 

@@ -22,7 +22,7 @@ Kind = TypeVar("Kind")
 
 def permitted(pipeline: Any, allow: Allow | None) -> Allow:
     """What a pipeline may do beyond computing: `allow`, where it is given. Else what the caller wrote in Python may do
-    everything, and a file, whoever wrote it, nothing."""
+    everything, and a file, which anyone may have written, nothing."""
     if allow is not None:
         return allow
     return () if isinstance(pipeline, (str, Path)) else ALL
