@@ -77,7 +77,7 @@ def main() -> None:
     passages = load_corpus()
     questions = load_questions({passage.id for passage in passages})[: options.questions]
     console.print(f"Corpus: {len(passages)} docstrings of the standard library. Questions: {len(questions)}.")
-    console.print("Embedding the corpus with bge-small (minutes, once; kept in .demo/ for the next time) ...")
+    console.print("Embedding the corpus with bge-small (minutes the first time; kept in .demo/) ...")
     embedder = Embedder([f"{passage.title}\n{passage.text}" for passage in passages], CACHE)
     searches: list[Search] = [
         LlamaIndexSearch(passages, embedder, DEPTH),

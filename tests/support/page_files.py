@@ -122,7 +122,7 @@ FILES: Mapping[str, Callable[[Path], Any]] = {
     "my-data": data_set,
     "my-pipeline.yaml": text("- lexical\n- top_n: 5\n"),
     "my-scorer.yaml": text("- cross_encoder: {model: {onnx_cross_encoder: my-cross-encoder}}\n"),
-    "pipeline.yaml": text("- lexical\n- top_n: 5\n"),
+    "pipeline.yaml": text("- top_n: 3\n- rebel: {model: llm}\n"),
     "passages.jsonl": lambda path: write_lines(path, passages()),
     "passages.txt": lambda path: path.write_text("".join(f"{passage['text']}\n" for passage in passages())),
     "calibration.json": written_by(f"tamis calibrate cross-encoder {SCORER} --data my-data --method in_list"),

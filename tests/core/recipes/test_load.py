@@ -249,7 +249,7 @@ def test_a_preset_loads_with_the_models_it_names_and_says_when_they_are_missing(
     assert sorted(ranking.positions) == [0, 1]
     for model in models:
         others = {other: CostOnly(other) for other in models - {model}}
-        remedy = rf"Known: {', '.join(others)}" if others else rf"models=\{{'{model}': model\}}"
+        remedy = rf"Given: {', '.join(others)}" if others else rf"models=\{{'{model}': model\}}"
         with pytest.raises(ConfigError, match=rf"a model called '{model}' and none was given.*{remedy}"):
             load(name, models=others)
 
@@ -333,7 +333,7 @@ def test_the_schema_and_the_loader_both_reject_a_typo(written: Any, schema: json
         ([{"cross_encoder": {"model": {"opena": "x"}}}], "unknown model 'opena'. Did you mean 'openai'"),
         (
             [{"cross_encoder": {"model": "ce"}}],
-            "asks for a model called 'ce' and none was given. Pass models={'ce': model}",
+            "asks for a model called 'ce' and none was given. In Python pass models={'ce': model}",
         ),
         (
             [{"rebel": {"model": {"openai": "x", "base_url": "localhost"}}}],
@@ -353,6 +353,12 @@ def test_errors_name_the_part_the_field_the_value_and_the_remedy(written: Any, s
 def test_a_misspelt_model_name_gets_a_suggestion() -> None:
     with pytest.raises(ConfigError, match="called 'lm' and none was given.*Did you mean 'llm'"):
         load([{"rebel": "lm"}], models={"llm": CostOnly()})
+
+
+def test_hyphens_and_underscores_are_the_same_in_names_of_models() -> None:
+    model = CostOnly()
+    for given, asked in (("cross-encoder", "cross_encoder"), ("cross_encoder", "cross-encoder")):
+        assert load([{"cross_encoder": asked}], models={given: model}).stages[0].model is model
 
 
 def test_a_model_that_cannot_do_it_is_named() -> None:

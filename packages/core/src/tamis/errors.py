@@ -37,7 +37,7 @@ class MissingExtra(TamisError, ImportError):
     def __init__(self, what: str, extra: str, missing: str | None = None) -> None:
         package = f" ({missing})" if missing else ""
         super().__init__(
-            f"{what} needs a package that is not installed{package}. In a clone of tamis run: "
+            f"{what} needs a package that is not installed{package}. In the root of a clone of tamis run: "
             + INSTALL.format(extra=extra)
         )
 

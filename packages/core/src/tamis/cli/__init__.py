@@ -14,5 +14,5 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "click", "rich"):
             raise
-        sys.exit(str(MissingExtra("The tamis command", "eval")))
+        sys.exit(str(MissingExtra("The tamis command", "eval", error.name)))
     app()

@@ -9,6 +9,7 @@ from typing import Any
 
 from tamis.errors import ConfigError
 from tamis.parts.permissions import Allow, Permissions
+from tamis.parts.plugins import normal
 from tamis.parts.shelf import check_size, parse, read_text
 from tamis.stage.base import STAGES, Stage
 from tamis.stage.presets import PRESETS
@@ -33,7 +34,7 @@ def load(source: Any, *, models: Mapping[str, Any] | None = None, allow: Allow =
     >>> load(["lexical", {"top_n": 5}])
     Pipeline(stages=(Lexical(...), TopN(n=5)))
     """
-    context = {"models": {name: _made(model) for name, model in (models or {}).items()}, "used": set[str]()}
+    context = {"models": {normal(name): _made(model) for name, model in (models or {}).items()}, "used": set[str]()}
     stage = source if isinstance(source, Stage) else _built(source, context, allow)
     if idle := set(context["models"]) - set(context["used"]):
         warnings.warn(f"the pipeline does not use the models given as {', '.join(sorted(idle))}", stacklevel=2)

@@ -16,12 +16,13 @@ absent: never cached).
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from tamis.errors import CapabilityError, ConfigError
 from tamis.parts.family import Family
-from tamis.parts.part import unknown
+from tamis.parts.plugins import normal
 from tamis.text.tokens import estimate_tokens
 from tamis.values.calls import CAPABILITIES, Capability
 
@@ -49,12 +50,16 @@ class _Models(Family):
                 f"{value!r} is not a model: pass a model object such as tamis.models.OpenAIChat({value!r}), "
                 "or tamis.load(..., models={name: model}) where a pipeline names its models"
             )
-        if value in given:
-            context["used"].add(value)
-            return given[value]
+        if (name := normal(value)) in given:
+            context["used"].add(name)
+            return given[name]
+        near = difflib.get_close_matches(name, given, n=1)
+        found = f" Given: {', '.join(sorted(given))}." if given else ""
+        found += f" Did you mean {near[0]!r}?" if near else ""
         raise ConfigError(
-            f"the pipeline asks for a model called {value!r} and none was given. "
-            + (unknown("model name", value, given) if given else f"Pass models={{{value!r}: model}}.")
+            f"the pipeline asks for a model called {value!r} and none was given.{found} In Python pass "
+            f"models={{{value!r}: model}}, or the argument that an adapter has for it; on the command line pass "
+            f"-m '{value}={{openai: NAME}}'"
         )
 
 
