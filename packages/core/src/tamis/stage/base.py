@@ -99,8 +99,8 @@ class Stage(ABC):
         return Left(self.leaves(before.scale), self.label)
 
     def follows(self, earlier: Sequence[Stage]) -> None:  # noqa: B027
-        """Called where a pipeline is made, with the stages before this one. Raise `ConfigError` when it cannot
-        follow them."""
+        """Called where a pipeline is made, with the stages before this one; for a stage inside others, those before
+        them come first. Raise `ConfigError` when it cannot follow them."""
 
     def rerank(
         self,
@@ -165,13 +165,22 @@ class _Stages(Family):
     def validate(self, value: Any, context: Any) -> Any:
         if isinstance(value, Stage):
             return value
+        known = context or {}
+        made = self._made(value, {**known, "nested": True})
+        if not known.get("nested"):
+            check_order(made)
+            made.leaves(None)
+        return made
+
+    def _made(self, value: Any, context: Mapping[str, Any]) -> Any:
         if isinstance(value, (list, tuple)):
             made = ((item, self.validate(item, context)) for item in value)
-            return Pipeline(tuple(s for item, one in made for s in (steps(one) if isinstance(item, str) else (one,))))
+            inner = (s for item, one in made for s in (steps(one) if isinstance(item, str) else (one,)))
+            return Pipeline.nested(tuple(inner))
         if isinstance(value, str) and value in PRESETS:
-            inside = (context or {}).get("presets", ())
+            inside = context.get("presets", ())
             if normal(value) not in inside:
-                return self._preset(value, {**(context or {}), "presets": (*inside, normal(value)), "allow": None})
+                return self._preset(value, {**context, "presets": (*inside, normal(value)), "allow": None})
             if value not in self:
                 raise ConfigError(f"the preset {value!r} contains itself: {' > '.join((*inside, value))}")
         return self.build(value, context)
@@ -217,10 +226,15 @@ class Pipeline(Stage):
     stages: tuple[StageRef, ...] = ()
 
     def __post_init__(self) -> None:
-        flat = flattened(self)
-        for place, stage in enumerate(flat):
-            stage.follows(flat[:place])
+        check_order(self)
         self.leaves(None)
+
+    @classmethod
+    def nested(cls, stages: tuple[Stage, ...]) -> Pipeline:
+        """A pipeline that is still to be checked: it is part of a larger one, whose other stages may come before it."""
+        made = object.__new__(cls)
+        object.__setattr__(made, "stages", stages)
+        return made
 
     def leaves(self, before: Scale | None) -> Scale | None:
         return self.through(Left(before)).scale
@@ -255,6 +269,16 @@ class Pipeline(Stage):
 def steps(stage: Stage) -> tuple[Stage, ...]:
     """The stages of a pipeline, or the stage itself."""
     return stage.stages if isinstance(stage, Pipeline) else (stage,)
+
+
+def check_order(stage: Stage, earlier: tuple[Stage, ...] = ()) -> None:
+    """Raise `ConfigError` when a stage cannot follow those before it: each step of `stage`, and the stages inside each,
+    to any depth. `earlier`: what comes before `stage`. See `Stage.follows`."""
+    for step in flattened(stage):
+        step.follows(earlier)
+        for inner in step.inside:
+            check_order(inner, earlier)
+        earlier = (*earlier, step)
 
 
 def all_drops(stages: Iterable[Stage]) -> tuple[Why, ...] | None:

@@ -116,8 +116,16 @@ def check_scorer(artefact: Artefact | None, earlier: Sequence[Stage]) -> None:
         return
     raise ConfigError(
         f"the artefact was fitted for the scorer {artefact.scorer!r} but is used after {scorer!r}: scores of "
-        "different scorers do not compare. Fit one for this scorer."
+        f"different scorers do not compare. Fit one for this scorer{_longer(artefact.scorer, scorer)}."
     )
+
+
+def _longer(fitted: str, used: str) -> str:
+    """What else to do where the artefact may be for a pipeline that has other stages in front of these."""
+    wanted, names = (scorer.rpartition(" #")[0] for scorer in (fitted, used))
+    if not wanted.endswith(f" | {names}"):
+        return ""
+    return ", or make it with the stages in front as one pipeline: tamis.load([...])"
 
 
 def _artefact(value: Any) -> Any:
