@@ -22,7 +22,7 @@ from tamis import Cancellation, CrossEncoder, Deduplicate, DegradedError, Engine
 from tamis.engine.workers import Workers
 from tamis.errors import ConfigError
 from tamis.values.calls import Generate, Generated, Message, Plan, Score
-from tamis.values.ranking import Ranking
+from tamis.values.ranking import Notice, Ranking
 
 DEADLINE, ALLOWED = 0.3, 1.5
 """Seconds a rerank may take, and further seconds a busy machine may take to come back."""
@@ -313,7 +313,7 @@ def test_what_comes_after_the_deadline_changes_no_result(stop: threading.Event) 
         def plan(self, ranking: Ranking) -> Plan:
             computing(stop)
             ended.set()
-            return ranking.warn("came late")
+            return ranking.warn(Notice("came late"))
             yield []
 
     ended = threading.Event()

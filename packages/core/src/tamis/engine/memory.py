@@ -52,7 +52,7 @@ class Memory:
         passages = self._passages_of(call.model)
         if passages is not None and self._is_passage(call):
             array = passages.call("get", model, key, lost=READ)
-            return None if array is None else _sound(call, as_answer(call, array))
+            return _sound(call, as_answer(call, array)) if isinstance(array, np.ndarray) else None
         answers = self._answers_of(call.model)
         if answers is None or not call.answer.stored:
             return None
@@ -143,5 +143,5 @@ def as_array(answer: Any) -> NDArray[Any]:
 def as_answer(call: Call, array: NDArray[Any]) -> Answer:
     """The answer whose numbers are `array`; of no use when it has another shape."""
     kind: Any = call.answer
-    answer: Answer = kind(array if kind is TokenVectors else tuple(array.tolist()))
+    answer: Answer = kind(array if kind is TokenVectors else tuple(np.atleast_1d(array).tolist()))
     return answer

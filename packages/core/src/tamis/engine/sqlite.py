@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tamis.processes import renewed_in_child
+from tamis.processes import paused_for_fork, renewed_in_child
 
 BUSY_SECONDS = 0.25
 """How long an operation waits for other threads, and again for other processes, by default."""
@@ -29,12 +29,29 @@ class SqliteFile:
         self._schema = schema
         self._connection: sqlite3.Connection | None = None
         self._lock = threading.RLock()
+        self._using = 0
+        self._paused = False
+        paused_for_fork(self, SqliteFile._pause, SqliteFile._resume)
         renewed_in_child(self, SqliteFile._renew)
+
+    def _pause(self) -> None:
+        """Close the file. SQLite keeps a list of the locks its process holds on a file: a child that is forked while one
+        is held takes the file for locked for ever."""
+        self._paused = self._lock.acquire(timeout=2 * self.wait)
+        if self._paused and not self._using and self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._lock.release()
 
     def _renew(self) -> None:
         _left_to_the_parent.append(self._connection)
         self._connection = None
         self._lock = threading.RLock()
+        self._using, self._paused = 0, False
 
     @contextmanager
     def connected(self) -> Iterator[sqlite3.Connection]:
@@ -45,7 +62,11 @@ class SqliteFile:
         try:
             if self._connection is None:
                 self._connection = self._opened()
-            yield self._connection
+            self._using += 1
+            try:
+                yield self._connection
+            finally:
+                self._using -= 1
         finally:
             lock.release()
 
