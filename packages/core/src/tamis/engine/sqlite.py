@@ -35,8 +35,8 @@ class SqliteFile:
         renewed_in_child(self, SqliteFile._renew)
 
     def _pause(self) -> None:
-        """Close the file. SQLite keeps a list of the locks its process holds on a file: a child that is forked while one
-        is held takes the file for locked for ever."""
+        """Close the file. SQLite keeps a list of the locks its process holds on a file: a child forked while one is held
+        takes the file for locked for ever."""
         self._paused = self._lock.acquire(timeout=2 * self.wait)
         if self._paused and not self._using and self._connection is not None:
             self._connection.close()
