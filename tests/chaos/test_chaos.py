@@ -41,7 +41,7 @@ from tamis import (
     Setwise,
     TopN,
 )
-from tamis.engine.limits import LIMITS
+from tamis.engine.limits import limits_of
 from tamis.errors import ModelError
 from tamis.judges import Preference
 from tamis.values.calls import (
@@ -366,7 +366,7 @@ def checked(case: Case) -> None:
         model.hung.set()
     if case.max_calls is not None:
         assert model.requests <= case.max_calls * len(came)
-    limiter = LIMITS.of(model).limiter
+    limiter = limits_of(model).limiter
     assert eventually(lambda: limiter._held == 0), f"{limiter._held} places are not given back"
     assert not limiter._waiting or all(waiter.gone for waiter in limiter._waiting)
 

@@ -63,7 +63,6 @@ MODELS = (
     + """
 import asyncio
 from tamis import Engine
-from tamis.engine.limits import LIMITS
 from tamis.values.calls import *
 from tamis.values.ranking import Notice
 from tamis import models

@@ -35,7 +35,7 @@ class SqliteFile:
         renewed_in_child(self, SqliteFile._renew)
 
     def _pause(self) -> None:
-        """Close the file. SQLite keeps a list of the locks its process holds on a file: a child forked while one is held
+        """Close the file. SQLite keeps a list of the locks its process holds on a file: a child that is forked with one
         takes the file for locked for ever."""
         self._paused = self._lock.acquire(timeout=2 * self.wait)
         if self._paused and not self._using and self._connection is not None:
