@@ -183,13 +183,13 @@ def within(seconds: float) -> Iterator[None]:
         _until.reset(token)
 
 
-def _left(timeout: float | None, error: type[Exception]) -> float | None:
+def _left(timeout: float | None) -> float | None:
     until = _until.get()
     if until is None:
         return timeout
     left = until - time.monotonic()
     if left <= 0:
-        raise error("the time for the whole request is over")
+        raise TimeoutError("the time for the whole request is over")
     return left if timeout is None else min(timeout, left)
 
 
@@ -210,9 +210,7 @@ class _Backend:
         self._backend = backend
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, *rest: Any, **options: Any) -> Any:
-        from httpcore import ConnectTimeout
-
-        return _Stream(self._backend.connect_tcp(host, port, _left(timeout, ConnectTimeout), *rest, **options))
+        return _Stream(self._backend.connect_tcp(host, port, _left(timeout), *rest, **options))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
@@ -223,20 +221,14 @@ class _Stream:
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> Any:
-        from httpcore import ReadTimeout
-
-        return self._stream.read(max_bytes, _left(timeout, ReadTimeout))
+        return self._stream.read(max_bytes, _left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        from httpcore import WriteTimeout
-
         for start in range(0, len(buffer), STEP):
-            self._stream.write(buffer[start : start + STEP], _left(timeout, WriteTimeout))
+            self._stream.write(buffer[start : start + STEP], _left(timeout))
 
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
-        from httpcore import ConnectTimeout
-
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, _left(timeout, ConnectTimeout)))
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, _left(timeout)))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
