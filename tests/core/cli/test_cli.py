@@ -176,3 +176,22 @@ def test_train_writes_a_network_that_a_pipeline_then_uses(kind: str, kitchen_fol
     lines = [line[line.index("{") :] for line in told.splitlines() if '{"position"' in line]
     assert sorted(json.loads(line)["position"] for line in lines) == list(range(len(TEXTS)))
     assert "Did you mean 'grag'?" in fails("train", "graph", "--data", kitchen_folder, "--embed", embed, "--network", "grga")  # fmt: skip
+
+
+def test_a_pipeline_in_a_file_opens_no_address_unless_the_command_permits_it(tmp_path: Path) -> None:
+    from tests.support.servers import chat_server
+
+    docs, pipeline = tmp_path / "docs.txt", tmp_path / "sent.yaml"
+    docs.write_text("one\ntwo\n", encoding="utf-8")
+    with chat_server("[2] > [1]") as server:
+        host = server.url.removeprefix("http://").removesuffix("/v1")
+        pipeline.write_text(f"- listwise: {{model: {{openai: m, base_url: '{server.url}'}}}}\n", encoding="utf-8")
+        asked = ("rerank", pipeline, "--query", "q", "--docs", docs, "--json")
+        said = " ".join(fails(*asked).split())
+        for part in ("base_url", server.url, f"--allow network:{host}", "{'network'}"):
+            assert part in said
+        assert not server.requests
+        assert '"text": "two"' in run(*asked, "--allow", f"network:{host}").splitlines()[0]
+        model = f"llm={{openai: m, base_url: '{server.url}'}}"
+        pipeline.write_text("- listwise: {model: llm}\n", encoding="utf-8")
+        assert '"text": "two"' in run(*asked, "--model", model).splitlines()[0]

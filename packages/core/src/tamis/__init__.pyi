@@ -14,6 +14,7 @@ from .errors import TamisError as TamisError
 from .graph.graph import Graph as Graph
 from .graph.networks.trained_graph import TrainedGraph as TrainedGraph
 from .graph.refinement import Refinement as Refinement
+from .parts.permissions import NotPermitted as NotPermitted
 from .rankers.cross_encoder import CrossEncoder as CrossEncoder
 from .rankers.embedding import Embedding as Embedding
 from .rankers.first_stage import FirstStage as FirstStage
