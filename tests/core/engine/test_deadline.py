@@ -291,13 +291,14 @@ def test_what_one_query_had_before_the_deadline_is_kept_when_another_is_cut_shor
     class Mixed:
         def plan(self, ranking: Ranking) -> Plan:
             if ranking.query.text == "slow":
-                for turn in range(5):
-                    yield [Generate(model, (Message("user", f"slow {turn}"),))]
+                while not answered.is_set():
+                    yield [Generate(model, (Message("user", "slow"),))]
                 computing(stop)
             yield [Generate(model, (Message("user", "fast"),))]
+            answered.set()
             return ranking
 
-    model = Chat()
+    model, answered = Chat(), threading.Event()
     rankings = [Ranking.of("fast", TEXTS), Ranking.of("slow", TEXTS)]
     engine = Engine(deadline=DEADLINE)
     if asynchronous:

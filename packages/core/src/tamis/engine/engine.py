@@ -17,6 +17,7 @@ from tamis.engine.memory import Memory
 from tamis.engine.options import EngineOptions
 from tamis.engine.trace import Listener, Trace, log
 from tamis.engine.traits import whole
+from tamis.engine.turns import turn
 from tamis.engine.vectors import DiskVectors, MemoryVectors, VectorCache
 from tamis.errors import BudgetError
 from tamis.parts.dump import dump_fields
@@ -100,7 +101,9 @@ class Engine:
         self, stage: Plans, query: str | Query, candidates: Candidates, *, cancel: Cancellation | None = None
     ) -> Ranking:
         """Rerank one query's candidates without blocking the event loop."""
-        return (await self.arerank_many(stage, [Ranking.of(query, candidates)], cancel=cancel))[0]
+        began = time.monotonic()
+        await turn()
+        return _rankings(await self._aoutcomes(stage, [Ranking.of(query, candidates)], cancel, began))[0]
 
     def rerank_many(
         self, stage: Plans, rankings: Sequence[Ranking], *, cancel: Cancellation | None = None
@@ -133,9 +136,16 @@ class Engine:
         self, stage: Plans, rankings: Sequence[Ranking], *, cancel: Cancellation | None = None
     ) -> list[Ranking | BaseException]:
         """As `outcomes`, without blocking the event loop."""
+        began = time.monotonic()
+        await turn()
+        return await self._aoutcomes(stage, rankings, cancel, began)
+
+    async def _aoutcomes(
+        self, stage: Plans, rankings: Sequence[Ranking], cancel: Cancellation | None, began: float
+    ) -> list[Ranking | BaseException]:
         trace = self._trace(stage, rankings)
         with trace.running():
-            dispatcher = self._dispatcher(stage, rankings)
+            dispatcher = self._dispatcher(stage, rankings, began)
             await adrive(dispatcher, self._asker(trace, dispatcher), cancel)
             return self._outcomes(dispatcher, trace)
 
@@ -162,9 +172,10 @@ class Engine:
         assert job.ranking is not None
         return job.ranking.usage
 
-    def _dispatcher(self, stage: Plans, rankings: Sequence[Ranking]) -> Dispatcher:
+    def _dispatcher(self, stage: Plans, rankings: Sequence[Ranking], began: float | None = None) -> Dispatcher:
         given = self.options
-        deadline = None if given.deadline is None else time.monotonic() + given.deadline
+        began = time.monotonic() if began is None else began
+        deadline = None if given.deadline is None else began + given.deadline
         limits: dict[str, Any] = {"deadline": deadline, "max_calls": given.max_calls, "max_tokens": given.max_tokens}
         check = self._refuse_costly if given.over_budget == "refuse" else None
         jobs = [Job(_plan(stage, ranking, check), ranking, **limits) for ranking in rankings]
