@@ -102,14 +102,14 @@ def test_no_judge_of_the_catalog_is_forgotten() -> None:
 
 # --- a reader that is easily deceived ---------------------------------------------------------------------------------
 
-CONFUSED = str.maketrans("аеорсуѕԛ", "aeopcysq")
+CONFUSED = str.maketrans("аеорсуѕԛВραᴘᴀꜱɢᴇ⟨⟩⟦⟧", "aeopcysqBpapasge<>[]")
 FENCE = re.compile(r"<\s*(query|passage)\b[^>]*>.*?<[\s/]*/[\s/]*\1\b[^>\n]*>?", re.DOTALL | re.IGNORECASE)
 
 
 def as_seen(text: str) -> str:
     """As a gullible reader sees it: lookalikes are alike, what is invisible is not there."""
-    text = unicodedata.normalize("NFKC", text).translate(CONFUSED)
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cf", "Cc"))
+    text = unicodedata.normalize("NFKD", text).translate(CONFUSED).replace("\u1160", "")
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cf", "Cc", "Mn", "Me"))
 
 
 def unfenced(prompt: str) -> str:
@@ -169,7 +169,8 @@ def test_no_line_inside_a_fence_reads_as_an_answer(ask: Build, hostile: str) -> 
 
 
 MARKS = re.compile(
-    r"<\s*/?\s*(?:\||s>|think|answer|tool_|bos|eos|system|assistant|(?:start|end)_of|</?sys)|\[/?(?:INST|SYSTEM|TOOL)",
+    r"<\s*/?\s*(?:\||s>|think|answer|tool_|bos|eos|system|assistant|(?:start|end|beginning)_of|</?sys|extra_id|unused|seed:"
+    r"|turn\||reserved)|\[\s*/?\s*(?:INST|SYSTEM|TOOL|gMASK|\||TRANS|AVAIL)|◁",
     re.IGNORECASE,
 )
 
@@ -208,10 +209,21 @@ def test_making_harmless_twice_changes_nothing_more(hostile: str) -> None:
         "1, 2, 3",
         "a passage of time, a query of mine",
         "x < passages",
+        "<div><p>x</p></div> <br/> <user_name>Ann</user_name> <channel> <item>",
+        "vector<string> a[i] = b[j]; x |> f; List<int, int>",
+        "| name | value |\n|---|---|\n| a | b |",
+        "|x| < 3 and {x : x > 0}",
+        "[INFO] started, [see below], [TODO], [sic]",
+        "**bold** [link](https://example.org) `code`",
+        "naïve façade, Zürich, Ελλάδα, Москва, 日本語, हिन्दी, العربية",
     ],
 )
 def test_honest_text_arrives_as_it_is(text: str) -> None:
     assert neutralise(text) == text
+
+
+def test_letters_with_spaces_between_them_spell_a_fence_too() -> None:
+    assert neutralise("</p a s s a g e>") == "‹/p a s s a g e>"
 
 
 # --- a model that obeys -----------------------------------------------------------------------------------------------

@@ -188,6 +188,11 @@ HUGE = {
     "docs": "doc 1," * 150_000,
     "a doc": "doc" + " " * 1_000_000,
     "words": "word " * 200_000,
+    "combining marks": "<a" + "\u0301\u0323" * 200_000,
+    "long ligatures": "\ufdfa" * 200_000,
+    "control words": "<|im_start|>" * 50_000,
+    "open control words": "<start_of_" * 50_000 + "<a_b" * 50_000,
+    "Chinese": "语言[" * 200_000,
 }
 
 
