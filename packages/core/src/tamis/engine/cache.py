@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import MutableMapping
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,8 +41,15 @@ def cache_key(call: Call) -> bytes | None:
     model = getattr(call.model, "cache_key", None)
     if not model:
         return None
-    asked = tuple(_whole(getattr(call, f.name)) for f in fields(call) if f.compare and f.name not in call.unkeyed)
+    kind: Any = type(call)
+    asked = tuple([_whole(getattr(call, name)) for name in _keyed(kind)])
     return hashlib.blake2b(repr((model, call.capability, asked)).encode(), digest_size=16).digest()
+
+
+@cache
+def _keyed(kind: Any) -> tuple[str, ...]:
+    """The fields of a kind of call that change its answer."""
+    return tuple(f.name for f in fields(kind) if f.compare and f.name not in kind.unkeyed)
 
 
 def _whole(value: Any) -> Any:

@@ -288,6 +288,8 @@ class Dispatcher:
     def _reserve(self, job: Job, work: Work) -> Failure | None:
         """Take the cost of a call out of the job's budget. A `Failure` when it does not fit: `LATER` while calls that
         are under way may give back part of what was reserved for them."""
+        if job.max_calls is None and job.max_tokens is None:
+            return None
         with self._reserving:
             if job.max_calls is not None and job.reserved_calls + 1 > job.max_calls:
                 return Failure("budget", f"the budget of {job.max_calls} calls is spent")
@@ -336,6 +338,8 @@ class Dispatcher:
             job.spend(cached=1)
         else:
             spent = charge(job.counts, architecture, work.call, answer)
+            if job.max_tokens is None:
+                return
             if work.tokens:
                 # What a model reports can only raise what the budget is charged.
                 read = work.call.tokens_read()
@@ -346,7 +350,7 @@ class Dispatcher:
                 job.spent_tokens += spent
                 job.reserved_tokens += spent - work.tokens
             return
-        if first:
+        if first and job.max_tokens is not None:
             with self._reserving:
                 kept = _read(work)
                 job.spent_tokens += kept

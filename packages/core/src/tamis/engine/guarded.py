@@ -22,13 +22,15 @@ class Guarded:
     def __init__(self, cache: Any, now: Callable[[], float] = time.monotonic) -> None:
         self._cache = cache
         self._now = now
-        self._closed_until = float("-inf")
+        self._closed_until: float | None = None
 
     def call(self, method: str, *arguments: Any, lost: str) -> Any:
         """What the method returns, `None` when it fails or the cache is left alone. `lost`: what the caller does
         without."""
-        if self._now() < self._closed_until:
-            return None
+        if self._closed_until is not None:
+            if self._now() < self._closed_until:
+                return None
+            self._closed_until = None
         try:
             return getattr(self._cache, method)(*arguments)
         except Exception as error:

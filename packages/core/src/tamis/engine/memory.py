@@ -48,32 +48,30 @@ class Memory:
         return None if self._answers is None and self._passages is None else cache_key(call)
 
     def get(self, call: Call, key: bytes) -> Answer | None:
-        model = call.model.cache_key
-        passages = self._passages_of(call.model)
-        if passages is not None and self._is_passage(call):
-            array = passages.call("get", model, key, lost=READ)
+        if self._passages is not None and self._is_passage(call):
+            passages = self._passages_of(call.model) or self._passages
+            array = passages.call("get", call.model.cache_key, key, lost=READ)
             return _sound(call, as_answer(call, array)) if isinstance(array, np.ndarray) else None
-        answers = self._answers_of(call.model)
-        if answers is None or not call.answer.stored:
-            return None
-        return _sound(call, answers.call("get", key, lost=READ))
+        answers = self._answers_of(call.model) if call.answer.stored else None
+        kept = None if answers is None else answers.call("get", key, lost=READ)
+        return None if kept is None else _sound(call, kept)
 
     def put(self, answered: Iterable[tuple[Call, bytes, Answer]]) -> None:
         """Calls of one model with their keys and answers."""
         arrays: dict[bytes, NDArray[Any]] = {}
-        model, owner = "", None
+        answers = owner = None
         for call, key, answer in answered:
             if not _says_something(call, answer):
                 continue
-            model = call.model.cache_key
-            answers, owner = self._answers_of(call.model), call.model
+            if owner is not call.model:
+                answers, owner = self._answers_of(call.model), call.model
             if self._passages is not None and self._is_passage(call):
                 arrays[key] = as_array(answer)
             elif answers is not None and answer.stored and not _compressed(answer):
                 answers.call("put", key, answer, lost=KEPT)
-        passages = self._passages_of(owner)
-        if arrays and passages is not None:
-            passages.call("put", model, arrays, lost=KEPT)
+        passages = self._passages_of(owner) if arrays else None
+        if passages is not None:
+            passages.call("put", getattr(owner, "cache_key", ""), arrays, lost=KEPT)
 
     def _answers_of(self, model: Any) -> Guarded | None:
         return self._live.of(model).answers if self._apart[0] and _is_live(model) else self._answers

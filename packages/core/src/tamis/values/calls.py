@@ -223,7 +223,13 @@ class Call:
 
     def tokens_read(self) -> int:
         """Estimated tokens the model reads."""
-        tokens = sum(map(estimate_tokens, self.content()))
+        tokens = 0
+        for name in self.reads:
+            value = getattr(self, name)
+            if isinstance(value, str):
+                tokens += estimate_tokens(value)
+            else:
+                tokens += sum([estimate_tokens(getattr(part, "content", part)) for part in value])
         longest = getattr(self.model, "max_length", None) if self.cut else None
         return min(tokens, longest) if longest else tokens
 
