@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from itertools import pairwise
+from reprlib import repr as short
 
 import pytest
 from hypothesis import given
@@ -23,6 +26,26 @@ def test_top_n_takes_the_best_and_their_places_come_after(top_n: int) -> None:
     assert set(placed.positions) == set(range(8 - top_n, 8))
     assert placed.positions[0] == 7
     assert all(d.why == "top_n" for d in placed.dropped)
+
+
+@given(st.one_of(st.integers(max_value=0), st.booleans(), st.floats(), st.text(), st.lists(st.integers(), max_size=1)))
+def test_a_cap_that_is_no_whole_number_above_zero_is_refused_with_its_value(top_n: object) -> None:
+    reranker = Reranker(["first_stage"])
+    wanted = re.escape(f"top_n must be a whole number > 0, such as 5, or None for no limit; got {short(top_n)}")
+    for call in (
+        lambda: Reranker(["first_stage"], top_n=top_n),
+        lambda: tamis.rerank("q", FOUND, ["first_stage"], top_n=top_n),
+        lambda: reranker.rerank("q", FOUND, top_n=top_n),
+        lambda: asyncio.run(reranker.arerank("q", FOUND, top_n=top_n)),
+    ):
+        with pytest.raises(ConfigError, match=wanted):
+            call()
+
+
+@pytest.mark.parametrize("ordered", ["no", 0, 1, None, "True"])
+def test_ordered_is_true_or_false(ordered: object) -> None:
+    with pytest.raises(ConfigError, match="ordered must be True or False, got"):
+        Reranker(ordered=ordered)  # type: ignore[arg-type]
 
 
 def test_a_threshold_and_a_cap_for_one_call_do_so_too() -> None:

@@ -69,6 +69,20 @@ def test_eval_takes_models_by_name_and_predicts_without_them(kitchen_folder: Pat
     assert "degraded queries" in told or "calls" in told
 
 
+@pytest.mark.parametrize("command", ["rerank", "eval", "compare", "calibrate"])
+def test_a_model_that_no_pipeline_uses_is_refused(command: str, kitchen_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "docs.txt").write_text("a\nb\n", encoding="utf-8")
+    asked = ["--query", "q", "--docs", tmp_path / "docs.txt"]
+    words = {
+        "rerank": ["lexical", *asked],
+        "compare": ["lexical", "default", *asked],
+        "eval": ["lexical", "default", "--data", kitchen_folder, "--out", tmp_path / "o"],
+        "calibrate": ["lexical", "--data", kitchen_folder, "--out", tmp_path / "a.json"],
+    }
+    told = fails(command, *words[command], "--model", "llm={cost_only: {}}")
+    assert "no pipeline uses the models given as llm" in told
+
+
 def test_errors_are_one_line_with_the_remedy(kitchen_folder: Path, tmp_path: Path) -> None:
     assert "asks for a model called 'llm'" in fails("eval", "rebel", "--data", kitchen_folder, "--out", tmp_path)
     assert "no folder at" in fails("eval", "lexical", "--data", tmp_path / "nowhere")

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import inspect
 import math
 import pickle
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -10,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from support.scripted import AsyncChat, Chat, grades, order
@@ -434,12 +438,12 @@ BAD_OPTIONS: dict[str, tuple[Any, ...]] = {
     "max_calls": (-1, 2.5, math.nan, "2", True),
     "max_tokens": (-1, math.inf, "many", False),
     "retries": ("2", -1, None, 1.0),
-    "backoff": (-0.1, math.nan, math.inf, None, "1"),
+    "backoff": (-0.1, math.nan, math.inf, "1"),
     "concurrency": (0, -3, 1.5, True, "all"),
     "on_failure": ("x", None, True),
     "over_budget": ("x", None),
     "cache": ("answers.db", 3, object(), True),
-    "vectors": (3, object(), True),
+    "vectors": (3, object(), True, "", "  ", "answers.sqlite", Path("answers.sqlite")),
     "on_event": (3, "log"),
 }
 
@@ -451,6 +455,88 @@ def test_bad_engine_options_are_refused_by_name_and_value(name: str, value: Any)
     assert repr(value)[:20] in str(refused.value) or "must be" in str(refused.value)
     with pytest.raises(ConfigError, match=name):
         Reranker("lexical", engine={name: value})
+
+
+NO_EFFECT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("vectors", {"cache": None, "vectors": "memory"}, {"cache": None}),
+    ("over_budget", {"over_budget": "refuse"}, {"over_budget": "refuse", "max_tokens": 5}),
+    ("backoff", {"retries": 0, "backoff": 0.5}, {"retries": 0}),
+]
+
+
+@pytest.mark.parametrize(("name", "refused", "mended"), NO_EFFECT, ids=[name for name, *_ in NO_EFFECT])
+def test_engine_options_without_effect_are_refused(name: str, refused: dict[str, Any], mended: dict[str, Any]) -> None:
+    for make in (lambda: Engine(**refused), lambda: Reranker("lexical", engine=refused)):
+        with pytest.raises(ConfigError, match=f"{name} has no effect"):
+            make()
+    engine = Engine(**mended)
+    for again in (pickle.loads(pickle.dumps(engine)), copy.deepcopy(engine)):
+        assert again.options == engine.options
+        assert repr(again) == repr(engine)
+
+
+def test_an_option_that_was_renamed_is_refused_with_its_new_name() -> None:
+    with pytest.raises(ConfigError, match="'passages' is now called 'vectors'"):
+        Engine(passages="memory")  # type: ignore[call-arg]
+
+
+def test_the_docstring_of_the_engine_names_every_option() -> None:
+    written = {
+        name.strip()
+        for line in re.findall(r"^    ([a-z_, ]+): ", str(inspect.getdoc(Engine)), re.MULTILINE)
+        for name in line.split(",")
+    }
+    assert written == set(Arguments.__annotations__)
+
+
+def test_engine_options_without_names_are_refused() -> None:
+    with pytest.raises(ConfigError, match="engine options have names, such as 'deadline'; got 1"):
+        Reranker("lexical", engine={1: 2})  # type: ignore[dict-item]
+
+
+LIMITS = ("max_batch", "max_concurrency", "requests_per_minute", "tokens_per_minute")
+NO_LIMITS = (0, -1, 2.5, 0.5, math.nan, math.inf, -math.inf, "5", b"5", True, [4])
+
+
+@pytest.mark.parametrize("attribute", LIMITS)
+@pytest.mark.parametrize("value", NO_LIMITS, ids=repr)
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_limit_of_a_model_that_is_no_count_is_refused_by_attribute_and_value(
+    attribute: str, value: Any, asynchronous: bool
+) -> None:
+    class Model:
+        name = "third"
+
+        def classify(self, calls: Sequence[Any]) -> list[Any]:
+            raise AssertionError("asked")
+
+    model, sound = Model(), CrossEncoder(Function(lambda call: 1.0, "classify"))
+    setattr(model, attribute, value)
+
+    class Either:
+        def plan(self, ranking: Ranking) -> Any:
+            return (CrossEncoder(model) if ranking.query.text == "bad" else sound).plan(ranking)
+
+    rankings = [Ranking.of(query, ["a", "b"]) for query in ("bad", "good", "bad")]
+    engine = Engine()
+    found = asyncio.run(engine.aoutcomes(Either(), rankings)) if asynchronous else engine.outcomes(Either(), rankings)
+    assert isinstance(found[1], Ranking)
+    for error in (found[0], found[2]):
+        assert isinstance(error, ConfigError)
+        assert f"third.{attribute} must be a whole number of at least 1, or None" in str(error)
+        assert repr(value) in str(error)
+
+
+@pytest.mark.parametrize("attribute", LIMITS)
+@pytest.mark.parametrize("value", [None, 1, 4.0, np.int64(8), 10**400], ids=lambda value: type(value).__name__)
+def test_any_whole_number_and_none_are_limits_of_a_model(attribute: str, value: Any) -> None:
+    class Model:
+        def classify(self, calls: Sequence[Any]) -> list[Any]:
+            return [Score(1.0) for _ in calls]
+
+    model = Model()
+    setattr(model, attribute, value)
+    assert not Engine().rerank(CrossEncoder(model), "q", ["a"]).degraded
 
 
 def test_every_engine_option_has_bad_values_here() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from tamis.adapters.arguments import flag, limit
 from tamis.engine.cancel import Cancellation
 from tamis.engine.engine import Engine
 from tamis.engine.shared import default_engine
@@ -33,8 +34,8 @@ class Reranker:
 
     Args:
         pipeline: anything `tamis.load` takes: a stage, a preset's name, plain data, a path to YAML.
-        models: the models the pipeline calls by name.
-        top_n: how many to keep at most, at least 1; `None` keeps what the pipeline keeps.
+        models: the models the pipeline calls by name; others are reported in a warning, as by `tamis.load`.
+        top_n: how many to keep at most, a whole number > 0 (else `ConfigError`); `None` keeps what the pipeline keeps.
         threshold: the lowest score to keep, on the pipeline's own scale.
         engine: an `Engine`, or its keyword arguments as a mapping; by default the one engine of the process.
         ordered: whether the order of the candidates means something, as a retriever's does. `False` is for a plain
@@ -59,7 +60,7 @@ class Reranker:
     ) -> None:
         self.source = pipeline = _default(pipeline, ordered)
         self.stage = load(pipeline, models=models, allow=allow)
-        self.top_n, self.threshold = top_n, threshold
+        self.top_n, self.threshold = limit("top_n", top_n, ConfigError), threshold
         self.engine = engine if isinstance(engine, Engine) else default_engine() if engine is None else _engine(engine)
         self._with_cuts(top_n, threshold)
 
@@ -93,7 +94,7 @@ class Reranker:
 
     def _with_cuts(self, top_n: int | None, threshold: float | None) -> Stage:
         minimum = self.threshold if threshold is None else threshold
-        keep = self.top_n if top_n is None else top_n
+        keep = self.top_n if top_n is None else limit("top_n", top_n, ConfigError)
         cuts: list[Stage] = [] if minimum is None else [Threshold(minimum)]
         cuts += [] if keep is None else [TopN(keep)]
         stages = flattened(self.stage)
@@ -104,7 +105,7 @@ class Reranker:
 
 
 def _default(pipeline: Any, ordered: bool) -> Any:
-    if ordered:
+    if flag("ordered", ordered, ConfigError):
         return pipeline
     if pipeline != DEFAULT:
         raise ConfigError(
@@ -128,6 +129,8 @@ def plain(source: Any) -> Any:
 def _engine(options: Mapping[str, Any]) -> Engine:
     if not isinstance(options, Mapping):
         raise ConfigError(f"engine must be a tamis.Engine or a mapping of its options, got {shown(options)}")
+    if wrong := [name for name in options if not isinstance(name, str)]:
+        raise ConfigError(f"engine options have names, such as 'deadline'; got {shown(wrong[0])}")
     return Engine(**options)
 
 

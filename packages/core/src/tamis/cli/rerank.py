@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from tamis.cli import options
-from tamis.recipes.load import model_names
+from tamis.recipes.load import model_names, refuse_idle
 from tamis.reranker import Reranker
 from tamis.values.ranking import Ranking
 
@@ -26,8 +26,8 @@ def rerank(
 ) -> None:
     """Rerank passages for a question."""
     given = options.models(model)
-    used = {name: given[name] for name in model_names(pipeline, allow) if name in given}
-    reranker = Reranker(pipeline, models=used, top_n=top_n, ordered=not unordered, allow=allow)
+    refuse_idle(given, model_names(pipeline, allow))
+    reranker = Reranker(pipeline, models=given, top_n=top_n, ordered=not unordered, allow=allow)
     ranking = reranker.rerank(query, options.passages(docs))
     if as_json:
         _print_json(ranking)

@@ -18,6 +18,7 @@ from tamis.engine.dispatch import Batch, Outcome
 from tamis.engine.limiter import POLL, Lease
 from tamis.engine.limits import limits_of
 from tamis.engine.retry import policy
+from tamis.engine.traits import whole
 from tamis.engine.workers import in_model_thread
 from tamis.errors import CapabilityError
 
@@ -153,7 +154,7 @@ class Asker:
     def _wait(self, batch: Batch) -> float:
         """Seconds to wait before asking again for leave by the model's pace; 0: the batch may go out, and counts."""
         model = batch.model
-        requests, most = getattr(model, "requests_per_minute", None), getattr(model, "tokens_per_minute", None)
+        requests, most = whole(model, "requests_per_minute"), whole(model, "tokens_per_minute")
         if not requests and not most:
             return 0.0
         return limits_of(model).pace.book(requests, most, sum(map(call_tokens, batch.calls)))

@@ -17,7 +17,7 @@ from tamis.compute.flops import Architecture
 from tamis.engine.answers import failed, is_the_callers, is_the_users, said
 from tamis.engine.cost import call_tokens, charge
 from tamis.engine.memory import Memory
-from tamis.engine.traits import group_of, whole
+from tamis.engine.traits import check_limits, group_of, whole
 from tamis.errors import DegradedError
 from tamis.values.calls import Answer, Call, Failure, Plan
 from tamis.values.ranking import Notice, Ranking
@@ -151,7 +151,7 @@ class Dispatcher:
                 model = queue[0].call.model
                 if self._in_flight.get(key, 0) >= self._concurrency(model):
                     break
-                works = self._next(queue, whole(model, "max_batch"))
+                works = self._next(queue, whole(model, "max_batch") or 1)
                 if not queue:
                     del groups[group]
                 if works:
@@ -325,7 +325,10 @@ class Dispatcher:
 
     def _queue_of(self, call: Call) -> deque[Work]:
         """Calls wait with those they may share a batch with."""
-        groups = self._queues.setdefault((id(call.model), call.capability), {})
+        key = id(call.model), call.capability
+        if key not in self._queues:
+            check_limits(call.model)
+        groups = self._queues.setdefault(key, {})
         return groups.setdefault(group_of(call), deque())
 
     def _deliver(self, ticket: Ticket, answer: Any, work: Work, architecture: Architecture | None, first: bool) -> None:

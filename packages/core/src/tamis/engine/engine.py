@@ -14,7 +14,7 @@ from tamis.engine.cancel import Cancellation
 from tamis.engine.dispatch import Dispatcher, Job
 from tamis.engine.drive import adrive, drive
 from tamis.engine.memory import Memory
-from tamis.engine.options import EngineOptions
+from tamis.engine.options import checked
 from tamis.engine.trace import Listener, Trace, log
 from tamis.engine.traits import whole
 from tamis.engine.turns import turn
@@ -56,16 +56,18 @@ class Engine:
     Args:
         deadline: seconds one rerank may take; then it returns with what it has, marked degraded.
         max_calls, max_tokens: budget of one rerank; what does not fit is not asked and keeps its incoming order.
-        over_budget: `"stop"` when the budget is spent, or `"refuse"` beforehand (`BudgetError`, from a dry run).
+        over_budget: `"stop"` when the budget is spent, or `"refuse"` beforehand (`BudgetError`, from a dry run), which
+            needs a budget.
         concurrency: batches in flight per model, in place of what the model declares (`max_concurrency`, else 1).
-        retries: further tries after a transient failure, with exponential backoff and jitter from `backoff` seconds; a
-            server's `Retry-After` is honoured.
+        retries: further tries after a transient failure; a server's `Retry-After` is honoured.
+        backoff: seconds before the first of them (default 0.5), then exponentially more, with jitter; refused with
+            `retries=0`.
         on_failure: `"keep"` the incoming order of what could not be judged, or `"raise"` `DegradedError`.
         cache: `"memory"`, a path ending in `.sqlite` (on disk), a `Cache`, or `None`. Only models that declare a
             `cache_key` are cached.
-        passages: where the vectors that models make of passages are kept for later queries: `"memory"` (256 MiB, off
-            without a `cache`), a folder (memory-mapped, shared by processes), a `VectorCache`, or `None`. With a
-            `cache` of your own and no folder, single vectors go there.
+        vectors: where the vectors that models make of passages are kept for later queries: `"memory"` (256 MiB; needs
+            a `cache`; without one the default is `None`), a folder (memory-mapped, shared by processes), a
+            `VectorCache`, or `None`. With a `cache` of your own and no folder, single vectors go there.
         on_event: called with every `Event`, from any thread.
 
     >>> from tamis import Lexical
@@ -74,7 +76,7 @@ class Engine:
     """
 
     def __init__(self, **options: Unpack[Arguments]) -> None:
-        self.options = EngineOptions(**options)
+        self.options = checked(options)
         cache, vectors = self.options.cache, self.options.vectors
         self.cache: Cache | None = MemoryCache() if cache == "memory" else _on_disk(DiskCache, cache)
         if vectors == "memory":
@@ -194,10 +196,12 @@ class Engine:
                 )
 
     def _asker(self, trace: Trace, dispatcher: Dispatcher) -> Asker:
-        return Asker(self._slots, trace.batch, self.options.retries, self.options.backoff, again=dispatcher.again)
+        return Asker(
+            self._slots, trace.batch, self.options.retries, self.options.backoff or 0.0, again=dispatcher.again
+        )
 
     def _slots(self, model: Any) -> int:
-        return self.options.concurrency or whole(model, "max_concurrency")
+        return self.options.concurrency or whole(model, "max_concurrency") or 1
 
     def _trace(self, stage: Plans, rankings: Sequence[Ranking]) -> Trace:
         return Trace(self.options.on_event, type(stage).__name__, len(rankings), sum(map(len, rankings)))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
+from numbers import Real
 from typing import Any
 
 from tamis.errors import ConfigError
 from tamis.values.calls import Call
+
+LIMITS = ("max_batch", "max_concurrency", "requests_per_minute", "tokens_per_minute")
 
 
 def name_of(model: Any) -> str:
@@ -14,17 +18,23 @@ def name_of(model: Any) -> str:
     return name if isinstance(name, str) and name else type(model).__name__
 
 
-def whole(model: Any, attribute: str, default: int = 1) -> int:
-    """A count that a model may declare, at least 1; `default` when it declares none. Else raises `ConfigError`."""
+def whole(model: Any, attribute: str) -> int | None:
+    """A count that a model may declare, at least 1; `None` when it declares none. `ConfigError` for anything else."""
     value = getattr(model, attribute, None)
     if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or value in (_LARGE, -_LARGE):
-        raise ConfigError(f"{name_of(model)}.{attribute} must be a whole number of at least 1, got {value!r}")
-    return max(1, int(value))
+        return None
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not 1 <= value < math.inf or value != int(value):
+        raise ConfigError(
+            f"{name_of(model)}.{attribute} must be a whole number of at least 1, or None for no limit; got {value!r}"
+        )
+    return int(value)
 
 
-_LARGE = float("inf")
+def check_limits(model: Any) -> None:
+    """Raise `ConfigError` for a limit of a model that is no whole number of at least 1."""
+    for attribute in LIMITS:
+        whole(model, attribute)
 
 
 def group_of(call: Call) -> Hashable:

@@ -11,7 +11,8 @@ from typing import Any
 from tamis.errors import ConfigError
 from tamis.evaluate.files import is_run
 from tamis.parts.permissions import ALL, Allow
-from tamis.recipes.load import load, model_names
+from tamis.parts.plugins import normal
+from tamis.recipes.load import load, model_names, refuse_idle
 from tamis.stage.base import Stage
 
 
@@ -42,16 +43,20 @@ def named(
     A pipeline is anything `tamis.load` takes, an import path `"package.module:attribute"` (a stage, plain data, or a
     function without arguments that returns one), or the path of a run file. A sequence may name its members,
     `"mine=pipeline.yaml"`; the others are called after their preset, file or stage, numbered where names repeat.
-    `models` may hold more than a pipeline calls for; what it lacks, `stand_in` makes from the name. `allow`: what
-    pipelines in data may do, as for `tamis.load`; what an import path names is the caller's own and may do everything.
+    `models` may hold more than one pipeline calls for; `ConfigError` for a model that none calls. What a pipeline
+    lacks, `stand_in` makes from the name. `allow`: what pipelines in data may do, as for `tamis.load`; what an import
+    path names is the caller's own and may do everything.
     """
     made: list[Named] = []
+    used: set[str] = set()
     for name, source in _pairs(pipelines):
-        system = _built(source, models or {}, stand_in, allow)
+        system, names = _built(source, models or {}, stand_in, allow)
+        used.update(names)
         chosen = name or _name(source, system)
         if name is not None and any(other.name == name for other in made):
             raise ConfigError(f"two systems are called {name!r}; names must differ")
         made.append(Named(_distinct(chosen, made), system, _described(source, system)))
+    refuse_idle(models or {}, used)
     return made
 
 
@@ -70,22 +75,24 @@ def _split(text: str) -> tuple[str | None, str]:
 
 def _built(
     source: Any, models: Mapping[str, Any], stand_in: Callable[[str], Any] | None, allow: Allow
-) -> Stage | Recorded:
+) -> tuple[Stage | Recorded, tuple[str, ...]]:
+    """The system, and the models that it calls by name."""
     if isinstance(source, (Stage, Recorded)):
-        return source
+        return source, ()
     if isinstance(source, (str, Path)) and is_run(Path(source)):
         if not Path(source).is_file():
             raise ConfigError(f"no run file at {str(source)!r}")
-        return Recorded(Path(source))
+        return Recorded(Path(source)), ()
     if isinstance(source, str) and ":" in source and not source.endswith((".yaml", ".yml")):
         source = _imported(source)
         allow = allow if isinstance(source, (str, Path)) else ALL
         if isinstance(source, Stage):
-            return source
+            return source, ()
     names = model_names(source, allow)
-    used = {name: models[name] for name in names if name in models}
-    missing = {name: stand_in(name) for name in names if name not in models} if stand_in else {}
-    return load(source, models=used | missing, allow=allow)
+    given = {normal(name): model for name, model in models.items()}
+    used = {name: given[name] for name in names if name in given}
+    missing = {name: stand_in(name) for name in names if name not in given} if stand_in else {}
+    return load(source, models=used | missing, allow=allow), names
 
 
 def _imported(path: str) -> Any:

@@ -50,8 +50,8 @@ def fitting(model: Any, passages: int, wanted: int, reserved: int) -> int:
 
     `reserved` tokens are kept for instructions and the answer, so that cutting never reaches them.
     """
-    window = whole(model, "context_window", 0)
-    if not window:
+    window = whole(model, "context_window")
+    if window is None:
         return wanted
     return max(16, min(wanted, (window - reserved) // max(1, passages) - 16))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ def load(source: Any, *, models: Mapping[str, Any] | None = None, allow: Allow =
 
     `source`: a `Stage` (returned as is), the name of a preset (see `presets()`), a path to a YAML file, or plain data:
     a list of steps, each a name (a preset's comes before a stage's) or `{name: options}`. `models` are the models the
-    description calls by name, made or as data (`{"llm": {"openai": "qwen3-8b"}}`).
+    description calls by name, made or as data (`{"llm": {"openai": "qwen3-8b"}}`). One that it does not call is
+    reported in a warning and not refused: one mapping often serves several pipelines, and adapters pass on what their
+    caller has. Where all pipelines are given at once, as to `tamis eval`, it is refused.
 
     `allow`: what a description in data or in a file may do beyond computing; by default nothing, so that one from
     elsewhere can be loaded. `"network"` lets it send texts to any address (`"network:localhost:8000"`: to this one),
@@ -39,6 +41,16 @@ def load(source: Any, *, models: Mapping[str, Any] | None = None, allow: Allow =
     if idle := set(context["models"]) - set(context["used"]):
         warnings.warn(f"the pipeline does not use the models given as {', '.join(sorted(idle))}", stacklevel=2)
     return stage
+
+
+def refuse_idle(models: Iterable[str], used: Iterable[str]) -> None:
+    """Raise `ConfigError` for names of `models` that are given and not among those `used`."""
+    known = {normal(name) for name in used}
+    if idle := sorted(name for name in models if normal(name) not in known):
+        raise ConfigError(
+            f"no pipeline uses the models given as {', '.join(idle)}; those called by name are: "
+            f"{', '.join(sorted(known)) or 'none'}. Leave them out, or give them the name that the pipeline calls"
+        )
 
 
 def _made(model: Any) -> Any:
