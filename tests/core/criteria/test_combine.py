@@ -16,6 +16,7 @@ from tamis.criteria.combine import (
     LEVELS,
     Row,
     composite,
+    graded_only,
     highest,
     lexicographic,
     normalised_composite,
@@ -85,7 +86,7 @@ def test_equal_rows_score_equally_and_no_rows_give_no_scores() -> None:
 @given(rows)
 def test_lexicographic_is_ruled_by_the_first_criterion_that_differs(table: list[Row]) -> None:
     criteria = (A, B, C)
-    scores = lexicographic(table, criteria)
+    scores, table = lexicographic(table, criteria), graded_only(table, criteria)
 
     def steps(entry: Row) -> list[int]:
         return [round(LEVELS * (2.5 if entry[c.name] is None else entry[c.name]) / 5) for c in criteria]  # type: ignore[operator]
@@ -99,7 +100,7 @@ def test_lexicographic_is_ruled_by_the_first_criterion_that_differs(table: list[
 @given(rows)
 def test_no_candidate_stands_above_one_that_dominates_it(table: list[Row]) -> None:
     criteria = (A, B, C)
-    scores = pareto(table, criteria)
+    scores, table = pareto(table, criteria), graded_only(table, criteria)
     points = [[2.5 if entry[c.name] is None else entry[c.name] for c in criteria] for entry in table]
     for x, first in zip(scores, points, strict=True):
         for y, second in zip(scores, points, strict=True):

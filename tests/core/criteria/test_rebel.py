@@ -79,7 +79,28 @@ def test_when_all_are_gated_nothing_is_kept_and_that_is_no_failure() -> None:
     assert ranking.kept == ()
     assert {d.position: d.why for d in ranking.dropped} == dict.fromkeys(range(3), "below_relevance_gate")
     assert not ranking.degraded
-    assert not ranking.warnings
+    (notice,) = ranking.warnings
+    assert "kept nothing: all 3 candidates are below the gate of 3" in str(notice)
+
+
+def test_a_missing_grade_is_none_moves_nobody_and_is_reported() -> None:
+    rows = [{"passage": 1, "relevance": 6, **PERFECT}, {"passage": 2, "relevance": 6}, {"passage": 3, "relevance": 10}]
+    stage, _ = answering(json.dumps(rows))
+    ranking = stage.rerank("q", ["a", "b", "c"])
+    by_text = {r.text: r for r in ranking.kept}
+    assert by_text["c"].score == 22.5
+    assert by_text["b"].score == pytest.approx(22.5 * 0.6)
+    assert by_text["b"].criteria["depth"] is None
+    (notice,) = ranking.warnings
+    assert notice.positions == (1, 2)
+    assert "no grade on some of depth" in str(notice)
+
+
+def test_a_cut_answer_names_the_limit_and_the_remedy() -> None:
+    stage, _ = answering(Generated("", complete=False), Generated("", complete=False))
+    (notice,) = stage.rerank("q", ["a"]).warnings
+    assert "output limit" in str(notice)
+    assert "Thinking(budget=" in str(notice)
 
 
 def test_without_a_gate_all_are_kept() -> None:
@@ -171,7 +192,7 @@ def test_a_grade_without_relevance_is_no_grade() -> None:
     assert len(model.calls) == 2
     assert only.criteria["relevance"] == 5
     assert only.criteria["depth"] is None
-    assert only.score == 5 + 0.5 * 5 * 2.5, "unknown criteria count as the middle"
+    assert only.score == 22.5 * 5 / 10, "what is missing moves nothing: half of relevance is half of all"
 
 
 def test_a_failed_call_is_not_asked_again_and_its_batch_keeps_its_place() -> None:

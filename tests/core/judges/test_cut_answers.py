@@ -30,3 +30,13 @@ def test_half_a_grade_at_the_end_is_not_read() -> None:
 def test_half_a_choice_is_none() -> None:
     assert not Choice().read(Generated("[1", complete=False), 12).usable
     assert Choice().read(Generated("[1] because it", complete=False), 12).order == (0,)
+
+
+@pytest.mark.parametrize("judge", [Permutation(), Choice(), Grades()], ids=lambda judge: type(judge).__name__)
+def test_what_the_limit_cut_is_said_with_the_remedy(judge: Permutation | Choice | Grades) -> None:
+    for text in ("", "Let me think"):
+        cut, whole = (judge.read(Generated(text, complete=complete), 2).failure for complete in (False, True))
+        assert cut is not None
+        assert whole is not None
+        assert "output limit" in cut.message
+        assert "output limit" not in whole.message

@@ -141,7 +141,12 @@ class MultiCriteria(Stage):
         result = ranking.scored([*judged, *tail], scale, lambda ranked: places[ranked.position])
         if self.gate is not None:
             result = result.drop("below_relevance_gate", self._below_gate)
-        return result.warn(*notices, *unknown, *failure_notices(type(self).__name__, head, sheet.failures))
+            if not result.kept:
+                below = f"all {len(head)} candidates are below the gate of {self.gate:g} on {self.relevance.name}"
+                told = f"{type(self).__name__} kept nothing: {below}; lower the gate, or pass gate=None"
+                unknown.append(Notice(told, degraded=False))
+        failed = failure_notices(type(self).__name__, head, sheet.failures)
+        return result.warn(*notices, *unknown, *failed, *_ungraded(criteria, head, rows))
 
     def _criteria(self, query: Query) -> Asking[tuple[tuple[Criterion, ...], list[Notice]]]:
         if self.criteria != "infer":
@@ -213,6 +218,25 @@ def _unknown(criterion: Criterion, head: Sequence[Ranked], failures: Sequence[Fa
         )
         for _, failure in lost[:1]
     ]
+
+
+def _ungraded(criteria: Sequence[Criterion], head: Sequence[Ranked], rows: Sequence[Row]) -> list[Notice]:
+    """A notice where candidates whose relevance was graded lack other grades."""
+    relevance, *others = criteria
+    rubric = [c.name for c in others if isinstance(c.source, Rubric)]
+    lacking = {
+        ranked.position: [name for name in rubric if row.get(name) is None]
+        for ranked, row in zip(head, rows, strict=True)
+        if row.get(relevance.name) is not None
+    }
+    lacking = {position: names for position, names in lacking.items() if names}
+    if not lacking:
+        return []
+    names = ", ".join(name for name in rubric if any(name in missing for missing in lacking.values()))
+    told = (
+        f"{len(lacking)} of {len(head)} candidates have no grade on some of {names}; they count by the grades they have"
+    )
+    return [Notice(told, tuple(lacking), degraded=False)]
 
 
 def _nothing(count: int) -> Asking[Sheet]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from tamis.criteria.criterion import Criterion
 from tamis.judges.questions.rubric import Grades, parse_rubric, rubric_call
-from tamis.values.calls import Asking, Failure
+from tamis.prompts.parsing import within
+from tamis.values.calls import Asking, Failure, unread
 from tamis.values.ranking import Query, Ranked
 
 
@@ -85,7 +86,7 @@ class RubricJudge:
                         sheet.grades[name][place] = grade
                     sheet.reasons[place] = batch.reasons.get(place)
                 else:
-                    sheet.failures[place] = batch.failure or Failure("malformed", "the answer held no grade for it")
+                    sheet.failures[place] = batch.failure or unread("the answer held no grade for it", not batch.cut)
         return sheet
 
 
@@ -97,6 +98,7 @@ class _Batch:
     grades: dict[int, dict[str, float]] = field(default_factory=dict)
     reasons: dict[int, str | None] = field(default_factory=dict)
     failure: Failure | None = None
+    cut: bool = False
 
     @property
     def own(self) -> list[int]:
@@ -114,6 +116,7 @@ class _Batch:
         if isinstance(answer, Failure):
             self.failure = answer
             return
+        self.cut = not answer.complete
         first = criteria[0].name
         for number, (grades, reason) in parse_rubric(answer.text, criteria, len(shown)).items():
             if first in grades and shown[number] not in self.grades:
@@ -121,9 +124,10 @@ class _Batch:
                 self.reasons[shown[number]] = reason
 
     def shift(self, criterion: Criterion, by: float) -> None:
-        for grades in self.grades.values():
-            if criterion.name in grades:
-                grades[criterion.name] = min(criterion.max, max(0.0, grades[criterion.name] + by))
+        graded = [grades for grades in self.grades.values() if criterion.name in grades]
+        shifted = within([grades[criterion.name] + by for grades in graded], 0.0, criterion.max)
+        for grades, grade in zip(graded, shifted, strict=True):
+            grades[criterion.name] = grade
 
 
 def _anchor_shift(first: _Batch, batch: _Batch, name: str) -> float:

@@ -13,7 +13,7 @@ from tamis.prompts.orders import read_order, uncut
 from tamis.prompts.prompting import DATA_ONLY, STERN, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
 from tamis.prompts.thoughts import final_answer
-from tamis.values.calls import Capability, Failure, Generate, Generated, Message
+from tamis.values.calls import Capability, Generate, Generated, Message, unread
 from tamis.values.ranking import Query
 
 SYSTEM = f"You pick the passages that answer a query best. {DATA_ONLY}"
@@ -82,7 +82,7 @@ class Choice(OneCall):
         order, form = read_order(uncut(answer), count)
         picks = self.picks(count)
         if not order:
-            return Verdict.none(count, Failure("malformed", "the answer named no passage"))
+            return Verdict.none(count, unread("the answer named no passage", answer.complete))
         alone = final_answer(answer.text) == f"[{order[0] + 1}]"
         clean = alone if picks == 1 else form != "none" and len(order) == picks
         return Verdict(tuple(order[:picks]), form="clean" if clean else "permissive")

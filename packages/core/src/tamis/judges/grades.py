@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pydantic import NonNegativeInt, PositiveInt
@@ -14,7 +15,7 @@ from tamis.parts.part import part
 from tamis.prompts.orders import read_scores, uncut
 from tamis.prompts.prompting import DATA_ONLY, PassageTokens, chat, filler, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
-from tamis.values.calls import Capability, Generate, Generated, Message
+from tamis.values.calls import Capability, Generate, Generated, Message, unread
 from tamis.values.ranking import Query
 from tamis.values.scale import Scale, graded
 
@@ -91,7 +92,10 @@ class Grades(OneCall):
 
     def read(self, answer: Generated, count: int) -> Verdict:
         scores, form = read_scores(uncut(answer), count, 0, self.high)
-        return Verdict.scored(scores, form)
+        verdict = Verdict.scored(scores, form)
+        if verdict.failure and not answer.complete:
+            return replace(verdict, failure=unread(verdict.failure.message, complete=False))
+        return verdict
 
     @property
     def needs(self) -> tuple[Capability, ...]:

@@ -12,7 +12,7 @@ from tamis.parts.part import part
 from tamis.prompts.orders import read_order, uncut
 from tamis.prompts.prompting import DATA_ONLY, STERN, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import Template, TemplateRef
-from tamis.values.calls import Capability, Failure, Generate, Generated
+from tamis.values.calls import Capability, Generate, Generated, unread
 from tamis.values.ranking import Query
 
 SYSTEM = f"You order passages by how well they answer a query, best first. {DATA_ONLY}"
@@ -107,11 +107,11 @@ class Permutation(OneCall):
     def read(self, answer: Generated, count: int) -> Verdict:
         order, form = read_order(uncut(answer), count)
         if not order:
-            return Verdict.none(count, Failure("malformed", "the answer named no passage"))
+            return Verdict.none(count, unread("the answer named no passage", answer.complete))
         if self.worst_first:
             order = order[::-1]
         missing = tuple(place for place in range(count) if place not in set(order))
-        failure = Failure("malformed", "the answer left them out") if missing else None
+        failure = unread("the answer left them out", answer.complete) if missing else None
         return Verdict(tuple(order), None, form, missing, failure)
 
     @property

@@ -193,6 +193,21 @@ class Failure:
         return f"{self.why}: {self.message}" if self.message else self.why
 
 
+def unread(problem: str, complete: bool) -> Failure:
+    """The failure of an answer that could not be read; one that is not `complete` ended at the model's output limit.
+
+    >>> unread("the answer named no passage", complete=True).message
+    'the answer named no passage'
+    """
+    if complete:
+        return Failure("malformed", problem)
+    return Failure(
+        "malformed",
+        f"{problem}: it was cut at the output limit (max_tokens); a model that thinks first needs a judge inside "
+        "Thinking(budget=...), or its thinking switched off",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One question to one model. `model` is any object with the method `capability` names.
