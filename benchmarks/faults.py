@@ -176,6 +176,16 @@ def measure(rerankers: Sequence[Reranker]) -> dict[str, dict[str, Outcome]]:
     return found
 
 
+def totals(rerankers: Sequence[Reranker], found: dict[str, dict[str, Outcome]]) -> str:
+    """How often each came to what, over all faults."""
+    rows = []
+    for reranker in rerankers:
+        results = [found[fault][reranker.name] for fault in FAULTS[1:] if applies(reranker, fault)]
+        counts = Counter(result.what for result in results)
+        rows.append([reranker.name, len(results), *(counts[what] for what in CLASSES)])
+    return table(["reranker", "faults", *CLASSES], rows)
+
+
 def installed(package: str) -> bool:
     try:
         return bool(version(package))
@@ -189,13 +199,8 @@ def main() -> None:
         reranker.load()
     found = measure(here)
     assert all(result.what == CORRECT for result in found[NONE].values()), found[NONE]
-    totals = []
-    for reranker in here:
-        results = [found[fault][reranker.name] for fault in FAULTS[1:] if applies(reranker, fault)]
-        counts = Counter(result.what for result in results)
-        totals.append([reranker.name, len(results), *(counts[what] for what in CLASSES)])
     detail = [[fault, *(found[fault].get(reranker.name, "-") for reranker in here)] for fault in FAULTS]
-    summary = table(["reranker", "faults", *CLASSES], totals)
+    summary = totals(here, found)
     every = table(["fault", *(reranker.name for reranker in here)], detail)
     present = {package: installed(package) for module, package in OPTIONAL.items() if importable(module)}
     if absent := [f"- {r.name}: no {', '.join(r.missing)} here" for r in ALL if r.missing]:

@@ -1,0 +1,247 @@
+"""What the engine does under faults: nothing lost, late, over budget or growing, and forks survived.
+
+`--quick` for a look at a tenth of everything, which is not saved. With the same faults through other rerankers (as `faults.py`) where they
+are installed; `--no-peers` leaves them out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from report import ms, save, table
+from support.chaos import Seen, checked, drawn
+from support.servers import Response, chat_server
+from tamis import CrossEncoder, Engine, Listwise
+from tamis.models import OpenAIChat
+from tamis.values.calls import Generated, Score
+
+QUICK = "--quick" in sys.argv
+CASES, PIPELINES, AT_ONCE, QUERIES, FORKS = (300, 20, 1000, 2_000, 5) if QUICK else (5_000, 200, 1000, 20_000, 50)
+ORDER = Generated("[3] > [2] > [1]")
+TEXTS = ["a", "b", "c"]
+BOMB = 2**30
+
+
+class Chat:
+    name, max_concurrency = "chat", 64
+
+    async def agenerate(self, calls: Sequence[Any]) -> list[Generated]:
+        await asyncio.sleep(0.02)
+        return [ORDER] * len(calls)
+
+
+class Keyed:
+    """A model whose answers a cache keeps."""
+
+    name, cache_key, max_batch, max_concurrency = "keyed", "keyed:1", 8, 4
+
+    def classify(self, calls: Sequence[Any]) -> list[Score]:
+        return [Score(float(len(call.text))) for call in calls]
+
+
+def many(seeds: range, deadline: float | None = None) -> tuple[list[Seen], list[str]]:
+    """What each case came to, and what was wrong with those that broke a promise."""
+    seen, broken = list[Seen](), list[str]()
+    for seed in seeds:
+        try:
+            seen.append(checked(drawn(seed, deadline)))
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            broken.append(f"case {seed}: {type(error).__name__}: {error}")
+    return seen, broken
+
+
+async def blocked(count: int, deadline: float | None) -> tuple[float, float]:
+    """Longest the loop was blocked and seconds in all, for `count` reranks that begin together."""
+    engine, stage, worst = Engine(cache=None, deadline=deadline), Listwise(Chat()), 0.0
+    await engine.arerank(stage, "warm up", TEXTS)
+
+    async def tick() -> None:
+        nonlocal worst
+        while True:
+            started = time.monotonic()
+            await asyncio.sleep(0.002)
+            worst = max(worst, time.monotonic() - started - 0.002)
+
+    beside = asyncio.create_task(tick())
+    await asyncio.sleep(0.02)
+    started = time.monotonic()
+    await asyncio.gather(*[engine.arerank(stage, f"q{number}", TEXTS) for number in range(count)])
+    seconds = time.monotonic() - started
+    beside.cancel()
+    return worst, seconds
+
+
+def loop_blocked() -> str:
+    rows = []
+    for frozen in (False, True):
+        if frozen:
+            gc.collect()
+            gc.freeze()
+        for deadline in (None, 5.0):
+            runs = [asyncio.run(blocked(AT_ONCE, deadline)) for _ in range(5)]
+            worst = [ms(longest) for longest, _ in sorted(runs)]
+            how = "frozen" if frozen else "as it comes"
+            rows.append([how, deadline or "-", worst[2], worst[-1], f"{min(seconds for _, seconds in runs):.2f}"])
+    gc.unfreeze()
+    head = ["garbage collector", "deadline, s", "longest block, ms (median of 5)", "worst of 5", "seconds in all"]
+    return table(head, rows)
+
+
+def held() -> tuple[float, int, int]:
+    """MiB of memory, threads, descriptors of this process."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20, threading.active_count(), len(os.listdir("/proc/self/fd"))
+
+
+def growth(folder: Path) -> str:
+    engine, rows = Engine(cache=folder / "answers.sqlite", deadline=30.0), []
+    stage = CrossEncoder(Keyed())
+    for number in range(QUERIES + QUERIES // 10):
+        engine.rerank(stage, f"query {number}", TEXTS)
+        if number + 1 == QUERIES // 10 or number + 1 == QUERIES + QUERIES // 10:
+            rows.append([f"{number + 1:,}", *(f"{value:.0f}" for value in held())])
+    return table(["queries", "memory, MiB", "threads", "descriptors"], rows)
+
+
+def forked(work: Callable[[], bool]) -> bool:
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if work() else 1)
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def forks(folder: Path) -> str:
+    engine, stage, stop = Engine(cache=folder / "forks.sqlite", deadline=10.0), CrossEncoder(Keyed()), threading.Event()
+
+    def good(query: str) -> bool:
+        return not engine.rerank(stage, query, ["a", "bb", "ccc"]).degraded
+
+    def use(number: int) -> None:
+        turn = 0
+        while not stop.is_set():
+            assert good(f"thread {number} {turn}")
+            turn += 1
+
+    good("warm up")
+    threads = [threading.Thread(target=use, args=(number,), daemon=True) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    survived = sum(forked(lambda: all(good(f"child {os.getpid()} {n}") for n in range(5))) for _ in range(FORKS))
+    stop.set()
+    for thread in threads:
+        thread.join(20)
+    return (
+        f"{survived} of {FORKS} children answered five queries each; forked while four threads were reranking over one "
+        f"cache on disk. Threads of the parent that did not come back: {sum(thread.is_alive() for thread in threads)}."
+    )
+
+
+def bomb() -> str:
+    packed = gzip.compress(b"0" * BOMB, 1)
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    with chat_server(Response(200, packed, headers)) as server:
+        model = OpenAIChat("test", base_url=server.url, api_key="none")
+        Engine(retries=0).rerank(Listwise(OpenAIChat("test", base_url=server.url, api_key="none")), "warm up", TEXTS)
+        before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+        ranking = Engine(retries=0, cache=None).rerank(Listwise(model), "q", TEXTS)
+        seconds = time.monotonic() - started
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    what = "said to be degraded" if ranking.degraded else "taken for an answer"
+    return (
+        f"A reply of {len(packed) / 2**20:.1f} MiB that unpacks to {BOMB / 2**20:,.0f}: {what} after {seconds:.2f} s, "
+        f"the highest use of memory {grown:.0f} MiB higher than before it."
+    )
+
+
+def peers() -> str:
+    from fault_rerankers import ALL
+    from faults import measure, totals
+
+    here = [reranker for reranker in ALL if not reranker.missing]
+    for reranker in here:
+        reranker.load()
+    absent = [f"{reranker.name} (no {', '.join(reranker.missing)})" for reranker in ALL if reranker.missing]
+    return "\n\n".join([totals(here, measure(here)), *([f"Not here: {', '.join(absent)}."] if absent else [])])
+
+
+def main() -> None:
+    logging.disable(logging.CRITICAL)
+    shown = []
+    if "--no-peers" not in sys.argv:
+        shown = [
+            "## The same twelve faults through others",
+            "As in `faults.md`.",
+            peers(),
+        ]
+    with TemporaryDirectory() as folder:
+        survived, grown = forks(Path(folder)), growth(Path(folder))
+    blocks, packed = loop_blocked(), bomb()
+    seen, broken = many(range(CASES))
+    timed, late = many(range(10**6, 10**6 + PIPELINES), 0.2)
+    lateness = sorted(one.late for one in timed)
+    summary = [
+        ["random cases", f"{CASES:,}"],
+        ["requests answered", f"{sum(one.requests for one in seen):,}"],
+        ["faults injected", f"{sum(one.injected for one in seen):,}"],
+        ["reranks", f"{sum(one.queries for one in seen):,}"],
+        ["of them degraded and marked", f"{sum(one.degraded for one in seen):,}"],
+        ["candidates lost or doubled, exceptions, hangs, places kept", len(broken)],
+        ["requests beyond max_calls", sum(one.over for one in seen)],
+        [
+            f"of {PIPELINES} pipelines with a deadline of 0.2 s, later than 50 ms",
+            sum(one > 0.05 for one in lateness),
+        ],
+        ["the latest, ms after its deadline", ms(max(0.0, lateness[-1]))],
+        ["the median, ms after its deadline (0: before it)", ms(max(0.0, lateness[len(lateness) // 2]))],
+    ]
+    parts = [
+        "Models, caches and callbacks that fail by a seeded plan (`tests/support/chaos.py`), through every driver: "
+        "errors of every kind, calls of `sys.exit`, cancelled tasks, answers of another number, class or content, "
+        "models that hang, caches that raise and lie.",
+        table(["", "counted"], summary),
+        *(f"- {line}" for line in (*broken, *late)),
+        f"## {AT_ONCE:,} `arerank` that begin together, an async model of 20 ms with 64 at once",
+        "A full collection of garbage stops every thread. A service that calls `gc.freeze()` once it has started pays less.",
+        blocks,
+        "## Growth",
+        grown,
+        "## Forks",
+        survived,
+        "## A packed reply",
+        packed,
+        *shown,
+    ]
+    if QUICK:
+        print(*parts, sep="\n\n")
+    else:
+        save("reliability", "The engine under faults", ("tamis", "httpx", "numpy"), *parts)
+
+
+if __name__ == "__main__":
+    main()
