@@ -1,7 +1,7 @@
 """What the engine does under faults: nothing lost, late, over budget or growing, and forks survived.
 
-`--quick` for a look at a tenth of everything, which is not saved. With the same faults through other rerankers (as `faults.py`) where they
-are installed; `--no-peers` leaves them out.
+`--quick` for a look at a tenth of everything, which is not saved. With the same faults through other rerankers (as in
+`faults.py`) where they are installed; `--no-peers` leaves them out.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ def main() -> None:
         table(["", "counted"], summary),
         *(f"- {line}" for line in (*broken, *late)),
         f"## {AT_ONCE:,} `arerank` that begin together, an async model of 20 ms with 64 at once",
-        "A full collection of garbage stops every thread. A service that calls `gc.freeze()` once it has started pays less.",
+        "A full collection of garbage stops every thread; a service that calls `gc.freeze()` at its start pays less.",
         blocks,
         "## Growth",
         grown,

@@ -290,6 +290,8 @@ class Dispatcher:
         are under way may give back part of what was reserved for them."""
         if job.max_calls is None and job.max_tokens is None:
             return None
+        if job.max_calls is None and job.max_tokens is None:
+            return None
         with self._reserving:
             if job.max_calls is not None and job.reserved_calls + 1 > job.max_calls:
                 return Failure("budget", f"the budget of {job.max_calls} calls is spent")
