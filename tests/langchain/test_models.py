@@ -3,12 +3,13 @@ from __future__ import annotations
 import copy
 import math
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from langchain_classic.retrievers.document_compressors.cross_encoder import BaseCrossEncoder
+from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableLambda
@@ -23,9 +24,10 @@ from tests.langchain.fakes import (
     yes_or_no,
 )
 
-from langchain_tamis import LangChainChat, LangChainCrossEncoder, LangChainEmbeddings
-from langchain_tamis.models import as_model
-from tamis.errors import ModelError
+from langchain_tamis import LangChainChat, LangChainCrossEncoder, LangChainEmbeddings, TamisCompressor
+from langchain_tamis.models import as_cross_encoder, as_model
+from tamis.errors import ConfigError, ModelError
+from tamis.models import Function
 from tamis.values.calls import ChoiceLogprobs, Classify, Embed, Failure, Generate, Generated, Logprobs, Message
 from tamis.values.model import capabilities
 from tamis.values.scale import LOGIT, UNKNOWN
@@ -253,6 +255,66 @@ def test_a_cross_encoder_is_known_by_its_score_and_not_by_a_base_class() -> None
     assert isinstance(as_model(OfClassic()), LangChainCrossEncoder)
     assert isinstance(as_model(Overlap()), LangChainCrossEncoder)
     assert as_model(ours) is ours, "a tamis model stays one, whatever else it has"
+
+
+class LengthAs:
+    """Scores a passage by its length, and writes the scores in some form."""
+
+    def __init__(self, form: Callable[[list[float]], Any]) -> None:
+        self.form = form
+
+    def score(self, text_pairs: Any) -> Any:
+        return self.form([float(len(text)) for _, text in text_pairs])
+
+
+FORMS: dict[str, Callable[[list[float]], Any]] = {
+    "list": lambda scores: scores,
+    "rows": lambda scores: [[score] for score in scores],
+    "array": np.array,
+    "column": lambda scores: np.array(scores, dtype=np.float32)[:, None],
+    "scalars": lambda scores: [np.array(score) for score in scores],
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
+def test_scores_count_whatever_holds_them(form: Callable[[list[float]], Any]) -> None:
+    found = [Document(text) for text in ("aa", "b", "cccc")]
+    ranking = TamisCompressor("cross-encoder", cross_encoder=LengthAs(form)).rank(found, "q")
+    assert [(ranked.text, ranked.score) for ranked in ranking.kept] == [("cccc", 4.0), ("aa", 2.0), ("b", 1.0)]
+    assert not ranking.degraded
+
+
+def test_several_scores_for_a_pair_are_an_error_that_counts_them() -> None:
+    encoder = LangChainCrossEncoder(LengthAs(lambda scores: np.ones((len(scores), 2))))
+    with pytest.raises(ModelError, match="gave 2 numbers for a pair"):
+        encoder.classify([Classify(encoder, "q", "a")])
+
+
+def test_what_is_given_as_a_cross_encoder_is_one_whatever_else_it_can_do() -> None:
+    class Both(LengthAs):
+        def embed(self, text: str) -> list[float]:
+            return [1.0]
+
+    found = [Document(text) for text in ("aa", "b", "cccc")]
+    compressor = TamisCompressor("cross-encoder", cross_encoder=Both(FORMS["list"]))
+    assert [document.page_content for document in compressor.compress_documents(found, "q")] == ["cccc", "aa", "b"]
+    ours = Function(lambda call: float(len(call.text)), "classify")
+    assert as_cross_encoder(ours) is ours
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "given"),
+    [
+        ("cross-encoder", {"cross_encoder": Overlap}),
+        ("cross-encoder", {"models": {"cross_encoder": Overlap}}),
+        ("rankgpt", {"llm": SyncJudge}),
+        ("embedding", {"embeddings": BagOfWords}),
+    ],
+)
+def test_a_class_in_the_place_of_a_model_is_refused(pipeline: str, given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"must be an object, got the class (\w+): write \1\(\.\.\.\)"):
+        TamisCompressor(pipeline, **given)
 
 
 def test_a_cross_encoder_declares_its_scale() -> None:

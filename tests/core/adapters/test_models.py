@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamis import Embedding, Engine, Pointwise
+from tamis import Embedding, Engine, Pointwise, load
 from tamis.adapters.models import (
     ChatModel,
     EmbeddingModel,
@@ -177,6 +177,22 @@ def test_models_are_wrapped_under_the_names_pipelines_use() -> None:
         named({"a": 2}, str, a=1)
     with pytest.raises(ConfigError, match="models must map names to models"):
         named(["a"], str)
+
+
+def test_a_class_is_no_model_wherever_it_is_given() -> None:
+    class Model:
+        def embed(self, calls: Any) -> list[Any]:
+            return []
+
+    for make in (
+        lambda: named({"embedder": Model}, lambda model: model),
+        lambda: named(None, lambda model: model, embedder=Model),
+        lambda: Embedding(Model),
+        lambda: load("embedding", models={"embedder": Model}),
+        lambda: load([{"embedding": {"model": Model}}]),
+    ):
+        with pytest.raises(ConfigError, match=r"must be an object, got the class Model: write Model\(\.\.\.\)"):
+            make()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, StrictBool, field_serializer
 from pydantic.json_schema import SkipJsonSchema
 
-from langchain_tamis.models import as_model
+from langchain_tamis.models import as_cross_encoder, as_model
 from tamis import Candidate, Engine, Ranking, Reranker
 from tamis.adapters import arguments
 from tamis.adapters.models import named
@@ -154,7 +154,7 @@ class TamisCompressor(BaseDocumentCompressor):
         """Made once, and again when one of its parts has been replaced."""
         bound, parts = self._bound, tuple(getattr(self, name) for name in PARTS)
         if bound.reranker is None or any(old is not new for old, new in zip(bound.parts, parts, strict=True)):
-            own = {"llm": self.llm, "embedder": self.embeddings, "cross_encoder": self.cross_encoder}
+            own = {"llm": self.llm, "embedder": self.embeddings, "cross_encoder": as_cross_encoder(self.cross_encoder)}
             models = named(self.models, as_model, **own)
             allow = arguments.permitted(self.pipeline, self.allow)
             made = Reranker(self.pipeline, models=models, engine=self.engine, allow=allow)

@@ -23,7 +23,7 @@ from tamis.adapters.models import (
     top_tokens,
     usage_of,
 )
-from tamis.errors import ConfigError
+from tamis.errors import ConfigError, ModelError
 from tamis.values.calls import CAPABILITIES, ChoiceLogprobs, Classify, Failure, Generate, Score
 from tamis.values.scale import UNKNOWN, Scale
 
@@ -47,8 +47,19 @@ def as_model(value: Any) -> Any:
         return LangChainChat(value)
     if isinstance(value, Embeddings):
         return LangChainEmbeddings(value)
-    ours = any(hasattr(value, name) or hasattr(value, f"a{name}") for name in CAPABILITIES)
+    ours = any(_has(value, name) for name in CAPABILITIES)
     return LangChainCrossEncoder(value) if callable(getattr(value, "score", None)) and not ours else value
+
+
+def as_cross_encoder(value: Any) -> Any:
+    """As `as_model`, for what is given as a cross-encoder: an object with `score` is one whatever else it can do,
+    unless it answers `classify` itself."""
+    scores = callable(getattr(value, "score", None)) and not isinstance(value, (type, Runnable, Embeddings))
+    return LangChainCrossEncoder(value) if scores and not _has(value, "classify") else value
+
+
+def _has(value: Any, capability: str) -> bool:
+    return hasattr(value, capability) or hasattr(value, f"a{capability}")
 
 
 class LangChainChat(ChatModel):
@@ -129,7 +140,8 @@ class LangChainEmbeddings(EmbeddingModel):
 
 
 class LangChainCrossEncoder(LiveModel):
-    """A cross-encoder: any object with `score(pairs)`. They are sync, so the engine runs them in a thread.
+    """A cross-encoder: any object with `score(pairs)`, which returns one number per pair, as n of them or as an array
+    of shape (n,) or (n, 1). They are sync, so the engine runs them in a thread.
 
     `scale`: what the scores mean.
     """
@@ -152,7 +164,15 @@ class LangChainCrossEncoder(LiveModel):
     def classify(self, calls: Sequence[Classify]) -> list[Score]:
         scores = self.cross_encoder.score([(call.query, call.text) for call in calls])
         one_each(self.name, scores, calls)
-        return [Score(float(score)) for score in scores]
+        return [Score(self._number(score)) for score in scores]
+
+    def _number(self, score: Any) -> float:
+        """One score, also as a row of one: models whose last layer has one output give an array of shape (n, 1)."""
+        if hasattr(score, "__len__") and not isinstance(score, (str, bytes)) and getattr(score, "shape", None) != ():
+            if len(score) != 1:
+                raise ModelError(f"{self.name} gave {len(score)} numbers for a pair; `score` must give one per pair")
+            return self._number(score[0])
+        return float(score)
 
 
 def unbound(llm: Any) -> Any:

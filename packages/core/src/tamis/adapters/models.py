@@ -26,6 +26,7 @@ from tamis.values.calls import (
     Logprobs,
     Vector,
 )
+from tamis.values.model import an_object
 
 Method = TypeVar("Method")
 Role = Literal["query", "passage"]
@@ -78,14 +79,14 @@ def name_of(*holders: Any) -> str:
 def named(models: Any, wrap: Callable[[Any], Any], **own: Any) -> dict[str, Any]:
     """Models by the names pipelines call them, wrapped: those in the mapping `models`, and `own` that are not `None`.
 
-    `ConfigError` for a name that is in both, and for `models` that is not a mapping.
+    `ConfigError` for a name that is in both, for `models` that is not a mapping, and for a class.
     """
     if models is not None and not isinstance(models, Mapping):
         raise ConfigError(f"models must map names to models, such as {{'llm': model}}, got {models!r}")
     given = {name: model for name, model in own.items() if model is not None}
     if twice := sorted(given.keys() & (models or {}).keys()):
         raise ConfigError(f"given twice, as an argument of its own and in models: {', '.join(twice)}. Leave one out.")
-    return {name: wrap(model) for name, model in {**(models or {}), **given}.items()}
+    return {name: wrap(an_object(model, str(name))) for name, model in {**(models or {}), **given}.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class _Models(Family):
         if isinstance(value, Mapping):
             return self.build(value, context)
         if not isinstance(value, str):
-            return value
+            return an_object(value)
         given = (context or {}).get("models")
         if given is None:
             raise ConfigError(
@@ -52,7 +52,7 @@ class _Models(Family):
             )
         if (name := normal(value)) in given:
             context["used"].add(name)
-            return given[name]
+            return an_object(given[name])
         near = difflib.get_close_matches(name, given, n=1)
         found = f" Given: {', '.join(sorted(given))}." if given else ""
         found += f" Did you mean {near[0]!r}?" if near else ""
@@ -73,6 +73,13 @@ MODELS = _Models(
 )
 ModelRef = Annotated[Any, *MODELS]
 """Field type: a model object, its plain data, or the name under which the caller gives it."""
+
+
+def an_object(model: Any, name: str = "a model") -> Any:
+    """`model`; `ConfigError` for a class, whose methods look like those of a model but have no object to work on."""
+    if isinstance(model, type):
+        raise ConfigError(f"{name} must be an object, got the class {model.__name__}: write {model.__name__}(...)")
+    return model
 
 
 def capabilities(model: Any) -> tuple[Capability, ...]:
