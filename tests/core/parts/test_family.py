@@ -32,7 +32,9 @@ ODD = {
     "missing": ("odd.nowhere:Thing", "cannot be imported: ModuleNotFoundError"),
     "absent": ("odd.parts:Nothing", "cannot be imported: AttributeError"),
     "crash": ("odd.crash:Thing", "cannot be imported: ZeroDivisionError"),
-    "garbage": ("not a place", "cannot be imported"),
+    "garbage": ("not a place", "is not written as module:Class"),
+    "empty": ("", "is not written as module:Class"),
+    "leaving": ("odd.leaving:Thing", "cannot be imported: SystemExit: 3"),
     "function": ("odd.parts:function", "must name a class, not function"),
     "stranger": ("odd.parts:Stranger", "is not a stage: derive Stranger from tamis.extend.Stage"),
     "abstract": ("odd.parts:Abstract", "is not a whole stage: Abstract has to define plan"),
@@ -58,16 +60,26 @@ class Shape: pass
 @part
 class Undescribed(Whole):
     shape: Shape = Shape()
+@part
+class Unresolved(Whole):
+    shape: "NotThere" = None
 def function(): pass
 """
-FILES = {"odd/__init__.py": "", "odd/parts.py": PARTS, "odd/crash.py": "1 / 0"}
+FILES = {
+    "odd/__init__.py": "",
+    "odd/parts.py": PARTS,
+    "odd/crash.py": "1 / 0",
+    "odd/leaving.py": "raise SystemExit(3)",
+}
 
 
 @pytest.fixture
 def odd(tmp_path: Path) -> Path:
     """A package whose stages cannot be used, but for one."""
     points = {f"tamis.stages {name}": value for name, (value, _) in ODD.items()}
-    points |= {"tamis.stages whole": "odd.parts:Whole", "tamis.stages undescribed": "odd.parts:Undescribed"}
+    points |= {
+        f"tamis.stages {name}": f"odd.parts:{name.capitalize()}" for name in ("whole", "undescribed", "unresolved")
+    }
     return pretend(tmp_path, "odd-parts", "0.3", points, FILES)
 
 
@@ -157,15 +169,25 @@ def test_parts_that_cannot_be_used_take_nothing_else_away(odd: Path) -> None:
             warnings.simplefilter("always")
             schema = tamis.json_schema()
         said = [str(warning.message) for warning in caught]
-        assert len(said) == len(ODD) + 1
+        assert len(said) == len(ODD) + 2
         assert all("odd-parts 0.3" in one for one in said)
-        for name in (*ODD, "undescribed"):
+        for name in (*ODD, "undescribed", "unresolved"):
             assert any(f"left out the stage {name!r}" in one for one in said)
         validator = jsonschema.Draft202012Validator(schema)
         assert validator.is_valid(["lexical", "whole", {"whole": {"n": 2}}])
         assert not validator.is_valid(["bare"])
         with pytest.raises(ConfigError, match="unknown stage 'barre'. Did you mean 'bare'"):
             tamis.load([{"barre": {}}])
+
+
+def test_a_part_whose_annotation_has_no_meaning_is_a_config_error_however_it_is_made(odd: Path) -> None:
+    with on_path(odd):
+        with pytest.raises(
+            ConfigError, match=r"odd\.parts\.Unresolved of odd-parts 0\.3 cannot .*'NotThere'.* annotate"
+        ):
+            tamis.load(["unresolved"])
+        with pytest.raises(ConfigError, match=r"odd\.parts\.Unresolved cannot be made .*NotThere.* annotate"):
+            STAGES.resolve("unresolved")()
 
 
 def test_a_class_named_by_the_module_that_imports_it_has_its_name_too(tmp_path: Path) -> None:

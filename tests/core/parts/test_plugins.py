@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import tamis
 from support.plugins import on_path, pretend
 from tamis.errors import ConfigError
 from tamis.parts.plugins import plugins, refresh
+from tamis.stage.presets import PRESETS
 
 WHOLE = """
 from tamis.extend import Policy, part
@@ -78,3 +81,104 @@ def test_groups_of_other_programs_are_not_read(tmp_path: Path) -> None:
 def test_nothing_is_added_in_the_environment_of_the_tests() -> None:
     refresh()
     assert plugins("tamis.stages") == plugins("tamis.presets") == ()
+
+
+BROKEN = {
+    "a line without a value": b"[{group}]\nfoo\n",
+    "no UTF-8": b"\xff\xfe\n[{group}]\nx = a:B\n",
+    "UTF-16": "[{group}]\nx = a:B\n".encode("utf-16"),
+}
+
+
+def damaged(folder: Path, group: str, how: bytes | None) -> Path:
+    """A package with broken metadata: `how` is its list of entry points; `None`: a good one without METADATA."""
+    pretend(folder, "damaged", "1.0", {f"{group} x": "a:B"}, {})
+    info = folder / "damaged-1.0.dist-info"
+    if how is None:
+        (info / "METADATA").unlink()
+    else:
+        wide = how.startswith(b"\xff\xfe[")
+        text = how.decode("utf-16" if wide else "latin-1").replace("{group}", group)
+        (info / "entry_points.txt").write_bytes(text.encode("utf-16" if wide else "latin-1"))
+    return folder
+
+
+broken = pytest.mark.parametrize("how", [*BROKEN.values(), None], ids=[*BROKEN, "no METADATA"])
+
+
+@broken
+def test_a_broken_package_that_has_nothing_to_do_with_tamis_does_not_matter(how: bytes | None, tmp_path: Path) -> None:
+    with on_path(damaged(tmp_path / "bad", "console_scripts", how), package(tmp_path, "good", "1.0", {"all": "All"})):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert tamis.rerank("tall", ["a", "tall"]).positions == (1, 0)
+            assert tamis.load([{"dynamic_k": "all"}]).to_yaml()
+            assert "lexical" in tamis.presets()
+            assert tamis.json_schema()
+
+
+@broken
+def test_a_broken_package_that_adds_to_tamis_is_left_out_with_a_warning(how: bytes | None, tmp_path: Path) -> None:
+    with on_path(damaged(tmp_path / "bad", "tamis.stages", how), package(tmp_path, "good", "1.0", {"all": "All"})):
+        with pytest.warns(UserWarning, match=r"left out what .*damaged-1\.0\.dist-info adds to tamis: its "):
+            assert tamis.load([{"dynamic_k": "all"}]).to_yaml()
+        assert [str(one) for one in plugins("tamis.policies")] == ["good 1.0 (good:All)"]
+
+
+def test_a_package_without_a_version_is_named_without_one(tmp_path: Path) -> None:
+    folder = package(tmp_path, "bare", "1.0", {"all": "All"})
+    (folder / "bare-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: bare\n")
+    with on_path(folder):
+        assert [one.package for one in plugins("tamis.policies")] == ["bare"]
+
+
+LATE = """
+from tamis import Lexical
+from tamis.extend import part
+@part
+class Later(Lexical): pass
+"""
+
+
+WAYS = {
+    "stage": lambda name, cls: isinstance(tamis.load([{f"{name}_stage": {}}]).stages[0], cls()),  # type: ignore[attr-defined]
+    "preset": lambda name, cls: tamis.load(f"{name}-preset") == tamis.load([{f"{name}_stage": {}}]),
+    "preset as step": lambda name, cls: tamis.load([f"{name}-preset", "lexical"]).to_data()[0] == {f"{name}_stage": {}},
+    "presets": lambda name, cls: f"{name}-preset" in tamis.presets(),
+    "package": lambda name, cls: PRESETS.package_of(f"{name}-preset") == f"{name} 1.0",
+    "yaml": lambda name, cls: cls()().to_data() == {f"{name}_stage": {}},
+    "schema": lambda name, cls: f"stage.{name}_stage" in tamis.json_schema()["$defs"],
+    "explanation": lambda name, cls: cls()().explanation(3).steps[0].package == f"{name} 1.0",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_package_installed_late_is_seen_whichever_way_one_looks(way: str, tmp_path: Path) -> None:
+    name = f"late{[*WAYS].index(way)}"
+    with on_path(tmp_path):
+        assert not plugins("tamis.stages") + plugins("tamis.presets")
+        points = {f"tamis.stages {name}_stage": f"{name}:Later", f"tamis.presets {name}": f"{name}.presets"}
+        files = {
+            f"{name}/__init__.py": LATE,
+            f"{name}/presets/__init__.py": "",
+            f"{name}/presets/{name}-preset.yaml": f"title: x\nstage: [{name}_stage]\n",
+        }
+        pretend(tmp_path, name, "1.0", points, files)
+        assert WAYS[way](name, lambda: importlib.import_module(name).Later)
+
+
+def test_extras_of_an_entry_point_are_for_installers(tmp_path: Path) -> None:
+    with on_path(package(tmp_path, "fancy", "1.0", {"all": "All [extra, more]"})):
+        stage = tamis.load([{"dynamic_k": "all"}])
+        assert tamis.from_yaml(stage.to_yaml()) == stage
+
+
+def test_what_cannot_be_read_back_is_not_written(tmp_path: Path) -> None:
+    one = package(tmp_path, "one-package", "1.0", {"both": "All"})
+    other = package(tmp_path, "other-package", "2.5", {"both": "All", "mine": "All"})
+    with on_path(one, other):
+        first, second = (importlib.import_module(name).All() for name in ("one_package", "other_package"))
+        with pytest.raises(ConfigError, match=r"'both' is claimed by one-package 1\.0 .* and by other-package 2\.5"):
+            tamis.DynamicK(first).to_yaml()
+        stage = tamis.DynamicK(second)
+        assert tamis.from_yaml(stage.to_yaml()) == stage

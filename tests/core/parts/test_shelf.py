@@ -123,3 +123,28 @@ def test_the_command_lists_what_it_can_and_names_the_package_of_the_rest(tmp_pat
 def test_a_preset_named_like_its_package_s_stage_means_that_stage(second_package: Path, tmp_path: Path) -> None:
     with on_path(presets(tmp_path, shout="title: Loud\nstage: [shout]")):
         assert tamis.load("shout") == tamis.load(["shout"]) == tamis.load([{"shout": {}}])
+
+
+def test_a_preset_named_like_one_of_a_trained_model_is_an_error_that_names_both_packages(tmp_path: Path) -> None:
+    with on_path(presets(tmp_path, "rude", monot5=GOOD)):
+        with pytest.raises(
+            ConfigError, match=r"'monot5' is claimed by rude 1\.0 \(monot5.yaml\) and by tamis \(monot5"
+        ) as said:
+            tamis.load("monot5")
+        assert str(tmp_path) not in str(said.value)
+
+
+@pytest.mark.parametrize("second", ["ours", "ours [fancy]", " ours"])
+def test_a_folder_that_is_named_twice_claims_nothing_twice(second: str, tmp_path: Path) -> None:
+    points = {"tamis.presets a": "ours [more, extras]", "tamis.presets b": second}
+    with on_path(pretend(tmp_path, "ours", "1.0", points, {"ours/__init__.py": "", "ours/our-good.yaml": GOOD})):
+        assert tamis.load("our-good") == tamis.load("lexical")
+        assert "our-good" in tamis.presets()
+
+
+def test_a_folder_whose_package_ends_the_program_takes_nothing_away(tmp_path: Path) -> None:
+    leaving = {"leaving/__init__.py": "raise SystemExit(3)"}
+    with on_path(pretend(tmp_path, "leaving", "0.1", {"tamis.presets x": "leaving"}, leaving)):
+        with pytest.warns(UserWarning, match=r"left out presets: the package leaving 0\.1 .*SystemExit: 3"):
+            assert "rebel" in tamis.presets()
+        assert tamis.load("lexical")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.plugins import on_path, pretend
 from tamis import Listwise, Setwise, load
 from tamis.errors import ConfigError
 from tamis.judges import Asked, Choice, Grades, Identifiers, Labels, Likelihood, Permutation, Preference
@@ -205,3 +207,67 @@ class TestTemplates:
     def test_a_template_without_its_places_is_refused(self, user: str) -> None:
         with pytest.raises(ConfigError):
             Template(user)
+
+
+PLUGIN = """
+from tamis import Lexical
+from tamis.extend import FUSION, Limit, Scoring, Stage, StageRef, part
+@part
+class Inner(Lexical): pass
+@part
+class Around(Stage):
+    named: dict[str, list[StageRef]]
+    def plan(self, ranking):
+        for stages in self.named.values():
+            for stage in stages:
+                ranking = yield from stage.plan(ranking)
+        return ranking
+@part
+class Needy(Scoring):
+    depth: Limit = None
+    scale = FUSION
+    def scores(self, ranking, head):
+        yield from ()
+        return [float(ranked.candidate.metadata["year"]) for ranked in head]
+@part
+class Wrong(Lexical):
+    def __post_init__(self): raise KeyError("wrong")
+"""
+
+
+def plugin(folder: Path) -> Path:
+    names = ("inner", "around", "needy", "wrong")
+    points = {f"tamis.stages {name}": f"gulls:{name.capitalize()}" for name in names} | {"tamis.presets x": "gulls"}
+    files = {
+        "gulls/__init__.py": PLUGIN,
+        "gulls/nested.yaml": "title: Nested\nstage: [{around: {named: {x: [inner]}}}]",
+        "gulls/years.yaml": "title: Years\nstage: [needy, {top_n: 3}]",
+        "gulls/crash.yaml": "title: Crash\nstage: [wrong]",
+    }
+    return pretend(folder, "gulls", "1.0", points, files)
+
+
+def test_what_cannot_be_predicted_of_a_preset_is_said_and_everything_else_shown(tmp_path: Path) -> None:
+    with on_path(plugin(tmp_path)):
+        told = describe("years")
+    assert "cost: calls cannot be predicted: KeyError('year')" in told
+    assert "stages: Needy: calls cannot be predicted: KeyError('year'); may drop: top_n; scale: fusion" in told
+    assert "uses needy: from gulls 1.0" in told
+
+
+def test_a_part_in_a_mapping_is_named_with_its_package(tmp_path: Path) -> None:
+    with on_path(plugin(tmp_path)):
+        told = describe("nested")
+    assert "uses around: from gulls 1.0" in told
+    assert "uses inner: from gulls 1.0" in told
+
+
+def test_a_preset_whose_part_fails_in_whatever_way_does_not_end_the_list(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from tamis.cli.app import app
+
+    with on_path(plugin(tmp_path)):
+        done = CliRunner().invoke(app, ["presets"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.exception
+    assert "cannot be used: KeyError('wrong')" in " ".join(done.output.split())

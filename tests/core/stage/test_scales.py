@@ -289,6 +289,9 @@ def test_every_built_in_stage_says_why_it_drops() -> None:
         ([{"listwise": "llm"}, {"facets": {"stage": {"threshold": 1}, "facets": ["height"]}}], "Threshold needs .* from Listwise"),
         ([{"listwise": "llm"}, {"fuse": {"stages": [{"threshold": 1}, "lexical"]}}], "Threshold needs .* from Listwise"),
         ([{"fuse": {"stages": ["lexical", [{"listwise": "llm"}, {"top_n": 5}]], "method": "weighted"}}], "Fuse with method='weighted' adds scores up; Listwise leaves ordinal ones"),
+        ([{"listwise": "llm"}, {"fuse": {"stages": ["lexical", {"top_n": 5}], "method": "weighted"}}], "Fuse with method='weighted' adds scores up; Listwise leaves ordinal ones"),
+        ([{"listwise": "llm"}, {"fuse": {"stages": ["lexical", {"fuse": {"stages": [{"top_n": 5}], "method": "mean"}}]}}], "Fuse with method='mean' adds scores up; Listwise leaves ordinal ones"),
+        ([{"cross_encoder": "logits"}, {"fuse": {"stages": ["lexical", {"top_n": 5}], "method": "mean"}}], "it gets lexical from Lexical, logit from CrossEncoder"),
         ([{"fuse": {"stages": ["lexical", {"cross_encoder": "logits"}], "method": "mean"}}], "needs scores of one scale; it gets lexical from Lexical, logit from CrossEncoder"),
     ],
 )  # fmt: skip

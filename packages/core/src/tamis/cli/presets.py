@@ -42,6 +42,8 @@ def _list() -> None:
             models = ", ".join(model_names(name))
         except TamisError as error:
             models = f"cannot be used: {error}"
+        except Exception as error:  # A part of another package may have any fault.
+            models = f"cannot be used: {error!r}"
         row = [name, title, models, packages[name] or "tamis"]
         table.add_row(*map(escape, row[: len(table.columns)]))
     Console().print(table)

@@ -10,7 +10,7 @@ from typing import Annotated
 from tamis.errors import ScaleError
 from tamis.parts.family import Family
 from tamis.parts.part import part
-from tamis.stage.base import Stage, StageRef, scorer
+from tamis.stage.base import Selection, Stage, StageRef, scorer
 from tamis.stage.scoring import Given
 from tamis.values.calls import Asking, Failure
 from tamis.values.ranking import Ranked, Ranking
@@ -90,7 +90,9 @@ class Ranker(Source):
 
     def _check(self, scale: Scale | None) -> None:
         if scale == ORDINAL:
+            made = scorer(self.stage)
+            by = "the stage in front" if isinstance(made, Selection) else made.label
             raise ScaleError(
-                f"a criterion needs scores with distances; {scorer(self.stage).label} leaves ordinal ones. Give it a "
+                f"a criterion needs scores with distances; {by} leaves ordinal ones. Give it a "
                 "stage that scores, such as CrossEncoder or Pointwise."
             )

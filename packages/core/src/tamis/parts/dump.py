@@ -14,18 +14,19 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from tamis.errors import ConfigError
-from tamis.parts.family import kind_of, name_of
+from tamis.parts.family import kind_of, written
 from tamis.parts.options import NOT_GIVEN, usual
 
 
 def dump(value: Any) -> Any:
     """Plain data for a part, or for anything that parts hold; fields at their default are left out.
 
-    A part with a method `as_data` says itself how it is written. Raises `ConfigError` for an object that has no name.
+    A part with a method `as_data` says itself how it is written. Raises `ConfigError` for an object that has no
+    name, or one that cannot be read back because two packages claim it.
     """
     if hasattr(type(value), "as_data"):
         return value.as_data(dump)
-    if name := name_of(type(value)):
+    if name := written(type(value)):
         return {name: dump_fields(value)}
     if is_dataclass(value) and not isinstance(value, type) and kind_of(value) is None:
         return dump_fields(value)
@@ -68,8 +69,8 @@ def to_yaml(data: Any) -> str:
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
     Dumper.add_representer(str, text)
-    written: str = yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True)
-    return written
+    made: str = yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+    return made
 
 
 _FOLDED = frozenset("\x85\u2028\u2029")

@@ -23,7 +23,15 @@ from inspect import isabstract
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import BeforeValidator, PydanticUserError, TypeAdapter, ValidationError, ValidationInfo, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    PydanticUndefinedAnnotation,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 from tamis.errors import ConfigError
 from tamis.parts.part import readable, unknown
@@ -75,8 +83,7 @@ class Family:
         own, others = self._own(normal(name)), plugins(self.group, normal(name))
         if own is None and not others:
             others = plugins(self.group, normal(name), fresh=True)
-        claims = ([f"tamis ({_place(own)})"] if own else []) + [str(other) for other in others]
-        if len(claims) > 1:
+        if len(claims := self._claims(name)) > 1:
             raise claimed(self.kind, name, claims)
         if own is not None:
             return own
@@ -89,17 +96,25 @@ class Family:
         return isinstance(name, str) and bool(self._own(normal(name)) or plugins(self.group, normal(name)))
 
     def name_of(self, cls: type) -> str | None:
-        """What YAML calls `cls`; `None` when it is not a registered member."""
+        """What YAML calls `cls`; `None` when it is not a registered member. Of several names, one that nothing else
+        has."""
         if cls.__module__.startswith("tamis."):
             name = next((name for name, public in self._public.items() if public == cls.__name__), None)
             if name is not None and (own := self._own(name)) and _place(own) == _place(cls):
                 return name
-        plugin = self._plugin(cls)
-        return plugin.name if plugin else None
+        names = [plugin.name for plugin in self._plugins(cls)]
+        return next((name for name in names if len(self._claims(name)) == 1), next(iter(names), None))
+
+    def written(self, cls: type) -> str | None:
+        """The name from which YAML gets `cls` back; `None` when it is not a registered member. Raises `ConfigError`
+        when its name cannot be read back: two packages claim it, or the class cannot be used."""
+        if (name := self.name_of(cls)) is not None:
+            self.resolve(name)
+        return name
 
     def package_of(self, cls: type) -> str | None:
         """The other package that adds `cls`, with its version; `None` for a built-in or unregistered class."""
-        return None if (plugin := self._plugin(cls)) is None else plugin.package
+        return next((plugin.package for plugin in self._plugins(cls)), None)
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -155,12 +170,15 @@ class Family:
     def adapter(self, cls: type) -> TypeAdapter[Any]:
         """What validates and describes `cls`. `ConfigError` for a class that pydantic cannot read."""
         try:
-            return TypeAdapter(cls)
-        except PydanticUserError as error:
+            adapter: TypeAdapter[Any] = TypeAdapter(cls)
+            adapter.rebuild(raise_errors=True)  # Nothing to do, unless an annotation has no meaning yet.
+        except (PydanticUserError, PydanticUndefinedAnnotation) as error:
+            package = self.package_of(cls)
             raise ConfigError(
-                f"{cls.__module__}.{cls.__qualname__} cannot be made from plain data "
-                f"({error.message.splitlines()[0]}); annotate its fields with types that pydantic knows"
+                f"{cls.__module__}.{cls.__qualname__}{f' of {package}' if package else ''} cannot be made from plain "
+                f"data ({error.message.splitlines()[0]}); annotate its fields with types that pydantic knows"
             ) from error
+        return adapter
 
     def validate(self, value: Any, context: Any) -> Any:
         """A member from itself or from the data that describes it."""
@@ -199,15 +217,23 @@ class Family:
             return False
         return is_dataclass(cls) if self.base is None else issubclass(cls, self.base)
 
-    def _plugin(self, cls: type) -> Plugin | None:
-        """The entry point that adds `cls`, whether it names the module that defines the class or one that imports it.
-        Imports no other package for that."""
+    def _claims(self, name: str) -> list[str]:
+        """All that is called `name`, each with its package."""
+        own = self._own(normal(name))
+        others = plugins(self.group, normal(name))
+        return ([f"tamis ({_place(own)})"] if own else []) + [str(other) for other in others]
+
+    def _plugins(self, cls: type) -> list[Plugin]:
+        """The entry points that add `cls`: those that name the module that defines the class, or else those that name
+        one that imports it. Imports no other package for that."""
+        if cls.__module__ == "builtins" or (self.base is not None and not issubclass(cls, self.base)):
+            return []  # The usual case of a value, and of the other families.
         others = plugins(self.group)
-        exact = next((one for one in others if one.value == _place(cls)), None)
-        if exact is not None or cls.__module__.startswith("tamis."):
+        exact = [one for one in others if one.target == _place(cls)]
+        if exact or cls.__module__.startswith("tamis."):
             return exact
         near = (one for one in others if one.module in sys.modules or _top(one.module) == _top(cls.__module__))
-        return next((one for one in near if _names(one, cls)), None)
+        return [one for one in near if _names(one, cls)]
 
     def _checked(self, plugin: Plugin) -> type:
         cls = plugin.load()
@@ -228,6 +254,12 @@ def families() -> tuple[Family, ...]:
 def name_of(cls: type) -> str | None:
     """What YAML calls `cls`, in whatever family it is registered; `None` in none."""
     return next((name for family in _declared if (name := family.name_of(cls))), None)
+
+
+def written(cls: type) -> str | None:
+    """The name from which YAML gets `cls` back, in whatever family it is registered; `None` in none. `ConfigError` for
+    a name that cannot be read back."""
+    return next((name for family in _declared if (name := family.written(cls))), None)
 
 
 def package_of(cls: type) -> str | None:

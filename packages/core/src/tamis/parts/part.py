@@ -8,7 +8,7 @@ from dataclasses import field, fields, is_dataclass
 from functools import wraps
 from typing import Any, TypeVar, dataclass_transform
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, PydanticUserError, ValidationError
 from pydantic.dataclasses import dataclass
 
 from tamis.errors import ConfigError, TamisError
@@ -79,5 +79,10 @@ def _readable(init: Callable[..., None], cls: type) -> Callable[..., None]:
             init(self, *args, **kwargs)
         except ValidationError as error:
             raise readable(cls.__name__, error, cls) from None
+        except PydanticUserError as error:
+            raise ConfigError(
+                f"{cls.__module__}.{cls.__qualname__} cannot be made ({error.message.splitlines()[0]}); annotate its "
+                "fields with types that pydantic knows"
+            ) from error
 
     return checked

@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module, resources
+from importlib import resources
 from typing import Any
 
 from tamis.errors import ConfigError
 from tamis.parts.part import unknown
-from tamis.parts.plugins import claimed, normal, plugins
+from tamis.parts.plugins import Plugin, claimed, normal, plugins, refresh
 
 ENDING = ".yaml"
 OURS = "tamis"
@@ -69,6 +69,11 @@ class Shelf:
         package = self._file(name)[0]
         return None if package == OURS else package
 
+    def claims(self, name: str) -> list[str]:
+        """All files called `name`, each with its package."""
+        files, _ = self._files()
+        return [f"{package} ({path.name})" for package, path in files.get(normal(name), ())]
+
     def data(self, name: str) -> Mapping[str, Any]:
         """The file called `name` as plain data. `ConfigError` naming its package when it lacks what it needs."""
         package = self._file(name)[0]
@@ -93,40 +98,46 @@ class Shelf:
         """The package and the path of the file called `name`."""
         files, _ = self._files()
         if normal(name) not in files:
+            refresh()
+            files, _ = self._files()
+        if normal(name) not in files:
             raise ConfigError(self.unknown(name))
         return self._only(name, files)
 
     def _only(self, name: str, files: Mapping[str, list[tuple[str, Any]]]) -> tuple[str, Any]:
-        claims = files[normal(name)]
-        if len(claims) > 1:
-            raise claimed(self.kind, name, [f"{package} ({path.name})" for package, path in claims])
-        return claims[0]
+        if len(found := files[normal(name)]) > 1:
+            raise claimed(self.kind, name, self.claims(name))
+        return found[0]
 
     def _files(self) -> tuple[Mapping[str, list[tuple[str, Any]]], list[str]]:
         """For each name, the packages and paths of the files of that name; and why some packages could not be read."""
         found: dict[str, list[tuple[str, Any]]] = {}
         broken = []
-        folders = [(OURS, resources.files(self.package) / self.folder)]
-        for plugin in plugins(self.group):
+        folders = [(OURS, list((resources.files(self.package) / self.folder).iterdir()))]
+        for plugin in {plugin.target: plugin for plugin in plugins(self.group)}.values():
             try:
-                folders.append((plugin.package, _folder(plugin.value)))
-            except Exception as error:
-                broken.append(
-                    f"the package {plugin.package} names {plugin.value!r} as a package of {self.kind}s, and that "
-                    f"cannot be imported: {type(error).__name__}: {error}"
-                )
-        for package, folder in folders:
-            for path in folder.iterdir():
+                folders.append((plugin.package, _inside(plugin)))
+            except ConfigError as error:
+                broken.append(str(error))
+        for package, paths in folders:
+            for path in paths:
                 if path.name.endswith(ENDING):
                     found.setdefault(normal(path.name.removesuffix(ENDING)), []).append((package, path))
         return found, broken
 
 
-def _folder(package: str) -> Any:
-    module = import_module(package)
-    if not hasattr(module, "__path__"):
-        raise ImportError(f"{package} is a module, not a package with files in it")
-    return resources.files(module)
+def _inside(plugin: Plugin) -> list[Any]:
+    """What is in the package that `plugin` names."""
+    module = plugin.load()
+    try:
+        if not hasattr(module, "__path__"):
+            raise TypeError("it is not a package with files in it")
+        return list(resources.files(module).iterdir())
+    except Exception as error:
+        raise ConfigError(
+            f"the package {plugin.package} names {plugin.value!r} as {plugin.group} {plugin.name!r}, and that cannot "
+            f"be listed: {error}"
+        ) from error
 
 
 MOST_BYTES = 2**20

@@ -115,7 +115,7 @@ def _claims() -> dict[str, dict[str, Checkpoint]]:
 
 
 def _claimed(name: str, files: list[str]) -> ConfigError:
-    return claimed("checkpoint", name, [str(CHECKPOINTS.path(file)) for file in files])
+    return claimed("checkpoint", name, [claim for file in files for claim in CHECKPOINTS.claims(file)])
 
 
 def cards(name: str) -> list[Checkpoint]:
@@ -206,7 +206,9 @@ def _from_elsewhere(name: str) -> Iterator[tuple[str, str]]:
 
 def _parts(value: Any) -> Iterator[Any]:
     """All parts inside a part, itself included."""
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, Mapping):
+        value = [*value.values()]
+    if isinstance(value, (list, tuple, set, frozenset)):
         for item in value:
             yield from _parts(item)
     elif is_dataclass(value) and not isinstance(value, type):
@@ -252,7 +254,13 @@ def _cost(name: str) -> str:
     """Calls and rounds for a hundred candidates, counted by running the plan without a model."""
     from tamis.engine.engine import Engine
 
-    used = Engine(cache=None).dry_run(anonymous(name), "query", [f"text {number}" for number in range(EXAMPLE)])
+    stage = anonymous(name)
+    try:
+        used = Engine(cache=None).dry_run(stage, "query", [f"text {number}" for number in range(EXAMPLE)])
+    except TamisError:
+        raise
+    except Exception as error:  # A stage of another package may read what real candidates have.
+        return f"calls cannot be predicted: {error!r}"
     calls, rounds = (f"{n} {what}" + "s" * (n != 1) for n, what in ((used.calls, "call"), (used.rounds, "round")))
     return f"{calls} in {rounds} for {EXAMPLE} candidates (a judge that changes nothing)"
 
@@ -267,6 +275,7 @@ def _leaves(name: str) -> str:
     stage = anonymous(name)
     steps = stage.explanation(EXAMPLE).steps
     asks = [f"{step.name} asks {', '.join(map(str, step.asks))}" for step in steps if step.asks]
+    asks += [f"{step.name}: calls cannot be predicted: {step.unpredicted}" for step in steps if step.unpredicted]
     drops = "unknown" if stage.drops is None else ", ".join(stage.drops) or "nothing"
     scale = stage.leaves(None)
     left = "known when it runs" if scale is None else measured(scale)

@@ -6,11 +6,10 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import PydanticUserError, TypeAdapter
+from pydantic import TypeAdapter
 
 from tamis.criteria.criterion import STANDARD, Criterion
 from tamis.criteria.sources import SOURCES
-from tamis.errors import ConfigError
 from tamis.graph.edges.base import EDGES
 from tamis.graph.methods.refiner import REFINERS
 from tamis.judges.base import JUDGES
@@ -69,7 +68,7 @@ def _described(family: Family, name: str, cls: type) -> dict[str, Any] | None:
     none."""
     try:
         return family.adapter(cls).json_schema(ref_template=f"#/$defs/{family.key}.{name}.{{model}}")
-    except (ConfigError, PydanticUserError) as error:
+    except Exception as error:  # Another package's class may have any fault.
         if (package := family.package_of(cls)) is None:
             raise
         warnings.warn(f"left out the {family.kind} {name!r} of {package}: {error}", stacklevel=3)

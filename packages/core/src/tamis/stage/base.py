@@ -129,7 +129,9 @@ class Stage(ABC):
 
     def explanation(self, candidates: int = 100) -> Explanation:
         """What this stage needs, asks of which model, may drop and leaves, for `candidates` candidates of one query.
-        Asks and loads no model. `print` shows it as text. Calls are those of a dry run: see `Engine.dry_run`.
+        Asks and loads no model. `print` shows it as text. Calls are those of a dry run: see `Engine.dry_run`; those of
+        a stage that the dry run cannot drive are reported as not predicted. Raises `InputError` unless `candidates` is
+        a whole number from 0.
 
         >>> from tamis import Lexical, TopN
         >>> print((Lexical() | TopN(5)).explanation())
@@ -348,12 +350,17 @@ class Fuse(Stage):
         return all_drops(self.stages)
 
     def leaves(self, before: Scale | None) -> Scale | None:
-        return self._scale([stage.leaves(before) for stage in self.stages])
+        return self.through(Left(before)).scale
+
+    def through(self, before: Left) -> Left:
+        return Left(self._scale([after(stage, before) for stage in self.stages]), self.label)
 
     def plan(self, ranking: Ranking) -> Plan:
         branches = yield from together([stage.plan(ranking) for stage in self.stages])
         weights = self.weights or (1.0,) * len(branches)
-        scale = self._scale([branch.scale for branch in branches]) or FUSION
+        made = zip(branches, map(scorer, self.stages), strict=True)
+        left = [Left(branch.scale, None if isinstance(by, Selection) else by.label) for branch, by in made]
+        scale = self._scale(left) or FUSION
         shares = [self._shares(branch) for branch in branches]
         nothing = [self._nothing(share) for share in shares]
         views = [{ranked.position: ranked for ranked in branch.kept} for branch in branches]
@@ -374,20 +381,20 @@ class Fuse(Stage):
             fused = replace(fused, monitors=noted)
         return fused.warn(*(notice for branch in branches for notice in branch.warnings[len(ranking.warnings) :]))
 
-    def _scale(self, scales: Sequence[Scale | None]) -> Scale | None:
+    def _scale(self, branches: Sequence[Left]) -> Scale | None:
         """Of the fused scores, from those of the branches; `None` where one is not known. `ScaleError` where they
         cannot be added."""
-        for stage, scale in zip(self.stages, scales, strict=True):
+        scales = [scale for scale, _ in branches]
+        for scale, by in branches:
             if self.method != "rrf" and scale == ORDINAL:
                 raise ScaleError(
-                    f"Fuse with method={self.method!r} adds scores up; {scorer(stage).label} leaves ordinal ones, "
-                    "which have no distances. Put a stage that scores in its place, or fuse with method='rrf'."
+                    f"Fuse with method={self.method!r} adds scores up; {by or 'the stage in front'} leaves ordinal "
+                    "ones, which have no distances. Put a stage that scores in its place, or fuse with method='rrf'."
                 )
         if self.method != "mean":
             return FUSION
         if len({scale for scale in scales if scale is not None}) > 1:
-            pairs = zip(self.stages, scales, strict=True)
-            listed = ", ".join(f"{scale.kind} from {scorer(stage).label}" for stage, scale in pairs if scale)
+            listed = ", ".join(f"{scale.kind} from {by or 'the stage in front'}" for scale, by in branches if scale)
             raise ScaleError(
                 f"Fuse with method='mean' needs scores of one scale; it gets {listed}. Fuse with method='weighted' or "
                 "'rrf'."

@@ -5,11 +5,14 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, fields, is_dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from tamis.errors import TamisError
+from tamis.errors import InputError, TamisError
 from tamis.parts.family import package_of
+from tamis.parts.secrets import shown
 from tamis.stage.scales import INCOMING, Left, spelled
 from tamis.values.calls import CAPABILITIES
 from tamis.values.model import capabilities
@@ -39,7 +42,7 @@ class Step:
     """One stage of a pipeline.
 
     Args:
-        name: of its class.
+        name: what messages call it: its class, or more, such as "the policy expected_f of DynamicK".
         needs: the kinds of scale it can read.
         asks: of which model what, how often.
         rounds: batches of calls, one after the other.
@@ -48,6 +51,8 @@ class Step:
         package: the other package that brings it, with its version; `None`: tamis.
         inside: the stages it runs on what comes in.
         error: why it cannot run on unscaled scores of a retriever or with its model, where it cannot.
+        unpredicted: what it raised in the dry run, where its calls cannot be predicted: it needs something that the
+            made-up candidates do not have, such as metadata. `asks` and `rounds` are then what came before.
     """
 
     name: str
@@ -59,6 +64,7 @@ class Step:
     package: str | None = None
     inside: tuple[Explanation, ...] = ()
     error: str | None = None
+    unpredicted: str | None = None
 
     @property
     def calls(self) -> int:
@@ -74,7 +80,8 @@ class Step:
             for fact in (
                 f"from {self.package}" if self.package else "",
                 f"needs {spelled(self.needs)}" if self.needs != ANY else "",
-                f"asks {asks}" if self.asks else "asks no model",
+                f"asks {asks}" if self.asks else "" if self.unpredicted else "asks no model",
+                f"calls cannot be predicted: {self.unpredicted}" if self.unpredicted else "",
                 drops if self.drops or self.drops is None else "drops nothing",
                 "scale not known before it runs" if self.scale is None else f"scale: {measured(self.scale)}",
                 f"cannot run on what comes in: {self.error}" if self.error else "",
@@ -127,7 +134,12 @@ def _lines(explanation: Explanation, indent: str) -> list[str]:
 
 def explained(stage: Stage, n: int = 100, before: Left = INCOMING) -> Explanation:
     """What `stage` does with `n` candidates. Models are replaced by stand-ins, so that none is loaded or asked; what a
-    judge's answers decide (a sort, a cut) is estimated for answers that prefer nothing."""
+    judge's answers decide (a sort, a cut) is estimated for answers that prefer nothing.
+
+    Raises `InputError` unless `n` is a whole number from 0."""
+    if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
+        raise InputError(f"an explanation is for a number of candidates, 0 or more, got {shown(n)}")
+    n = int(n)
     quiet = _quiet(stage, {})
     candidates = [Candidate(f"text number {number}", score=1 - number / (n + 1)) for number in range(n)]
     return Explanation(tuple(_steps(quiet, Ranking.of("query", candidates), before)), n)
@@ -136,38 +148,54 @@ def explained(stage: Stage, n: int = 100, before: Left = INCOMING) -> Explanatio
 def _steps(stage: Stage, ranking: Ranking, before: Left) -> Sequence[Step]:
     steps = []
     for one in stage.flat:
-        incoming, asks, rounds, error = before, Counter[tuple[str, str]](), 0, None
+        incoming, asks, rounds, error, unpredicted = before, Counter[tuple[str, str]](), Counter[str](), None, None
         before = one.through(before)
         came_in = ranking
         try:
-            ranking, rounds = _driven(one, ranking, asks)
+            ranking = _driven(one, ranking, asks, rounds)
         except TamisError as problem:
             error = str(problem)
+        except Exception as problem:  # A stage of another package may read what real candidates have.
+            unpredicted = repr(problem)
         asked = tuple(Asked(model, capability, calls) for (model, capability), calls in asks.items())
         inside = tuple(Explanation(tuple(_steps(inner, came_in, incoming)), len(came_in.kept)) for inner in one.inside)
         package = package_of(type(one))
-        steps.append(Step(one.label, one.accepts, asked, rounds, one.drops, before.scale, package, inside, error))
+        steps.append(
+            Step(
+                name=one.label,
+                needs=one.accepts,
+                asks=asked,
+                rounds=rounds.total(),
+                drops=one.drops,
+                scale=before.scale,
+                package=package,
+                inside=inside,
+                error=error,
+                unpredicted=unpredicted,
+            )
+        )
     return steps
 
 
-def _driven(stage: Stage, ranking: Ranking, asks: Counter[tuple[str, str]]) -> tuple[Ranking, int]:
-    """The ranking after a stage whose calls are answered by their stand-ins; how many rounds they took."""
-    plan, rounds = stage.plan(ranking), 0
+def _driven(stage: Stage, ranking: Ranking, asks: Counter[tuple[str, str]], rounds: Counter[str]) -> Ranking:
+    """The ranking after a stage whose calls are answered by their stand-ins. Counts them, and their rounds."""
+    plan = stage.plan(ranking)
     try:
         calls = next(plan)
         while True:
-            rounds += bool(calls)
+            rounds["rounds"] += bool(calls)
             asks.update((_name(call.model), call.capability) for call in calls)
             calls = plan.send([call.stand_in() for call in calls])
     except StopIteration as stop:
-        return stop.value, rounds
+        left: Ranking = stop.value
+        return left
 
 
 def _name(model: Any) -> str:
     return str(getattr(model, "name", type(model).__name__))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _StandIn:
     """In the place of a model: its name, its scale and what it can do, and nothing that would load it."""
 
@@ -186,25 +214,40 @@ for _capability in CAPABILITIES:
 
 
 def _quiet(value: Any, known: dict[int, Any]) -> Any:
-    """The same parts with stand-ins for models; a part that cannot be made so stays as it is."""
-    if isinstance(value, (str, type)) or value is None:
+    """The same parts with stand-ins for the models in them, however deep in containers."""
+    if isinstance(value, (str, bytes, type)) or value is None:
         return value
-    if isinstance(value, tuple):
-        return tuple(_quiet(item, known) for item in value)
-    able = capabilities(value)
-    if able:
+    if able := capabilities(value):
         return known.setdefault(id(value), _StandIn(_name(value), getattr(value, "scale", UNKNOWN), able))
-    if not is_dataclass(value) or isinstance(value, Mapping):
-        return value
-    old = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
-    new = {name: made for name, item in old.items() if not _same(made := _quiet(item, known), item)}
+    if isinstance(value, Mapping):
+        made = {key: _quiet(item, known) for key, item in value.items()}
+        return value if all(made[key] is item for key, item in value.items()) else made
+    if isinstance(value, (tuple, list, set, frozenset)):
+        items = [*value]
+        quiet = [_quiet(item, known) for item in items]
+        same = all(one is other for one, other in zip(quiet, items, strict=True))
+        return value if same else _like(value, quiet)
+    return _with_stand_ins(value, known) if is_dataclass(value) else value
+
+
+def _like(container: Any, items: list[Any]) -> Any:
+    """A container of the same type with other items."""
+    if hasattr(container, "_make"):  # a named tuple
+        return container._make(items)
+    return next(kind for kind in (tuple, list, set, frozenset) if isinstance(container, kind))(items)
+
+
+def _with_stand_ins(part: Any, known: dict[int, Any]) -> Any:
+    """A part with stand-ins in its fields. One that cannot be made with them is copied, so that none of its models is
+    reached: then at worst its calls cannot be predicted."""
+    old = {f.name: getattr(part, f.name) for f in fields(part) if f.init}
+    new = {name: made for name, item in old.items() if (made := _quiet(item, known)) is not item}
+    if not new:
+        return part
     try:
-        return replace(value, **new) if new else value  # type: ignore[type-var]
-    except TamisError:
-        return value
-
-
-def _same(made: Any, item: Any) -> bool:
-    if isinstance(item, tuple):
-        return all(one is other for one, other in zip(made, item, strict=True))
-    return made is item
+        return replace(part, **new)
+    except Exception:
+        quiet = copy(part)
+        for name, made in new.items():
+            object.__setattr__(quiet, name, made)
+        return quiet

@@ -48,7 +48,7 @@ class Presets(Shelf):
             made(str(self.path(name)), "", Preset, stated)
             return stated
         if super().__contains__(name):
-            raise claimed(self.kind, name, [str(self.path(name)), file.path])
+            raise claimed(self.kind, name, [*self.claims(name), *CHECKPOINTS.claims(name)])
         values = ((field.name, getattr(file, field.name)) for field in fields(Preset))
         return {key: value for key, value in values if value not in ("", None)}
 
