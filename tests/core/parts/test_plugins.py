@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,13 +110,13 @@ broken = pytest.mark.parametrize("how", [*BROKEN.values(), None], ids=[*BROKEN, 
 
 @broken
 def test_a_broken_package_that_has_nothing_to_do_with_tamis_does_not_matter(how: bytes | None, tmp_path: Path) -> None:
-    with on_path(damaged(tmp_path / "bad", "console_scripts", how), package(tmp_path, "good", "1.0", {"all": "All"})):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            assert tamis.rerank("tall", ["a", "tall"]).positions == (1, 0)
-            assert tamis.load([{"dynamic_k": "all"}]).to_yaml()
-            assert "lexical" in tamis.presets()
-            assert tamis.json_schema()
+    bad, good = damaged(tmp_path / "bad", "console_scripts", how), package(tmp_path, "good", "1.0", {"all": "All"})
+    with on_path(bad, good), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tamis.rerank("tall", ["a", "tall"]).positions == (1, 0)
+        assert tamis.load([{"dynamic_k": "all"}]).to_yaml()
+        assert "lexical" in tamis.presets()
+        assert tamis.json_schema()
 
 
 @broken
@@ -140,7 +142,7 @@ class Later(Lexical): pass
 """
 
 
-WAYS = {
+WAYS: dict[str, Callable[[str, Any], bool]] = {
     "stage": lambda name, cls: isinstance(tamis.load([{f"{name}_stage": {}}]).stages[0], cls()),  # type: ignore[attr-defined]
     "preset": lambda name, cls: tamis.load(f"{name}-preset") == tamis.load([{f"{name}_stage": {}}]),
     "preset as step": lambda name, cls: tamis.load([f"{name}-preset", "lexical"]).to_data()[0] == {f"{name}_stage": {}},

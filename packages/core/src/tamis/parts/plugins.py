@@ -118,14 +118,13 @@ def _installed(folders: tuple[_Folder, ...]) -> Mapping[str, tuple[Plugin, ...]]
 
 def _named(package: Any) -> str | None:
     """The name of a package that adds something to tamis; `None` for any other, and for one that cannot be read."""
+    points: list[Any]
     try:
         points, problem = _points(package), ""
     except UnicodeDecodeError as error:
         # Without NULs, which every second byte is in a file of UTF-16.
-        points, problem = (
-            _HEADING.findall(bytes(error.object).replace(b"\0", b"")),
-            f"is not UTF-8 text: {error.reason}",
-        )
+        points = _HEADING.findall(bytes(error.object).replace(b"\0", b""))
+        problem = f"is not UTF-8 text: {error.reason}"
     except Exception as error:
         points, problem = _HEADING.findall(_text(package)), f"cannot be read: {type(error).__name__}: {error}"
     if not points:
@@ -156,7 +155,7 @@ def _text(package: Any) -> bytes:
 def _stated(package: Any, key: str) -> str:
     """A line of a package's METADATA; empty where there is none."""
     try:
-        return package.metadata[key] or ""
+        return str(package.metadata[key] or "")
     except Exception:
         return ""
 
