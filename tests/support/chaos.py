@@ -332,7 +332,7 @@ def run(case: Case, model: Chaos) -> tuple[list[Ranking], float]:
         max_calls=case.max_calls,
         max_tokens=case.max_tokens,
         retries=case.retries,
-        backoff=0.001,
+        **({"backoff": 0.001} if case.retries else {}),
         cache=ChaosCache(case.seed) if case.cached else None,
         vectors=ChaosCache(case.seed) if case.cached else None,
         on_event=listen if case.listener else None,

@@ -74,6 +74,10 @@ class Model:
         return answers
 
 
+def tries(retries: int) -> dict[str, Any]:
+    return {"retries": retries, "backoff": 0.0} if retries else {"retries": 0}
+
+
 patterns = st.lists(st.sampled_from([None, "error", "malformed", "failure"]), min_size=1, max_size=6)
 texts = st.lists(
     st.sampled_from(["", "short", "a longer text of many words " * 3, "漢字" * 20, "🙂" * 9]), min_size=1, max_size=6
@@ -110,7 +114,7 @@ def test_requests_with_retries_never_exceed_the_budget(
 ) -> None:
     model = Model(fails, batch)
     stage = Asks(model, rounds, texts)
-    run(Engine(max_calls=max_calls, retries=retries, backoff=0.0, cache=None), stage, queries, asynchronous)
+    run(Engine(max_calls=max_calls, **tries(retries), cache=None), stage, queries, asynchronous)
     assert model.requests <= max_calls * queries
     for answers in stage.answers.values():
         assert len(answers) == rounds * len(texts)
@@ -144,7 +148,7 @@ def test_tokens_really_used_never_exceed_the_budget(
     model = Model(fails, reports=reports)
     model.spends = spends
     stage = Asks(model, rounds, texts)
-    run(Engine(max_tokens=max_tokens, retries=retries, backoff=0.0, cache=None), stage, 1, asynchronous)
+    run(Engine(max_tokens=max_tokens, **tries(retries), cache=None), stage, 1, asynchronous)
     if not {"malformed", "failure"} & set(fails):
         assert model.tokens <= max_tokens
     assert len(stage.answers["q0"]) == rounds * len(texts)
