@@ -330,7 +330,10 @@ shapes = st.sampled_from(["3,8", "x,y", "", ",", "-1", "0", "9" * 30, "3,8,", "9
 @examples(150)
 @given(
     start=odd | st.integers(0, 100),
-    kind=odd | st.sampled_from(["O", "<f4", "<f8", "U5", "V9", "M8[s]", "<i4", "f4,f4", "<c8", "(2,3)f4"]),
+    kind=odd
+    | st.sampled_from(
+        ["O", "<f4", "<f8", "U5", "V9", "M8[s]", "<i4", "f4,f4", "<c8", "(2,3)f4", ",", b",", "(" * 99, "f3"]
+    ),
     shape=odd | shapes,
     checksum=odd,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 import threading
 import zlib
 from collections.abc import Mapping, MutableMapping
@@ -24,6 +25,8 @@ from tamis.processes import renewed_in_child
 
 LARGEST = 2**30
 """Bytes of one array that are read at most; an index that asks for more is damaged."""
+NUMBERS = re.compile(r"[<>|=]?[fiu][1-8]")
+"""Types that an index may name: numpy reads other texts as a grammar of its own."""
 MEMORY = 256 * 2**20
 """Bytes of arrays that `MemoryVectors` holds by default."""
 
@@ -119,9 +122,11 @@ class DiskVectors:
         The numbers are copied: a file mapped into memory ends the process when another one cuts it.
         """
         try:
+            if not NUMBERS.fullmatch(kind):
+                return None
             dtype, sizes = np.dtype(kind), tuple(map(int, str(shape).split(",")))
             length = dtype.itemsize * math.prod(sizes)
-            if dtype.kind not in "fiu" or min(sizes) < 0 or length > LARGEST:
+            if min(sizes) < 0 or length > LARGEST:
                 return None
             with (self.folder / file).open("rb") as numbers:
                 numbers.seek(start)
