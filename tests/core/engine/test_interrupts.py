@@ -198,6 +198,22 @@ def test_a_model_may_rerank_with_itself_in_its_one_slot(driver: str, asynchronou
     assert held(model) == 0
 
 
+def test_two_wrappers_of_one_model_with_one_slot_may_rerank_inside_each_other() -> None:
+    class Wrapper(Model):
+        inner: Any = None
+
+        def generate(self, calls: Sequence[Any]) -> list[Any]:
+            if self.inner is not None:
+                Engine(cache=None).rerank(Listwise(self.inner), "inner", TEXTS)
+            return [ORDER] * len(calls)
+
+    outer, inner = Wrapper(lambda: None), Wrapper(lambda: None)
+    outer.inner, owner = inner, Model(lambda: None)
+    outer.limited_as = inner.limited_as = owner  # type: ignore[attr-defined]
+    assert within(20, lambda: Engine(cache=None).rerank(Listwise(outer), "q", TEXTS)).positions == (2, 1, 0)
+    assert held(owner) == 0
+
+
 def test_two_models_of_one_slot_that_ask_each_other_do_not_hold_each_other_up() -> None:
     class Other(Model):
         other: Any = None

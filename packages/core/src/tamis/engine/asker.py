@@ -23,7 +23,7 @@ from tamis.engine.workers import in_model_thread
 from tamis.errors import CapabilityError
 
 _holding: ContextVar[frozenset[int]] = ContextVar("tamis_models_held", default=frozenset())
-"""Models this thread or task is answering for: one that reranks inside its own call needs no second slot."""
+"""Limiters this thread or task holds a place in: a model that reranks inside its own call needs no second slot."""
 
 
 class Abandoned:
@@ -80,14 +80,13 @@ class Asker:
         if self.dry:
             return Outcome([call.stand_in() for call in batch.calls])
         held = _holding.get()
-        lease = None
-        if id(batch.model) not in held:
-            limiter = limits_of(batch.model).limiter
+        lease, limiter = None, limits_of(batch.model).limiter
+        if id(limiter) not in held:
             while (lease := limiter.acquire(self.slots(batch.model), timeout=POLL)) is None:
                 if abandoned:
                     return Outcome(None, TimeoutError("no slot became free in time"))
             abandoned.hold(lease)
-        token = _holding.set(held | {id(batch.model)})
+        token = _holding.set(held | {id(limiter)})
         try:
             outcome = self._asked(batch, abandoned)
         finally:
@@ -121,11 +120,11 @@ class Asker:
         if self.dry or getattr(batch.model, "a" + batch.capability, None) is None:
             return await asyncio.wrap_future(in_model_thread(lambda: self.ask(batch, abandoned)))
         held = _holding.get()
-        lease = None
-        if id(batch.model) not in held:
-            lease = await limits_of(batch.model).limiter.aacquire(self.slots(batch.model))
+        lease, limiter = None, limits_of(batch.model).limiter
+        if id(limiter) not in held:
+            lease = await limiter.aacquire(self.slots(batch.model))
             abandoned.hold(lease)
-        token = _holding.set(held | {id(batch.model)})
+        token = _holding.set(held | {id(limiter)})
         try:
             outcome = await self._aasked(batch)
         finally:
