@@ -43,7 +43,7 @@ class Arguments(TypedDict, total=False):
     over_budget: Literal["stop", "refuse"]
     concurrency: int | None
     retries: int
-    backoff: float
+    backoff: float | None
     on_failure: Literal["keep", "raise"]
     cache: Cache | str | Path | None
     vectors: VectorCache | str | Path | None
