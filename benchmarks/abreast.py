@@ -10,7 +10,8 @@ from statistics import median
 
 from report import save, table
 from tamis import Engine, Listwise, Ranking
-from tamis.values.calls import Generate, Generated
+from tamis.values.answers import Generated
+from tamis.values.calls import Generate
 
 QUERIES, CANDIDATES, DELAY, REPEATS = 64, 100, 0.05, 3
 LIMITS = (16, 64)

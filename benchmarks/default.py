@@ -29,7 +29,8 @@ from tamis.engine import Engine
 from tamis.evaluate import Dataset, read
 from tamis.training.default import RUNS, SETS
 from tamis.training.vectors import Encoder
-from tamis.values.calls import Embed, Vector
+from tamis.values.answers import Vector
+from tamis.values.calls import Embed
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("TAMIS_DATA", ROOT.parent / "shared" / "data"))

@@ -29,7 +29,8 @@ from tamis.evaluate import Dataset, read
 from tamis.models import OnnxEmbedder, OnnxTokenEmbedder
 from tamis.rankers.late_interaction import max_sim
 from tamis.text.vectors import unit_length
-from tamis.values.calls import ClassifyVectors, EmbedTokens, Score, TokenVectors
+from tamis.values.answers import Score, TokenVectors
+from tamis.values.calls import ClassifyVectors, EmbedTokens
 from tamis.values.scale import COSINE, Scale
 
 

@@ -14,19 +14,8 @@ from typing import Any
 import numpy as np
 
 from tamis.text.tokens import estimate_tokens
-from tamis.values.calls import (
-    ChoiceLogprobs,
-    Classify,
-    Embed,
-    EmbedTokens,
-    Generate,
-    Generated,
-    Logprobs,
-    PromptLogprobs,
-    Score,
-    TokenVectors,
-    Vector,
-)
+from tamis.values.answers import Generated, Logprobs, Score, TokenVectors, Vector
+from tamis.values.calls import ChoiceLogprobs, Classify, Embed, EmbedTokens, Generate, PromptLogprobs
 from tamis.values.ranking import Candidate
 from tamis.values.scale import PROBABILITY, Scale
 
@@ -113,7 +102,7 @@ class Oracle:
         return self._each(calls, lambda call: TokenVectors(np.array([self._vector(call).values], dtype=np.float32)))
 
     def score_list(self, calls: Sequence[Any]) -> list[Any]:
-        from tamis.values.calls import Scores
+        from tamis.values.answers import Scores
 
         return self._each(calls, lambda call: Scores(tuple(_unit(self._seen(text)[0]) for text in call.texts)))
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from report import interleaved, ms, save, table
 from tamis import CrossEncoder, Engine
-from tamis.values.calls import Classify, Score
+from tamis.values.answers import Score
+from tamis.values.calls import Classify
 
 SIZES = {100: 25, 1_000: 9, 10_000: 5}
 """Candidates, and repeats."""

@@ -22,7 +22,8 @@ from time import monotonic
 from types import FrameType
 
 from tamis.models import OnnxCrossEncoder
-from tamis.values.calls import Classify, Score
+from tamis.values.answers import Score
+from tamis.values.calls import Classify
 from tamis.values.scale import LOGIT, Scale
 
 ROOT = Path(__file__).parent.parent

@@ -28,7 +28,7 @@ from support.chaos import Seen, checked, drawn
 from support.servers import Response, chat_server
 from tamis import CrossEncoder, Engine, Listwise
 from tamis.models import OpenAIChat
-from tamis.values.calls import Generated, Score
+from tamis.values.answers import Generated, Score
 
 QUICK = "--quick" in sys.argv
 CASES, PIPELINES, AT_ONCE, QUERIES, FORKS = (300, 20, 1000, 2_000, 5) if QUICK else (5_000, 200, 1000, 20_000, 50)

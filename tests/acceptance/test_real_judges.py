@@ -41,7 +41,8 @@ from tamis import (
 from tamis.judges import Asked, Choice, Identifiers, Labels, Permutation, Preference, Repeated, Thinking
 from tamis.prompts.template import Template
 from tamis.schedules import Champion, Heap, SingleShot
-from tamis.values.calls import ChoiceLogprobs, Logprobs
+from tamis.values.answers import Logprobs
+from tamis.values.calls import ChoiceLogprobs
 
 WEIGHTS = os.environ.get("TAMIS_REAL_LLM", "")
 QUERIES = int(os.environ.get("TAMIS_REAL_QUERIES", "0"))

@@ -67,7 +67,8 @@ from tamis.judges import Choice, Grades, Head, Identifiers, Joint, Labels, Prefe
 from tamis.models import Function
 from tamis.schedules import AllPairs, Bubble, Champion, Heap, SampledPairs, Staged, TournamentGraph
 from tamis.select.policies.base import POLICIES
-from tamis.values.calls import Call, Failure, Generated, Logprobs, Score, Scores, TokenVectors, Vector
+from tamis.values.answers import Failure, Generated, Logprobs, Score, Scores, TokenVectors, Vector
+from tamis.values.calls import Call
 from tamis.values.scale import PROBABILITY
 
 QUERY = "what is [1] {this}?"

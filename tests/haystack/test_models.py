@@ -12,7 +12,8 @@ from haystack_integrations.components.rankers.tamis.models import as_model
 
 from tamis import Pointwise
 from tamis.errors import CapabilityError, ConfigError
-from tamis.values.calls import ChoiceLogprobs, Embed, Failure, Generate, Generated, Message, Vector
+from tamis.values.answers import Failure, Generated, Vector
+from tamis.values.calls import ChoiceLogprobs, Embed, Generate, Message
 from tamis.values.model import capabilities
 
 ASK = Generate(None, (Message("system", "be brief"), Message("user", "hello")), max_tokens=7, schema={"type": "object"})

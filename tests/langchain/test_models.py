@@ -28,7 +28,8 @@ from langchain_tamis import LangChainChat, LangChainCrossEncoder, LangChainEmbed
 from langchain_tamis.models import as_cross_encoder, as_model
 from tamis.errors import ConfigError, ModelError
 from tamis.models import Function
-from tamis.values.calls import ChoiceLogprobs, Classify, Embed, Failure, Generate, Generated, Logprobs, Message
+from tamis.values.answers import Failure, Generated, Logprobs
+from tamis.values.calls import ChoiceLogprobs, Classify, Embed, Generate, Message
 from tamis.values.model import capabilities
 from tamis.values.scale import LOGIT, UNKNOWN
 

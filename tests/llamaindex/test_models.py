@@ -14,7 +14,8 @@ from llama_index.postprocessor.tamis.models import as_model
 
 from llamaindex.doubles import BlockingLLM, HashedWords, LogprobLLM, NativeHashedWords, NativeLLM
 from tamis.errors import ModelError
-from tamis.values.calls import ChoiceLogprobs, Embed, Failure, Generate, Message
+from tamis.values.answers import Failure
+from tamis.values.calls import ChoiceLogprobs, Embed, Generate, Message
 from tamis.values.model import capabilities
 
 ASKED = (Message("system", "be brief"), Message("user", "how tall?"))

@@ -38,24 +38,8 @@ from tamis import (
 from tamis.engine.limits import limits_of
 from tamis.errors import ModelError
 from tamis.judges import Preference
-from tamis.values.calls import (
-    Answer,
-    Call,
-    ChoiceLogprobs,
-    Classify,
-    Embed,
-    EmbedTokens,
-    Failure,
-    Generate,
-    Generated,
-    Logprobs,
-    PromptLogprobs,
-    Score,
-    ScoreList,
-    Scores,
-    TokenVectors,
-    Vector,
-)
+from tamis.values.answers import Answer, Failure, Generated, Logprobs, Score, Scores, TokenVectors, Vector
+from tamis.values.calls import Call, ChoiceLogprobs, Classify, Embed, EmbedTokens, Generate, PromptLogprobs, ScoreList
 from tamis.values.ranking import Candidate, Ranking
 
 WATCHDOG = 30.0

@@ -25,7 +25,8 @@ from tamis.adapters.models import (
     usage_of,
 )
 from tamis.errors import ConfigError, ModelError
-from tamis.values.calls import ChoiceLogprobs, Embed, Failure, Generate, Generated, Logprobs, Message
+from tamis.values.answers import Failure, Generated, Logprobs
+from tamis.values.calls import ChoiceLogprobs, Embed, Generate, Message
 from tamis.values.model import capabilities
 
 ASKED = (Message("user", "is it tall?"),)

@@ -13,7 +13,8 @@ from tamis.criteria import STANDARD, Criterion
 from tamis.criteria.infer import parse_criteria
 from tamis.errors import ConfigError
 from tamis.models import CostOnly
-from tamis.values.calls import Failure, Generate
+from tamis.values.answers import Failure
+from tamis.values.calls import Generate
 
 NAMED = {
     "criteria": [

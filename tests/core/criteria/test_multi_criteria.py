@@ -13,7 +13,7 @@ from tamis import Candidate, CrossEncoder, FirstStage, Lexical, MultiCriteria, R
 from tamis.criteria import Authority, Coverage, Criterion, Depth, Diversity, Field, Incoming, Ranker, Recency
 from tamis.errors import CapabilityError, ConfigError, ScaleError
 from tamis.models import CostOnly, Function
-from tamis.values.calls import Failure
+from tamis.values.answers import Failure
 from tamis.values.scale import ORDINAL, PROBABILITY, graded
 
 STARS = Field("stars", low=0, high=5)

@@ -12,7 +12,7 @@ import pytest
 from support.scripted import Chat, grades, passages
 from tamis import Engine, Ranking, Rebel
 from tamis.criteria import RELEVANCE, STANDARD, Criterion
-from tamis.values.calls import Failure, Generated
+from tamis.values.answers import Failure, Generated
 from tamis.values.scale import graded
 
 PERFECT = dict.fromkeys(STANDARD, 5)

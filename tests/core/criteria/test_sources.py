@@ -17,7 +17,8 @@ from tamis.criteria.metadata import lookup, moment
 from tamis.errors import ConfigError, ScaleError
 from tamis.models import CostOnly, Function
 from tamis.parts.part import part
-from tamis.values.calls import Asking, Failure
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking
 from tamis.values.scale import (
     COSINE,
     FUSION,

@@ -23,27 +23,20 @@ from tamis import Engine, Listwise, Pointwise
 from tamis.engine.answers import counted, listed, sound
 from tamis.errors import ModelError, TamisError
 from tamis.judges import Permutation, Thinking
+from tamis.values.answers import Answer, Failure, Generated, Logprobs, Score, Scores, TokenVectors, Vector
 from tamis.values.calls import (
     CALLS,
-    Answer,
     Call,
     ChoiceLogprobs,
     Classify,
     ClassifyVectors,
     Embed,
     EmbedTokens,
-    Failure,
     Generate,
-    Generated,
-    Logprobs,
     Message,
     Plan,
     PromptLogprobs,
-    Score,
     ScoreList,
-    Scores,
-    TokenVectors,
-    Vector,
 )
 from tamis.values.ranking import Ranking
 

@@ -16,7 +16,8 @@ from support.watch import within
 from tamis import Engine
 from tamis.errors import ModelError
 from tamis.text.tokens import estimate_tokens, most_tokens
-from tamis.values.calls import Failure, Generate, Generated, Message, Plan
+from tamis.values.answers import Failure, Generated
+from tamis.values.calls import Generate, Message, Plan
 from tamis.values.ranking import Ranking
 
 

@@ -39,19 +39,8 @@ from tamis.compute.flops import Architecture
 from tamis.criteria import Clarity, Criterion, Depth, Ranker
 from tamis.engine.cost import call_tokens, charge
 from tamis.models import CostOnly, Function
-from tamis.values.calls import (
-    ChoiceLogprobs,
-    Classify,
-    Embed,
-    Failure,
-    Generate,
-    Generated,
-    Logprobs,
-    Message,
-    PromptLogprobs,
-    Score,
-    Vector,
-)
+from tamis.values.answers import Failure, Generated, Logprobs, Score, Vector
+from tamis.values.calls import ChoiceLogprobs, Classify, Embed, Generate, Message, PromptLogprobs
 from tamis.values.scale import PROBABILITY
 
 TEXTS = [f"{n}" for n in range(40)]

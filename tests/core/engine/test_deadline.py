@@ -21,7 +21,8 @@ from support.watch import eventually, within
 from tamis import Cancellation, CrossEncoder, Deduplicate, DegradedError, Engine, Listwise, NearDuplicates, Pipeline
 from tamis.engine.workers import Workers
 from tamis.errors import ConfigError
-from tamis.values.calls import Generate, Generated, Message, Plan, Score
+from tamis.values.answers import Generated, Score
+from tamis.values.calls import Generate, Message, Plan
 from tamis.values.ranking import Notice, Ranking
 
 DEADLINE, ALLOWED = 0.3, 1.5

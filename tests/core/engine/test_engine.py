@@ -24,7 +24,8 @@ from tamis.engine.limiter import Limiter
 from tamis.engine.options import EngineOptions
 from tamis.errors import BudgetError, CapabilityError, ConfigError, DegradedError, ModelError
 from tamis.models import CostOnly, Function
-from tamis.values.calls import Classify, Failure, Generated, Score
+from tamis.values.answers import Failure, Generated, Score
+from tamis.values.calls import Classify
 
 TEXTS = [str(n) for n in range(40)]
 
@@ -348,7 +349,7 @@ def test_a_disk_cache_outlives_the_engine_and_the_process_boundary(tmp_path: Pat
 
 
 def test_the_disk_cache_keeps_every_kind_of_answer(tmp_path: Path) -> None:
-    from tamis.values.calls import Logprobs, Vector
+    from tamis.values.answers import Logprobs, Vector
 
     cache = DiskCache(tmp_path / "a.sqlite")
     for n, answer in enumerate([Generated("ü", False, tokens_in=3), Logprobs((-0.5, float("-inf"))), Score(2.0)]):

@@ -211,7 +211,7 @@ from tamis.engine.cache import DiskCache, MemoryCache
 from tamis.engine.limiter import Limiter
 from tamis.engine.vectors import DiskVectors, MemoryVectors
 from tamis.engine.workers import Workers
-from tamis.values.calls import Generated, TokenVectors
+from tamis.values.answers import Generated, TokenVectors
 kind, folder = sys.argv[1], Path(sys.argv[2])
 folder.mkdir(parents=True, exist_ok=True)
 answer, array, key = Generated("x"), np.ones((2, 3), np.float32), b"k" * 16
@@ -293,7 +293,7 @@ IN_A_LOOP = (
     + """
 import asyncio, multiprocessing
 from tamis import Engine, Listwise
-from tamis.values.calls import Generated
+from tamis.values.answers import Generated
 class Chat:
     name, max_concurrency = "chat", 1
     async def agenerate(self, calls):

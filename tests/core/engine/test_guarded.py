@@ -26,7 +26,7 @@ from tamis import Engine, LateInteraction, Listwise
 from tamis.engine.cache import DiskCache
 from tamis.engine.guarded import PAUSE, Guarded
 from tamis.engine.vectors import DiskVectors
-from tamis.values.calls import Generated, TokenVectors
+from tamis.values.answers import Generated, TokenVectors
 from tamis.values.ranking import Ranking
 
 TEXTS = ["a", "b", "c"]
@@ -439,7 +439,7 @@ from pathlib import Path
 from support.places import ROOT
 sys.path.insert(0, str(ROOT / "tests" / "core" / "engine"))
 from tamis import Engine, LateInteraction, Listwise
-from tamis.values.calls import Generated, TokenVectors
+from tamis.values.answers import Generated, TokenVectors
 import numpy as np
 logging.disable(logging.CRITICAL)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

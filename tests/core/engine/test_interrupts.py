@@ -19,7 +19,7 @@ from tamis import Cancellation, Engine, Listwise
 from tamis.engine.limiter import Limiter
 from tamis.engine.limits import limits_of
 from tamis.errors import ModelError
-from tamis.values.calls import Generated
+from tamis.values.answers import Generated
 from tamis.values.ranking import Ranking
 
 ORDER = Generated("[3] > [2] > [1]")
@@ -118,7 +118,7 @@ INTERRUPTED = """
 import asyncio, os, signal, sys, threading, time
 from tamis import Engine, Listwise
 from tamis.engine.limits import limits_of
-from tamis.values.calls import Generated
+from tamis.values.answers import Generated
 
 class Model:
     name, max_concurrency = "slow", 1

@@ -15,7 +15,8 @@ from tamis.engine import DiskCache
 from tamis.engine.cache import cache_key
 from tamis.models import Function
 from tamis.values import calls
-from tamis.values.calls import Logprobs, Message, Score, Vector
+from tamis.values.answers import Logprobs, Score, Vector
+from tamis.values.calls import Message
 
 
 class Model:

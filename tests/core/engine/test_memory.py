@@ -11,7 +11,8 @@ import pytest
 
 from tamis import CrossEncoder, Embedding, Engine, LateInteraction, Pipeline, Ranking, Stage
 from tamis.engine import MemoryCache
-from tamis.values.calls import Classify, Embed, EmbedTokens, Score, TokenVectors, Vector
+from tamis.values.answers import Score, TokenVectors, Vector
+from tamis.values.calls import Classify, Embed, EmbedTokens
 
 TEXTS = ["a", "bb", "ccc"]
 

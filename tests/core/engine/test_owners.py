@@ -21,7 +21,8 @@ from tamis.engine import MemoryCache, default_engine, pace
 from tamis.engine.identity import KEPT_SECONDS, ByIdentity
 from tamis.engine.limits import Limits, limits_of, models_known
 from tamis.models import Function
-from tamis.values.calls import Classify, Score
+from tamis.values.answers import Score
+from tamis.values.calls import Classify
 
 TEXTS = ["a", "bb", "ccc"]
 

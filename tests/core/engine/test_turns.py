@@ -10,7 +10,7 @@ import pytest
 
 from tamis import Engine, Listwise
 from tamis.engine.turns import AT_ONCE, Turns, turn
-from tamis.values.calls import Generated
+from tamis.values.answers import Generated
 from tamis.values.ranking import Ranking
 
 

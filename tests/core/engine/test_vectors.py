@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from support.examples import examples
 from tamis import Embedding, Engine, LateInteraction, Ranking
 from tamis.engine import DiskVectors, MemoryVectors
-from tamis.values.calls import Embed, EmbedTokens, TokenVectors, Vector
+from tamis.values.answers import TokenVectors, Vector
+from tamis.values.calls import Embed, EmbedTokens
 
 TEXTS = [f"passage {n}" for n in range(20)]
 TYPES = (np.float16, np.float32, np.float64, np.int8)

@@ -17,7 +17,7 @@ from tamis.errors import CapabilityError, ConfigError
 from tamis.evaluate import read
 from tamis.graph import Concepts, Mentions, Neighbours, Structure
 from tamis.models import Function
-from tamis.values.calls import Failure
+from tamis.values.answers import Failure
 from tamis.values.ranking import Neighbour
 from tamis.values.scale import FUSION, LOGIT, PROBABILITY, UNKNOWN
 

@@ -19,7 +19,7 @@ from tamis.graph.methods.refiner import Refiner
 from tamis.graph.methods.smoothing import smoothed
 from tamis.models import Function
 from tamis.pool.sparse import Adjacency
-from tamis.values.calls import Failure
+from tamis.values.answers import Failure
 from tamis.values.scale import COSINE, FUSION
 
 LETTERS = Function(lambda call: [call.text.count(letter) + 0.0 for letter in "abc"], "embed")

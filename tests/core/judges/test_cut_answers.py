@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tamis.judges import Choice, Grades, Permutation
-from tamis.values.calls import Generated
+from tamis.values.answers import Generated
 
 
 @pytest.mark.parametrize("said", ["[12] > [7] > [1", "12 > 7 > 1", "[12] > [7] > [", "[12] > [7] > [1 "])

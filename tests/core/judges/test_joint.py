@@ -13,7 +13,8 @@ from tamis.engine.cache import DiskCache
 from tamis.errors import CapabilityError, ConfigError
 from tamis.judges import Joint
 from tamis.models import CostOnly, Function, ListReranker
-from tamis.values.calls import Failure, ScoreList, Scores
+from tamis.values.answers import Failure, Scores
+from tamis.values.calls import ScoreList
 from tamis.values.scale import COSINE, PROBABILITY
 
 TEXTS = [f"text {number}" for number in range(12)]

@@ -36,19 +36,8 @@ from tamis.judges.features import first_stage_scores
 from tamis.models import CostOnly
 from tamis.prompts.orders import read_letters, read_order, read_scores
 from tamis.prompts.template import Template
-from tamis.values.calls import (
-    Call,
-    ChoiceLogprobs,
-    Classify,
-    Failure,
-    Generate,
-    Generated,
-    Logprobs,
-    PromptLogprobs,
-    Score,
-    ScoreList,
-    Scores,
-)
+from tamis.values.answers import Failure, Generated, Logprobs, Score, Scores
+from tamis.values.calls import Call, ChoiceLogprobs, Classify, Generate, PromptLogprobs, ScoreList
 from tamis.values.ranking import Candidate, Query, Ranked
 from tamis.values.scale import LOG_LIKELIHOOD, LOGIT, ORDINAL, PROBABILITY, graded
 

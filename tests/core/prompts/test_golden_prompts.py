@@ -30,7 +30,8 @@ from tamis.recipes.cards import cards, checkpoint, checkpoints
 from tamis.recipes.load import model_names, presets
 from tamis.select.dynamic_rag import DynamicRAG
 from tamis.stage.base import flattened
-from tamis.values.calls import ChoiceLogprobs, Generate, Generated, PromptLogprobs
+from tamis.values.answers import Generated
+from tamis.values.calls import ChoiceLogprobs, Generate, PromptLogprobs
 from tamis.values.ranking import Candidate, Query, Ranked, Ranking
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -39,7 +39,8 @@ from tamis.prompts.harmless import neutralise
 from tamis.prompts.orders import read_letters, read_order, read_scores
 from tamis.prompts.template import Template
 from tamis.stage.base import Stage
-from tamis.values.calls import ChoiceLogprobs, Generate, Generated, Logprobs, PromptLogprobs
+from tamis.values.answers import Generated, Logprobs
+from tamis.values.calls import ChoiceLogprobs, Generate, PromptLogprobs
 from tamis.values.ranking import Ranked
 
 planted = pytest.mark.parametrize("hostile", PLANTED.values(), ids=PLANTED.keys())

@@ -29,7 +29,7 @@ from tamis.prompts import orders, parsing, thoughts
 from tamis.prompts.orders import read_letters, read_order, read_scores, uncut
 from tamis.prompts.parsing import decimal, json_objects, number, relevance_lines, within
 from tamis.prompts.thoughts import LONGEST, answer_text, final_answer
-from tamis.values.calls import Generated
+from tamis.values.answers import Generated
 
 TWO = (RELEVANCE, STANDARD["depth"])
 Read = Callable[[str], Any]

@@ -17,7 +17,8 @@ from tamis.rankers.early_exit import EarlyExit
 from tamis.rankers.late_interaction import max_sim
 from tamis.rankers.passages import Passages
 from tamis.stage.base import flattened
-from tamis.values.calls import ClassifyVectors, EmbedTokens, Failure, Score
+from tamis.values.answers import Failure, Score
+from tamis.values.calls import ClassifyVectors, EmbedTokens
 from tamis.values.scale import LOGIT
 
 TEXTS = ["a b", "b b b", "c", "a a c"]

@@ -16,7 +16,7 @@ from tamis.rankers.early_exit import EarlyExit
 from tamis.rankers.passages import Passages
 from tamis.stage.base import flattened
 from tamis.text.terms import passages
-from tamis.values.calls import Failure
+from tamis.values.answers import Failure
 from tamis.values.ranking import Candidate, Ranking
 from tamis.values.scale import LOGIT, PROBABILITY, UNKNOWN, graded
 

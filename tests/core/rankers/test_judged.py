@@ -45,7 +45,8 @@ from tamis.schedules import (
     TournamentGraph,
     UntilSettled,
 )
-from tamis.values.calls import ChoiceLogprobs, Classify, Failure, Generate, PromptLogprobs
+from tamis.values.answers import Failure
+from tamis.values.calls import ChoiceLogprobs, Classify, Generate, PromptLogprobs
 from tamis.values.scale import FUSION, LOG_LIKELIHOOD, ORDINAL, PROBABILITY, graded
 from tamis.values.signs import kendall_tau, signs
 

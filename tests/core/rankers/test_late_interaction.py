@@ -14,7 +14,7 @@ from tamis.errors import CapabilityError
 from tamis.models import CostOnly, Function
 from tamis.rankers import late_interaction
 from tamis.rankers.late_interaction import max_sim
-from tamis.values.calls import Failure, TokenVectors
+from tamis.values.answers import Failure, TokenVectors
 from tamis.values.scale import COSINE
 
 AXES = {"tall": [1.0, 0.0, 0.0], "high": [0.8, 0.6, 0.0], "soup": [0.0, 0.0, 1.0]}

@@ -14,7 +14,8 @@ from tamis import Candidate, Embedding, Engine, PseudoQuery, Query
 from tamis.errors import CapabilityError, ConfigError
 from tamis.models import CostOnly, Function, OnnxEmbedder
 from tamis.prompts.template import Template
-from tamis.values.calls import Embed, Failure, Vector
+from tamis.values.answers import Failure, Vector
+from tamis.values.calls import Embed
 from tamis.values.scale import COSINE
 
 LETTERS = "qxyz"

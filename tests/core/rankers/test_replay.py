@@ -17,7 +17,8 @@ from support.scripted import Chat, passages
 from tamis import Candidate, Listwise
 from tamis.prompts.orders import read_order
 from tamis.schedules import complete, sliding
-from tamis.values.calls import Generate, Generated
+from tamis.values.answers import Generated
+from tamis.values.calls import Generate
 
 pytestmark = pytest.mark.data
 

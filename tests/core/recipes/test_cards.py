@@ -20,7 +20,7 @@ from tamis.recipes.load import model_names, presets
 from tamis.schedules import Heap
 from tamis.stage.base import Stage
 from tamis.stage.presets import PRESETS
-from tamis.values.calls import Generated, Logprobs
+from tamis.values.answers import Generated, Logprobs
 from tamis.values.ranking import Candidate, Query, Ranked
 
 CARDED = [name for name in presets() if cards(name)]

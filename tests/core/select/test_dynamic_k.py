@@ -20,7 +20,7 @@ from tamis.select.dynamic_k import DynamicK
 from tamis.select.near_duplicates import NearDuplicates
 from tamis.select.policies.gaps import LargestGap
 from tamis.select.policies.thresholds import AtLeast, Fixed
-from tamis.values.calls import Failure
+from tamis.values.answers import Failure
 from tamis.values.scale import LOGIT, UNKNOWN, Scale
 
 

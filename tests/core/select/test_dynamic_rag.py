@@ -16,7 +16,7 @@ from tamis.judges.questions.selection import parse_selection, selection_call, wr
 from tamis.models import CostOnly
 from tamis.select.dynamic_rag import consensus
 from tamis.select.reward import CheapReward
-from tamis.values.calls import Failure
+from tamis.values.answers import Failure
 from tamis.values.ranking import Query
 from tamis.values.scale import ORDINAL
 

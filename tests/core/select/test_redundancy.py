@@ -17,7 +17,7 @@ from tamis.errors import CapabilityError, ConfigError, ScaleError
 from tamis.models import CostOnly, Function
 from tamis.select.cover import most_covering, normalised
 from tamis.select.near_duplicates import shingles
-from tamis.values.calls import Failure
+from tamis.values.answers import Failure
 from tamis.values.scale import PROBABILITY
 
 LONG = "the bridge over the river was built in 1890 by two brothers who lived nearby"

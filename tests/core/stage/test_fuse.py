@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tamis import Candidate, CrossEncoder, Embedding, FirstStage, Fuse, Lexical, Listwise, Threshold, load
 from tamis.errors import ScaleError
 from tamis.models import CostOnly, Function
-from tamis.values.calls import Failure
+from tamis.values.answers import Failure
 from tamis.values.scale import COSINE, FUSION, LOGIT, PROBABILITY, Scale
 
 TEXTS = ["a", "b", "c"]

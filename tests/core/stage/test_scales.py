@@ -70,7 +70,8 @@ from tamis.select.calibrate.abstain import Abstention
 from tamis.select.policies.base import POLICIES
 from tamis.stage.base import STAGES, scorer
 from tamis.stage.scales import Left, after
-from tamis.values.calls import Call, Failure, Score
+from tamis.values.answers import Failure, Score
+from tamis.values.calls import Call
 from tamis.values.scale import (
     ANY,
     COSINE,

@@ -27,7 +27,7 @@ from tamis import (
 from tamis.errors import CapabilityError, ConfigError, ScaleError
 from tamis.models import CostOnly, Function
 from tamis.schedules.sliding import sliding, windows
-from tamis.values.calls import Failure
+from tamis.values.answers import Failure
 
 
 def length_model() -> Function:

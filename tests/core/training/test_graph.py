@@ -23,7 +23,7 @@ from tamis.graph.networks.trained import Trained
 from tamis.graph.networks.trained_graph import TrainedGraph
 from tamis.models import Function
 from tamis.training import TrainingReport, train_graph
-from tamis.values.calls import Failure
+from tamis.values.answers import Failure
 from tamis.values.ranking import Candidate, Query
 
 pytest.importorskip("torch")

@@ -24,7 +24,8 @@ from tamis.adapters.models import (
     usage_of,
 )
 from tamis.errors import ConfigError, ModelError
-from tamis.values.calls import CAPABILITIES, ChoiceLogprobs, Classify, Failure, Generate, Score
+from tamis.values.answers import Failure, Score
+from tamis.values.calls import CAPABILITIES, ChoiceLogprobs, Classify, Generate
 from tamis.values.scale import UNKNOWN, Scale
 
 ROLES: Mapping[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}

@@ -24,7 +24,8 @@ from tamis.graph.networks.network import GRAG
 from tamis.graph.networks.trained import Trained
 from tamis.graph.networks.trained_graph import TrainedGraph
 from tamis.models import CostOnly, Function
-from tamis.values.calls import Embed, Failure
+from tamis.values.answers import Failure
+from tamis.values.calls import Embed
 from tamis.values.scale import COSINE, FUSION
 
 DIMS = 8

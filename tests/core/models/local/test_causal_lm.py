@@ -12,7 +12,8 @@ import pytest
 from tamis import models
 from tamis.errors import ConfigError, MissingExtra
 from tamis.parts.dump import dump
-from tamis.values.calls import ChoiceLogprobs, Failure, Generate, Generated, Logprobs, Message, PromptLogprobs
+from tamis.values.answers import Failure, Generated, Logprobs
+from tamis.values.calls import ChoiceLogprobs, Generate, Message, PromptLogprobs
 from tamis.values.model import MODELS, capabilities
 
 pytest.importorskip("torch")

@@ -15,7 +15,8 @@ from tamis.errors import ConfigError
 from tamis.parts.dump import dump
 from tamis.prompts.template import template
 from tamis.prompts.wordings import Wording, wording, wording_for
-from tamis.values.calls import Classify, Failure, Score
+from tamis.values.answers import Failure, Score
+from tamis.values.calls import Classify
 from tamis.values.model import MODELS
 from tamis.values.ranking import Query
 from tamis.values.scale import LOGIT

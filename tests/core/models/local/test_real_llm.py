@@ -10,7 +10,8 @@ import pytest
 
 from tamis.errors import ModelError
 from tamis.models import OpenAIChat
-from tamis.values.calls import ChoiceLogprobs, Generate, Generated, Message
+from tamis.values.answers import Generated
+from tamis.values.calls import ChoiceLogprobs, Generate, Message
 
 pytestmark = pytest.mark.model
 pytest.importorskip("httpx")

@@ -14,7 +14,8 @@ from tamis.judges import Labels, Permutation, Preference
 from tamis.models import Seq2SeqLM
 from tamis.parts.dump import dump
 from tamis.schedules import AllPairs
-from tamis.values.calls import ChoiceLogprobs, Failure, Generate, Generated, Message, PromptLogprobs
+from tamis.values.answers import Failure, Generated
+from tamis.values.calls import ChoiceLogprobs, Generate, Message, PromptLogprobs
 from tamis.values.model import MODELS, capabilities
 
 pytest.importorskip("torch")

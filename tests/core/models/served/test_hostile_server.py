@@ -21,7 +21,8 @@ from tests.support.servers import Response, chat_server, completion
 from tamis.errors import ConfigError, ModelError
 from tamis.models import OpenAIChat, RerankService
 from tamis.models.served.wire import Body, Refused, read_json
-from tamis.values.calls import Classify, Failure, Generate, Generated, Message, Score
+from tamis.values.answers import Failure, Generated, Score
+from tamis.values.calls import Classify, Generate, Message
 
 KEY = "sk-Zq8mW2nVx4"
 HEADER = "tenant-value-77"

@@ -22,7 +22,8 @@ from tamis.errors import ConfigError, MissingExtra, ModelError
 from tamis.models import OpenAIChat
 from tamis.parts.dump import dump
 from tamis.stage.base import Stage
-from tamis.values.calls import ChoiceLogprobs, Failure, Generate, Generated, Logprobs, Message
+from tamis.values.answers import Failure, Generated, Logprobs
+from tamis.values.calls import ChoiceLogprobs, Generate, Message
 from tamis.values.model import MODELS, capabilities
 
 pytest.importorskip("httpx")

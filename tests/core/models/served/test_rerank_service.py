@@ -23,7 +23,8 @@ from tamis.models import OnnxCrossEncoder, RerankService
 from tamis.models.served.rerank_providers import PROVIDERS
 from tamis.models.served.rerank_service import shared
 from tamis.parts.dump import dump
-from tamis.values.calls import Classify, Failure, Score
+from tamis.values.answers import Failure, Score
+from tamis.values.calls import Classify
 from tamis.values.model import MODELS, capabilities
 from tamis.values.scale import COSINE, LOGIT, PROBABILITY
 

@@ -15,7 +15,7 @@ import tamis
 from support.examples import examples
 from tamis import Candidate, Learned
 from tamis.models import Function
-from tamis.values.calls import Failure
+from tamis.values.answers import Failure
 
 TEXT = st.one_of(
     st.text(max_size=60), st.sampled_from(["a tall mountain", "", "東京の天気", "def f(x): return x", "a b " * 400])

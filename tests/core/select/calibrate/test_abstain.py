@@ -15,7 +15,7 @@ from tamis.models import Function
 from tamis.select.calibrate.abstain import Abstain, Abstention
 from tamis.select.calibrate.artefact import Artefact
 from tamis.select.calibrate.confidence import Confidence, Gap, Linear, Logistic, Mahalanobis, Max, Stacked, Std, padded
-from tamis.values.calls import Failure
+from tamis.values.answers import Failure
 from tamis.values.scale import LOGIT, ORDINAL, UNKNOWN
 
 SHARED: dict[str, Any] = {"centre": (0.0, 0.0, 0.0), "spread": (1.0, 2.0, 1.0), "pad": -1.0}

@@ -16,16 +16,8 @@ from tamis.adapters.arguments import limit
 from tamis.engine.cache import OBJECT_ONLY
 from tamis.errors import ConfigError, ModelError
 from tamis.models.served.labels import label_logprobs
-from tamis.values.calls import (
-    Capability,
-    ChoiceLogprobs,
-    Embed,
-    Failure,
-    Generate,
-    Generated,
-    Logprobs,
-    Vector,
-)
+from tamis.values.answers import Failure, Generated, Logprobs, Vector
+from tamis.values.calls import Capability, ChoiceLogprobs, Embed, Generate
 from tamis.values.model import an_object
 
 Method = TypeVar("Method")

@@ -12,7 +12,8 @@ from tamis.criteria.criterion import RELEVANCE, STANDARD, Criterion
 from tamis.prompts.harmless import neutralise
 from tamis.prompts.parsing import json_objects, nested, number
 from tamis.prompts.prompting import DATA_ONLY, chat, query_block
-from tamis.values.calls import Asking, Failure, Generate
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking, Generate
 from tamis.values.ranking import Notice, Query
 
 FEWEST, MOST, READ = 2, 5, 200

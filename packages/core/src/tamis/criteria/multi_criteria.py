@@ -23,7 +23,8 @@ from tamis.pool.variety import marginal_relevance
 from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Stage
 from tamis.stage.scoring import Limit, failure_notices
-from tamis.values.calls import Asking, Failure, Plan, together
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking, Plan, together
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Notice, Query, Ranked, Ranking, Why
 from tamis.values.scale import Scale

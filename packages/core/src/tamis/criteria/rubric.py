@@ -10,7 +10,8 @@ from typing import Any
 from tamis.criteria.criterion import Criterion
 from tamis.judges.questions.rubric import Grades, parse_rubric, rubric_call
 from tamis.prompts.parsing import within
-from tamis.values.calls import Asking, Failure, unread
+from tamis.values.answers import Failure, unread
+from tamis.values.calls import Asking
 from tamis.values.ranking import Query, Ranked
 
 

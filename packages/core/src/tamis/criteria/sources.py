@@ -12,7 +12,8 @@ from tamis.parts.family import Family
 from tamis.parts.part import part
 from tamis.stage.base import Selection, Stage, StageRef, scorer
 from tamis.stage.scoring import Given
-from tamis.values.calls import Asking, Failure
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking
 from tamis.values.ranking import Ranked, Ranking
 from tamis.values.scale import ORDINAL, Scale
 

@@ -10,7 +10,8 @@ from itertools import islice
 from typing import Any, get_args
 
 from tamis.errors import CapabilityError, ConfigError, MissingExtra, ModelError
-from tamis.values.calls import Answer, Call, Failure, Score, Why
+from tamis.values.answers import Answer, Failure, Score, Why
+from tamis.values.calls import Call
 
 WHYS = frozenset(get_args(Why))
 SHOWN = 300

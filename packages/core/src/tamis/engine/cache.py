@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from tamis.engine.sqlite import BUSY_SECONDS, SqliteFile
 from tamis.processes import renewed_in_child
-from tamis.values.calls import CALLS, Answer, Call
+from tamis.values.answers import Answer
+from tamis.values.calls import CALLS, Call
 
 OBJECT_ONLY = "object:"
 """Start of a `cache_key` that identifies one live object. Nobody can ask for its answers after the process has ended,

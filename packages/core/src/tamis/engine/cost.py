@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tamis.compute.flops import Architecture
-from tamis.values.calls import Answer, Call, Score
+from tamis.values.answers import Answer, Score
+from tamis.values.calls import Call
 
 
 def call_tokens(call: Call) -> int:

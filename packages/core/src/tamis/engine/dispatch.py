@@ -19,7 +19,8 @@ from tamis.engine.cost import call_tokens, charge
 from tamis.engine.memory import Memory
 from tamis.engine.traits import check_limits, group_of, whole
 from tamis.errors import DegradedError
-from tamis.values.calls import Answer, Call, Failure, Plan
+from tamis.values.answers import Answer, Failure
+from tamis.values.calls import Call, Plan
 from tamis.values.ranking import Notice, Ranking
 from tamis.values.usage import Usage
 

@@ -20,7 +20,7 @@ from tamis.engine.asker import Abandoned, Asker, is_meant_for_the_task
 from tamis.engine.cancel import Cancellation
 from tamis.engine.dispatch import Batch, Dispatcher, Job, Outcome
 from tamis.engine.workers import PLANS, in_driver_thread, in_model_thread
-from tamis.values.calls import Failure
+from tamis.values.answers import Failure
 
 CANCELLED = Failure("cancelled", "the rerank was cancelled")
 LATE = Failure("deadline", "the deadline passed before a stage had ended")

@@ -18,7 +18,8 @@ from tamis.engine.cache import OBJECT_ONLY, Cache, MemoryCache, cache_key, outli
 from tamis.engine.guarded import Guarded
 from tamis.engine.identity import ByIdentity
 from tamis.engine.vectors import MemoryVectors, VectorCache
-from tamis.values.calls import Answer, Call, Score, TokenVectors, Vector
+from tamis.values.answers import Answer, Score, TokenVectors, Vector
+from tamis.values.calls import Call
 
 LIVE_ANSWERS = 10_000
 LIVE_BYTES = 64 * 2**20

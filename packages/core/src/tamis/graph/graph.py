@@ -23,7 +23,8 @@ from tamis.pool.sparse import Adjacency
 from tamis.stage.base import Stage
 from tamis.stage.scoring import Limit
 from tamis.stage.vectors import vectors
-from tamis.values.calls import Asking, Failure, Plan
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking, Plan
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Neighbour, Notice, Ranked, Ranking, Why
 from tamis.values.scale import FUSION, ORDINAL, UNKNOWN, Scale

@@ -14,7 +14,8 @@ from tamis.pool.pool import Pool, unit_rows
 from tamis.pool.sparse import Floats
 from tamis.stage.scoring import Given, Limit, Scoring
 from tamis.stage.vectors import vectors
-from tamis.values.calls import Asking, Failure
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Ranked, Ranking
 from tamis.values.scale import Scale, rescale

@@ -10,7 +10,8 @@ from random import Random
 from typing import Annotated, Any, ClassVar, Literal
 
 from tamis.parts.family import Family
-from tamis.values.calls import Asking, Call, Capability, Classify, Failure, together
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking, Call, Capability, Classify, together
 from tamis.values.ranking import Query, Ranked
 from tamis.values.scale import ORDINAL, Scale
 

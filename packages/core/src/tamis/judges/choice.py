@@ -13,7 +13,8 @@ from tamis.prompts.orders import read_order, uncut
 from tamis.prompts.prompting import DATA_ONLY, STERN, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
 from tamis.prompts.thoughts import final_answer
-from tamis.values.calls import Capability, Generate, Generated, Message, unread
+from tamis.values.answers import Generated, unread
+from tamis.values.calls import Capability, Generate, Message
 from tamis.values.ranking import Query
 
 SYSTEM = f"You pick the passages that answer a query best. {DATA_ONLY}"

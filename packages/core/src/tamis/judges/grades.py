@@ -15,7 +15,8 @@ from tamis.parts.part import part
 from tamis.prompts.orders import read_scores, uncut
 from tamis.prompts.prompting import DATA_ONLY, PassageTokens, chat, filler, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
-from tamis.values.calls import Capability, Generate, Generated, Message, unread
+from tamis.values.answers import Generated, unread
+from tamis.values.calls import Capability, Generate, Message
 from tamis.values.ranking import Query
 from tamis.values.scale import Scale, graded
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import Show, texts
 from tamis.parts.part import part
-from tamis.values.calls import Capability, Classify, Score
+from tamis.values.answers import Score
+from tamis.values.calls import Capability, Classify
 from tamis.values.ranking import finite
 from tamis.values.scale import UNKNOWN, Scale
 

@@ -11,7 +11,8 @@ from tamis.parts.numbers import ShareBelowOne
 from tamis.parts.part import part
 from tamis.prompts.prompting import DATA_ONLY, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
-from tamis.values.calls import Capability, ChoiceLogprobs, Failure, Logprobs, Message
+from tamis.values.answers import Failure, Logprobs
+from tamis.values.calls import Capability, ChoiceLogprobs, Message
 
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRST")
 DIGITS = tuple("123456789")

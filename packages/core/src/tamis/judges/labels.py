@@ -16,7 +16,8 @@ from tamis.parts.numbers import ShareBelowOne
 from tamis.parts.part import part
 from tamis.prompts.prompting import DATA_ONLY, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
-from tamis.values.calls import Capability, ChoiceLogprobs, Failure, Logprobs
+from tamis.values.answers import Failure, Logprobs
+from tamis.values.calls import Capability, ChoiceLogprobs
 from tamis.values.scale import LOG_LIKELIHOOD, LOGIT, PROBABILITY, Scale, graded
 
 GRADING = f"You grade how well a passage answers a query. {DATA_ONLY}"

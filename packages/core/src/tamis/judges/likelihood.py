@@ -14,7 +14,8 @@ from tamis.prompts.harmless import neutralise
 from tamis.prompts.prompting import PassageTokens, fitting
 from tamis.prompts.template import TemplateRef
 from tamis.text.tokens import truncate
-from tamis.values.calls import Capability, Failure, Logprobs, PromptLogprobs
+from tamis.values.answers import Failure, Logprobs
+from tamis.values.calls import Capability, PromptLogprobs
 from tamis.values.model import token_counter
 from tamis.values.scale import LOG_LIKELIHOOD, Scale
 

@@ -12,7 +12,8 @@ from tamis.parts.part import part
 from tamis.prompts.orders import read_order, uncut
 from tamis.prompts.prompting import DATA_ONLY, STERN, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import Template, TemplateRef
-from tamis.values.calls import Capability, Generate, Generated, unread
+from tamis.values.answers import Generated, unread
+from tamis.values.calls import Capability, Generate
 from tamis.values.ranking import Query
 
 SYSTEM = f"You order passages by how well they answer a query, best first. {DATA_ONLY}"

@@ -15,7 +15,8 @@ from tamis.parts.part import part
 from tamis.prompts.orders import read_letters
 from tamis.prompts.prompting import DATA_ONLY, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
-from tamis.values.calls import Asking, Call, Capability, ChoiceLogprobs, Failure, Generate
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking, Call, Capability, ChoiceLogprobs, Generate
 from tamis.values.scale import PROBABILITY, Scale
 
 NAMES = ("A", "B")

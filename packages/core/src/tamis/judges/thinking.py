@@ -17,7 +17,8 @@ from tamis.parts.numbers import NonNegative
 from tamis.parts.options import NOT_GIVEN, OPTIONAL, refuse, settle
 from tamis.parts.part import part
 from tamis.prompts.prompting import filler
-from tamis.values.calls import Asking, Call, Capability, ChoiceLogprobs, Failure, Generate, Generated, Message, together
+from tamis.values.answers import Failure, Generated
+from tamis.values.calls import Asking, Call, Capability, ChoiceLogprobs, Generate, Message, together
 from tamis.values.scale import Scale
 
 MARKS = " \n\t.,:;!*_`'\"()[]"

@@ -8,7 +8,8 @@ from pydantic import PositiveInt
 
 from tamis.compute.architectures import ArchitectureRef
 from tamis.parts.part import part
-from tamis.values.calls import CAPABILITIES, Answer, Call
+from tamis.values.answers import Answer
+from tamis.values.calls import CAPABILITIES, Call
 from tamis.values.scale import PROBABILITY, Scale
 
 

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tamis.errors import ConfigError
-from tamis.values.calls import CAPABILITIES, Answer, Call, Capability, Failure
+from tamis.values.answers import Answer, Failure
+from tamis.values.calls import CAPABILITIES, Call, Capability
 from tamis.values.scale import UNKNOWN, Scale
 
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from tamis.prompts.parsing import decimal, index, json_objects, number, within
 from tamis.prompts.thoughts import final_answer, normalised
-from tamis.values.calls import Generated
+from tamis.values.answers import Generated
 
 Form = Literal["clean", "permissive", "none"]
 

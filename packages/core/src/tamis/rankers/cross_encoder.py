@@ -11,7 +11,8 @@ from tamis.parts.part import part
 from tamis.rankers.early_exit import EarlyExit
 from tamis.rankers.passages import Passages
 from tamis.stage.scoring import Given, Limit, Scored, Scoring, read
-from tamis.values.calls import Asking, Classify, ClassifyVectors, EmbedTokens, Failure, Score
+from tamis.values.answers import Failure, Score
+from tamis.values.calls import Asking, Classify, ClassifyVectors, EmbedTokens
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Candidate, Notice, Query, Ranked, Ranking
 from tamis.values.scale import UNKNOWN, Scale

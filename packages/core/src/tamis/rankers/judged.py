@@ -13,7 +13,8 @@ from tamis.parts.options import refuse
 from tamis.schedules.base import Placed, Schedule, Shown
 from tamis.stage.base import Stage
 from tamis.stage.scoring import Limit, failure_notices, rescored
-from tamis.values.calls import Asking, Failure, Plan
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking, Plan
 from tamis.values.model import require
 from tamis.values.ranking import Notice, Ranked, Ranking, Why
 from tamis.values.scale import FUSION, ORDINAL, Scale

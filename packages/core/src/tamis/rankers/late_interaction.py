@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from tamis.parts.part import part
 from tamis.stage.scoring import Given, Limit, Scoring
-from tamis.values.calls import Asking, EmbedTokens, Failure
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking, EmbedTokens
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Ranked, Ranking
 from tamis.values.scale import COSINE, Scale

@@ -18,7 +18,8 @@ from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Selection
 from tamis.stage.scoring import Limit, failure_notices
 from tamis.text.terms import COMMON, terms
-from tamis.values.calls import Asking, Failure, Plan
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking, Plan
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Notice, Ranked, Ranking, Why
 

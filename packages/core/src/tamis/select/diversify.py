@@ -16,7 +16,8 @@ from tamis.pool.variety import greedy, marginal_relevance
 from tamis.stage.base import Selection
 from tamis.stage.scoring import Limit, failure_notices
 from tamis.stage.vectors import vectors
-from tamis.values.calls import Asking, Failure, Plan
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking, Plan
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Ranked, Ranking, Why
 from tamis.values.scale import DISTANCES, Kinds

@@ -22,7 +22,8 @@ from tamis.select.facets import round_robin
 from tamis.select.reward import CheapReward
 from tamis.stage.base import Stage
 from tamis.stage.scoring import Limit
-from tamis.values.calls import Asking, Failure, Generate, Plan
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking, Generate, Plan
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Dropped, Notice, Ranked, Ranking, Why
 from tamis.values.scale import ORDINAL, Scale

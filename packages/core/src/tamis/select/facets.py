@@ -14,7 +14,8 @@ from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Stage, StageRef
-from tamis.values.calls import Asking, Failure, Plan, together
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking, Plan, together
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Dropped, Notice, Query, Ranked, Ranking, Why
 from tamis.values.scale import ORDINAL, Scale

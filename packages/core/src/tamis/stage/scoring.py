@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import PositiveInt
 
 from tamis.stage.base import Stage
-from tamis.values.calls import Asking, Failure, Plan
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking, Plan
 from tamis.values.ranking import Notice, Ranked, Ranking, Why, finite
 from tamis.values.scale import Scale
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tamis.values.calls import Asking, Embed, Failure
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking, Embed
 from tamis.values.ranking import Query, Ranked
 
 Given = Sequence[float] | Failure

@@ -19,7 +19,8 @@ from tamis.graph.networks.base_network import Network, cosines
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.stage.base import Stage
-from tamis.values.calls import Embed, Failure, Plan
+from tamis.values.answers import Failure
+from tamis.values.calls import Embed, Plan
 from tamis.values.ranking import Ranking
 
 

@@ -15,7 +15,8 @@ from pydantic import BeforeValidator, NonNegativeInt, WithJsonSchema
 from tamis.parts.part import part
 from tamis.parts.permissions import Needs
 from tamis.stage.scoring import Given, Limit, Scored, Scoring
-from tamis.values.calls import Asking, Embed, Failure
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking, Embed
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Neighbour, Ranked, Ranking
 from tamis.values.scale import Scale

@@ -8,7 +8,8 @@ from typing import Any
 
 from tamis.prompts.parsing import index, json_objects, nested
 from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
-from tamis.values.calls import Generate, Generated
+from tamis.values.answers import Generated
+from tamis.values.calls import Generate
 from tamis.values.ranking import Query
 
 SYSTEM = f"You read answers to a query out of passages. {DATA_ONLY}"

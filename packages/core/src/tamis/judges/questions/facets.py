@@ -9,7 +9,8 @@ from typing import Any
 from tamis.prompts.harmless import neutralise
 from tamis.prompts.parsing import json_objects, nested
 from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
-from tamis.values.calls import Generate, Generated
+from tamis.values.answers import Generated
+from tamis.values.calls import Generate
 from tamis.values.ranking import Query
 
 SYSTEM = f"You plan what must be found to answer a query. {DATA_ONLY}"

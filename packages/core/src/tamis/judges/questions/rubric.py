@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from tamis.prompts.parsing import index, json_objects, nested, number, relevance_lines, within
 from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
-from tamis.values.calls import Generate, Generated
+from tamis.values.answers import Generated
+from tamis.values.calls import Generate
 from tamis.values.ranking import Query
 
 SYSTEM = f"You grade passages for a retrieval system. {DATA_ONLY}"

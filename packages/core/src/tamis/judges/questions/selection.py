@@ -10,7 +10,8 @@ from tamis.prompts.orders import stated
 from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import Template
 from tamis.prompts.thoughts import final_answer, normalised
-from tamis.values.calls import Generate, Generated
+from tamis.values.answers import Generated
+from tamis.values.calls import Generate
 from tamis.values.ranking import Query
 
 SYSTEM = f"You choose the passages that are needed to answer a query, and no others. {DATA_ONLY}"

@@ -17,16 +17,8 @@ from tamis.models.lazy import lock_of, once
 from tamis.models.local.base import LOCAL, Local, Weights, by_length, loaded, log_sum_exp, torch_device
 from tamis.models.local.torch_threads import WEIGHTS
 from tamis.parts.numbers import TwoOrMore
-from tamis.values.calls import (
-    Capability,
-    ChoiceLogprobs,
-    Failure,
-    Generate,
-    Generated,
-    Logprobs,
-    Message,
-    PromptLogprobs,
-)
+from tamis.values.answers import Failure, Generated, Logprobs
+from tamis.values.calls import Capability, ChoiceLogprobs, Generate, Message, PromptLogprobs
 
 Ids = list[int]
 

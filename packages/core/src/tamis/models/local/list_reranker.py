@@ -11,7 +11,8 @@ from tamis.errors import ConfigError, needed
 from tamis.models.lazy import lock_of, once
 from tamis.models.local.base import LOCAL, Local, RemoteCode, Weights, loaded, torch_device
 from tamis.models.local.torch_threads import WEIGHTS
-from tamis.values.calls import Capability, Failure, ScoreList, Scores
+from tamis.values.answers import Failure, Scores
+from tamis.values.calls import Capability, ScoreList
 from tamis.values.ranking import finite
 from tamis.values.scale import UNKNOWN, Scale
 

@@ -16,7 +16,8 @@ from tamis.models.local.base import LOCAL, Local, Weights, by_length, loaded, pa
 from tamis.models.local.pairs import Ids, Pair, TextTokenizer, batch
 from tamis.models.local.torch_threads import WEIGHTS
 from tamis.prompts.wordings import Wording, WordingRef, wording_for
-from tamis.values.calls import Capability, Classify, Failure, Score
+from tamis.values.answers import Failure, Score
+from tamis.values.calls import Capability, Classify
 from tamis.values.scale import LOGIT, Scale
 
 

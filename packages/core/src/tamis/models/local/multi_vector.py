@@ -14,7 +14,8 @@ from tamis.models.lazy import once
 from tamis.models.local.base import LOCAL, Weights, loaded, torch_device
 from tamis.models.local.transformers_encoders import SentenceTransformersModel
 from tamis.models.local.vectors import Precision, stored
-from tamis.values.calls import Capability, EmbedTokens, TokenVectors
+from tamis.values.answers import TokenVectors
+from tamis.values.calls import Capability, EmbedTokens
 
 PROJECTED = ("HF_ColBERT", "ForRetrieval")
 """Ends of the names of architectures that hold their projection among the model's own weights."""

@@ -18,7 +18,8 @@ from tamis.models.lazy import once
 from tamis.models.local.base import ACCELERATOR_TOKENS, LOCAL, FileInside, Local, Weights, by_length, cores, log_odds
 from tamis.models.local.pairs import Pair, PairTokenizer, batch
 from tamis.text.vectors import unit_length
-from tamis.values.calls import Capability, Classify, Embed, Score, Vector
+from tamis.values.answers import Score, Vector
+from tamis.values.calls import Capability, Classify, Embed
 from tamis.values.scale import LOGIT, Scale
 
 PADS = ("[PAD]", "<pad>", "<|endoftext|>")

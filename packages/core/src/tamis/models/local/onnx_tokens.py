@@ -16,7 +16,8 @@ from tamis.models.local.onnx import CPU, OnnxEncoder
 from tamis.models.local.pairs import Pair, batch
 from tamis.models.local.vectors import Precision, stored
 from tamis.text.vectors import unit_length
-from tamis.values.calls import Capability, EmbedTokens, TokenVectors
+from tamis.values.answers import TokenVectors
+from tamis.values.calls import Capability, EmbedTokens
 
 
 @dataclass(frozen=True, config=LOCAL)

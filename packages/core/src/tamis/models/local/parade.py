@@ -16,7 +16,8 @@ from tamis.models.local.base import LOCAL
 from tamis.models.local.transformers_encoders import TransformersCrossEncoder
 from tamis.parts.permissions import Needs
 from tamis.text.terms import passages
-from tamis.values.calls import Classify, Score
+from tamis.values.answers import Score
+from tamis.values.calls import Classify
 
 POOLINGS = ("mean", "max", "attention", "transformer")
 NEEDED = {"attention": ("attention",), "transformer": ("first", "heads")}

@@ -27,7 +27,8 @@ from tamis.models.local.base import (
 )
 from tamis.models.local.pairs import Pair, PairTokenizer, batch
 from tamis.models.local.torch_threads import WEIGHTS, side_by_side
-from tamis.values.calls import Capability, Classify, Embed, EmbedTokens, Score, Vector
+from tamis.values.answers import Score, Vector
+from tamis.values.calls import Capability, Classify, Embed, EmbedTokens
 from tamis.values.scale import LOGIT, Scale
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from tamis.values.calls import Failure, Logprobs
+from tamis.values.answers import Failure, Logprobs
 
 SPACE_MARKS = " \t\n▁Ġ"
 

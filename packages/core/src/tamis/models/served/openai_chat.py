@@ -19,7 +19,8 @@ from tamis.models.served.http import Dialogue, Home, HttpModel, Reply, Url, Vari
 from tamis.models.served.labels import label_logprobs
 from tamis.models.served.wire import MOST
 from tamis.parts.numbers import Positive
-from tamis.values.calls import Capability, ChoiceLogprobs, Failure, Generate, Generated, Logprobs, Message
+from tamis.values.answers import Failure, Generated, Logprobs
+from tamis.values.calls import Capability, ChoiceLogprobs, Generate, Message
 
 Format = Literal["json_schema", "json_object", "none"]
 LOOSER: dict[Format, Format] = {"json_schema": "json_object", "json_object": "none"}

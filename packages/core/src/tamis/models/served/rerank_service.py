@@ -20,7 +20,8 @@ from tamis.models.served.wire import MOST
 from tamis.parts.numbers import Positive
 from tamis.parts.part import unknown
 from tamis.text.tokens import estimate_tokens
-from tamis.values.calls import Capability, Classify, Failure, Score
+from tamis.values.answers import Failure, Score
+from tamis.values.calls import Capability, Classify
 from tamis.values.scale import COSINE, Scale
 
 SENT_AT_ONCE = 100

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tamis.parts.part import part
 from tamis.stage.scoring import Limit, Scored, Scoring, failure_notices
-from tamis.values.calls import Asking, Failure
+from tamis.values.answers import Failure
+from tamis.values.calls import Asking
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Notice, Ranked, Ranking
 from tamis.values.scale import FUSION, Scale

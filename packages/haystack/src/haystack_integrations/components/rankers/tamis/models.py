@@ -14,7 +14,8 @@ from haystack.tracing.tracer import Span, tracer
 
 from tamis.adapters.models import ChatModel, EmbeddingModel, Reply, Role, Vectors, top_tokens, usage_of
 from tamis.errors import ConfigError
-from tamis.values.calls import ChoiceLogprobs, Failure, Generate
+from tamis.values.answers import Failure
+from tamis.values.calls import ChoiceLogprobs, Generate
 
 Setting = Literal["max_tokens", "temperature", "response_format"]
 AS_MESSAGE = {
