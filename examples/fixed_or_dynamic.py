@@ -85,7 +85,7 @@ def prepare(
     artefact = str(cache / "abstention.json")
     fitted_to(judged, rankings, scorer).write(artefact)
     pipeline = ["cross-encoder", {"abstain": artefact}, {"dynamic_k": {"policy": {"largest_gap": {"guard": 2}}}}]
-    dynamic = engine.rerank_many(load(pipeline, models=models), pools)
+    dynamic = engine.rerank_many(load(pipeline, models=models, allow={"files"}), pools)
     fixed = {k: [ids_of(ranking)[:k] for ranking in rankings] for k in range(1, AT_MOST + 1)}
     best = max(fixed, key=lambda k: fmean(map(f1, fixed[k], judged)))
     setting = Setting(passages, embedder, models, options, pipeline, best, depth)

@@ -371,7 +371,9 @@ BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
         st.floats(0, 1),
     ),
     "cover": st.builds(
-        lambda depth, asked, size: lambda model: Cover(model if asked else None, depth=depth, batch_size=size),
+        lambda depth, asked, size: (
+            lambda model: Cover(model, depth=depth, batch_size=size) if asked else Cover(depth=depth)
+        ),
         depths,
         st.booleans(),
         st.integers(1, 5),

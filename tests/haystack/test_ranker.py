@@ -375,7 +375,7 @@ def test_partial_answers_with_strings_duplicates_and_unknown_numbers():
     assert ids(result) == ["0", "1", "2"]
     unjudged, best, second = (document.score for document in result["documents"])
     assert unjudged is None
-    assert best == second + 1
+    assert (best, second) == (9 + 5 * 2.5 * 0.9, 8 + 5 * 2.5 * 0.8), "missing grades count as the row's mean"
     assert result["diagnostics"]["warnings"][0]["ids"] == ["0"]
 
 
@@ -691,7 +691,7 @@ async def test_each_call_is_a_span_under_the_current_one_with_its_usage(recorder
 
 
 def test_a_failed_call_is_a_span_without_output(recorder):
-    rebel(Fails(), engine={"retries": 0}).run("q", docs("a"))
+    rebel(Fails(), engine={"retries": 0, "backoff": None}).run("q", docs("a"))
     (span,) = recorder.spans
     assert "haystack.component.output" not in span.tags
 

@@ -63,6 +63,7 @@ MODELS = (
     + """
 import asyncio
 from tamis import Engine
+from tamis.values.answers import *
 from tamis.values.calls import *
 from tamis.values.ranking import Notice
 from tamis import models

@@ -124,7 +124,8 @@ def test_many_candidates_are_chosen_from_window_by_window_and_then_together() ->
     model = choosing(lambda text: int(text) % 10 == 3)
     found = DynamicRAG(model, window=40).rerank("q", [str(n) for n in range(100)])
     assert found.positions == tuple(range(3, 100, 10))
-    assert [len(passages(call)) for call in model.calls] == [40, 40, 20, 10]
+    shown = [len(passages(call)) for call in model.calls]
+    assert (sorted(shown[:3]), shown[3:]) == ([20, 40, 40], [10])
     assert found.usage.rounds == 2
     assert not found.degraded
 
