@@ -60,7 +60,7 @@ def _table(rankings: dict[str, Ranking], top_n: int | None) -> Table:
         name: {r.position: place for place, r in enumerate(ranking.kept, 1)} for name, ranking in rankings.items()
     }
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("came in", justify="right")
+    table.add_column("incoming", justify="right")
     for name in rankings:
         table.add_column(escape(name), justify="right")
         table.add_column("score", justify="right")

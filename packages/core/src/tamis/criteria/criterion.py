@@ -59,7 +59,7 @@ def criterion(value: Any, info: ValidationInfo) -> Any:
         if value not in STANDARD:
             hint = f" To use the source of that name write {{{value}: {{}}}}." if value in SOURCES else ""
             if value == RELEVANCE.name:
-                hint = " Relevance is always a criterion: by default the order that came in; `relevance:` sets it."
+                hint = " Relevance is always a criterion: by default the incoming order; `relevance:` sets it."
             raise ConfigError(unknown("criterion", value, STANDARD) + hint)
         return STANDARD[value]
     if isinstance(value, Mapping) and "name" not in value and len(value) == 1:
