@@ -341,7 +341,14 @@ BUILDERS: dict[str, st.SearchStrategy[Callable[[Any], Stage]]] = {
     ),
     "dynamic k": st.builds(
         lambda depth, policy, k_min, ties: (
-            lambda model: CrossEncoder(model, depth=depth) | DynamicK(policy, k_min, k_min + 3, ties)
+            lambda model: (
+                CrossEncoder(model, depth=depth)
+                | (
+                    DynamicK(policy, k_min, k_min + 3)
+                    if policy == "fixed"
+                    else DynamicK(policy, k_min, k_min + 3, ties)
+                )
+            )
         ),
         depths,
         st.sampled_from(sorted(set(POLICIES.members) - {"conformal_recall", "at_least", "near_best"})),
