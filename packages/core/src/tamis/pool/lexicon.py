@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tamis.pool.sparse import Ints
+from tamis.processes import renewed_in_child
 from tamis.text.terms import terms
 
 CHARACTERS = 4_000_000
@@ -30,6 +31,15 @@ class Lexicon:
         self._ends: list[int] = []
         self._arrays = np.zeros(1 << 12, dtype=np.int64), np.zeros(1 << 12, dtype=np.int64)
         self._copied = 0, 0
+        renewed_in_child(self, Lexicon._renew)
+
+    def _renew(self) -> None:
+        """In a forked child: the lock is free, and what another thread was half way through learning is undone."""
+        self._lock = threading.Lock()
+        del self._ends[len(self._chunks) :]
+        del self._members[self._ends[-1] if self._ends else 0 :]
+        if len(self._numbers) > len(self.terms):
+            self._numbers = {term: number for term, number in self._numbers.items() if number < len(self.terms)}
 
     def read(self, chunks: Sequence[str]) -> tuple[Ints, Ints]:
         """The numbers of the terms of all chunks, one after the other, and which chunk each is from."""
