@@ -5,15 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from tamis.processes import renewed_in_child
+
 
 class Cancellation:
     """Give one to `Engine.rerank(..., cancel=...)` and call `cancel()` from anywhere: the rerank returns at once with
     the best ranking so far, marked degraded. One token may stop many reranks."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._renew()
+        renewed_in_child(self, Cancellation._renew)
         self._wakers: set[Callable[[], None]] = set()
         self.cancelled = False
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
 
     def cancel(self) -> None:
         with self._lock:

@@ -7,6 +7,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from tamis.processes import renewed_in_child
+
 MINUTE = 60.0
 SOON = 1e-3
 """Shortest wait in seconds; rounding may yield 0."""
@@ -23,6 +25,10 @@ class Pace:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._booked: deque[tuple[float, int]] = deque()
+        self._renew()
+        renewed_in_child(self, Pace._renew)
+
+    def _renew(self) -> None:
         self._lock = threading.Lock()
 
     def book(self, requests: int | None = None, most: int | None = None, tokens: int = 0) -> float:
