@@ -72,7 +72,8 @@ def test_compressed_passages_are_kept_and_scores_too() -> None:
     first = engine.rerank(stage, "b", TEXTS)
     other = engine.rerank(stage, "a", TEXTS)
     again = engine.rerank(stage, "b", TEXTS)
-    assert made == TEXTS, "each once, for all queries"
+    # The calls of a round run side by side, so their order is the threads' business.
+    assert sorted(made) == sorted(TEXTS), "each once, for all queries"
     assert (other.usage.calls, again.usage.calls) == (4, 0)
     assert again.positions == first.positions != other.positions
 
