@@ -120,6 +120,8 @@ from tamis import Engine, Listwise
 from tamis.engine.limits import limits_of
 from tamis.values.answers import Generated
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background hands down "ignore"
+
 class Model:
     name, max_concurrency = "slow", 1
     slow = True
@@ -163,8 +165,12 @@ def test_the_users_own_interrupt_reaches_the_user_and_later_reranks_are_whole(ho
 def test_an_interrupt_inside_the_model_in_the_main_thread_is_the_users() -> None:
     assert threading.current_thread() is threading.main_thread()
     model = Model(lambda: os.kill(os.getpid(), signal.SIGINT), times=1)
-    with pytest.raises(KeyboardInterrupt):
-        Engine(cache=None).rerank(Listwise(model), "q", TEXTS)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Engine(cache=None).rerank(Listwise(model), "q", TEXTS)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert held(model) == 0
     assert not Engine(cache=None).rerank(Listwise(model), "q", TEXTS).degraded
 
