@@ -62,7 +62,7 @@ wheels: $(VENV)/.dev
 	$(BIN)/python scripts/check_wheels.py
 
 bench: $(VENV)/.dev
-	for name in frameworks overhead imports abreast faults llm_methods; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in frameworks overhead imports concurrency faults llm_methods; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tamis needs Python 3.11 or later: make PYTHON=python3.11 ...")'

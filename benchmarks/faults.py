@@ -28,7 +28,7 @@ from providers import YesNo, grade
 from report import save, table
 from support.servers import chat_server
 
-LIMIT, ABREAST = 30.0, 6
+LIMIT, CONCURRENT = 30.0, 6
 """Seconds a run may take; runs at once."""
 CORRECT, FLAGGED, LOGGED, SILENT = "correct", "degraded, flagged", "degraded, log only", "silently wrong"
 LOST, DOUBLED, RAISED, HUNG = "lost", "duplicated", "raised", "hung"
@@ -102,7 +102,7 @@ def child(pipe: Any, reranker: Reranker, fault: str) -> None:
 
 
 def observe(rerankers: Sequence[Reranker], fault: str) -> list[Seen | None]:
-    """All of `rerankers` abreast, each in a process; `None` where one was not back within `LIMIT` seconds."""
+    """All of `rerankers` at the same time, each in a process; `None` where one was not back within `LIMIT` seconds."""
     fork, runs, seen = multiprocessing.get_context("fork"), [], list[Seen | None]()
     for reranker in rerankers:
         ours, theirs = fork.Pipe(duplex=False)
@@ -166,8 +166,8 @@ def measure(rerankers: Sequence[Reranker]) -> dict[str, dict[str, Outcome]]:
     for fault in FAULTS:
         met = [reranker for reranker in rerankers if applies(reranker, fault)]
         found[fault] = {}
-        for start in range(0, len(met), ABREAST):
-            some = met[start : start + ABREAST]
+        for start in range(0, len(met), CONCURRENT):
+            some = met[start : start + CONCURRENT]
             for reranker, seen in zip(some, observe(some, fault), strict=True):
                 if fault == NONE:
                     usual[reranker.name] = seen.signs if seen else set()

@@ -49,8 +49,8 @@ from tamis.stage.base import flattened
 from tamis.values.usage import Usage
 
 QUERY = "which harbour has the oldest lantern that is lit in winter?"
-DELAY, ABREAST, MOST, THOUGHT, TRIALS = 0.05, 64, 10_000, 300, 100
-"""Seconds a call; queries abreast, fewer where that would be more than so many calls; tokens of a thought; queries."""
+DELAY, CONCURRENT, MOST, THOUGHT, TRIALS = 0.05, 64, 10_000, 300, 100
+"""Seconds of a call; concurrent queries, fewer where that is more than so many calls; tokens of a thought; queries."""
 WORDING = frozenset(
     {"template", "passage_tokens", "names", "labels", "worst_first", "reason_tokens", "then", "opening"}
 )
@@ -138,8 +138,8 @@ COST = (
     "the preset was published with, so that methods compare. Sorted by TFLOPs a query; presets with the same stages "
     "share a row. `a -> b`: predicted by a dry run, then made with the script. Tokens are estimated (bytes / 4). `*`: "
     f"thinks, {THOUGHT} tokens before each answer (a dry run counts the whole budget, or what `expected` says). "
-    f"`s alone`: one query (median of three where below 2 s). `queries/s`: timed once, {ABREAST} queries abreast "
-    f"through `Engine.rerank_many`, or as many as stand in brackets where {ABREAST} would make more than {MOST:,} "
+    f"`s alone`: one query (median of three where below 2 s). `queries/s`: timed once, {CONCURRENT} concurrent queries "
+    f"through `Engine.rerank_many`, or as many as stand in brackets where {CONCURRENT} would make more than {MOST:,} "
     "calls; beside it the share of what the delay alone allows."
 )
 
@@ -202,7 +202,7 @@ def predicted(name: str) -> Usage:
 
 
 def rerun(name: str, thought: int, queries: int) -> tuple[float, list[Ranking]]:
-    """Seconds and rankings of so many queries abreast; each candidate kept or dropped, none unjudged."""
+    """Seconds and rankings of so many queries at the same time; each candidate kept or dropped, none unjudged."""
     model = Oracle(worths(0), noise=0.5, delay=DELAY, thought=thought)
     stage, engine = stage_of(name, model), Engine(cache=None)
     rankings = [Ranking.of(f"{QUERY} ({number})", candidates()) for number in range(queries)]
@@ -217,7 +217,7 @@ def rerun(name: str, thought: int, queries: int) -> tuple[float, list[Ranking]]:
 
 @dataclass(frozen=True)
 class Spent:
-    """What a preset took: `made` by the one query that was asked alone, in `seconds`; then so many `queries` abreast,
+    """What a preset took: `made` by the one query asked alone, in `seconds`; then so many concurrent `queries`,
     `rate` a second, which is `share` of what the delay alone allows."""
 
     names: Sequence[str]
@@ -239,7 +239,7 @@ class Spent:
             f"{self.made.tokens_out:,}",
             f"{self.made.flops / 1e12:,.0f}",
             f"{self.seconds:.2f}",
-            f"{self.rate:.3g}" + (f" ({self.queries})" if self.queries < ABREAST else ""),
+            f"{self.rate:.3g}" + (f" ({self.queries})" if self.queries < CONCURRENT else ""),
             f"{self.share:.0%}",
         ]
 
@@ -260,7 +260,7 @@ def cost(name: str, names: Sequence[str]) -> Spent:
     if seconds < 2:
         seconds = median([seconds, *(rerun(name, thought, 1)[0] for _ in range(2))])
     made = ranking.usage
-    queries = max(1, min(ABREAST, MOST // made.calls))
+    queries = max(1, min(CONCURRENT, MOST // made.calls))
     many, found = rerun(name, thought, queries)
     least = max(made.rounds, sum(r.usage.calls for r in found) / Oracle.max_concurrency) * DELAY
     rates = queries / many, least / many

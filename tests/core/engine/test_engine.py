@@ -99,7 +99,7 @@ def test_calls_of_many_queries_are_merged_per_model() -> None:
     assert all(ranking.usage.calls == 3 for ranking in rankings)
 
 
-def test_sequential_plans_run_abreast() -> None:
+def test_sequential_plans_run_at_the_same_time() -> None:
     model = Chat(by_number, delay=0.02)
     rankings = [Ranking.of(f"q{n}", TEXTS) for n in range(16)]
     Engine().rerank_many(Listwise(model, window=8, stride=4), rankings)

@@ -156,7 +156,7 @@ def test_an_interrupted_run_goes_on_from_the_answers_on_disk(tmp_path: Path) -> 
     assert evaluation.system("ce").usage.cached == 17
 
 
-def test_queries_abreast_give_the_same_values_as_one_at_a_time() -> None:
+def test_queries_at_the_same_time_give_the_same_values_as_one_at_a_time() -> None:
     def run(alone: int) -> dict[str, Any]:
         model, _ = counting(overlap)
         (evaluation,) = evaluate({"ce": CrossEncoder(model)}, kitchen(), names=NAMES, alone=alone).evaluations
@@ -165,7 +165,7 @@ def test_queries_abreast_give_the_same_values_as_one_at_a_time() -> None:
     assert run(0) == run(2) == run(100)
 
 
-def test_seconds_are_measured_alone_and_abreast() -> None:
+def test_seconds_are_measured_alone_and_at_the_same_time() -> None:
     model, _ = counting()
     (evaluation,) = evaluate({"ce": CrossEncoder(model)}, kitchen(), names=NAMES, alone=1).evaluations
     speed = evaluation.system("ce").speed

@@ -298,7 +298,7 @@ def test_questions_for_ten_of_a_hundred_in_no_order_are_as_measured_elsewhere(
     assert abs(sum(counts) / len(counts) - published) <= tolerance
 
 
-def test_rounds_are_what_can_be_asked_abreast() -> None:
+def test_rounds_are_what_can_be_asked_at_the_same_time() -> None:
     def rounds(schedule: Schedule) -> int:
         return played(schedule, 100, perfect(qualities(100, 7)), 10)[2]
 

@@ -223,7 +223,7 @@ def test_one_request_a_query_in_chunks_of_what_the_provider_takes():
 
 
 @pytest.mark.parametrize("run", ["sync", "async"])
-def test_queries_abreast_never_share_a_request_nor_split_one(run):
+def test_queries_at_the_same_time_never_share_a_request_nor_split_one(run):
     queries = [f"query {n}" for n in range(12)]
     texts = [f"text {n}" for n in range(60)]
     with rerank_server("cohere", by_length) as (server, url):

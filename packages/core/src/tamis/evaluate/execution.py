@@ -18,7 +18,7 @@ Outcomes = Mapping[str, Ranking | BaseException]
 OnProgress = Callable[[int, int, str], None]
 """Called with queries done, queries in all, and what is being run."""
 
-ABREAST = 64
+CONCURRENT = 64
 """How many queries are asked side by side."""
 
 
@@ -28,8 +28,8 @@ class Measured:
     and number of the queries asked at the same time, and the peak of memory in MiB."""
 
     alone: dict[str, float] = field(default_factory=dict)
-    abreast_seconds: float = 0.0
-    abreast_queries: int = 0
+    concurrent_seconds: float = 0.0
+    concurrent_queries: int = 0
     peak: float | None = None
 
     def then(self, other: Measured) -> Measured:
@@ -37,16 +37,16 @@ class Measured:
         peaks = [peak for peak in (self.peak, other.peak) if peak is not None]
         return Measured(
             {query: self.alone.get(query, 0.0) + seconds for query, seconds in other.alone.items()},
-            self.abreast_seconds + other.abreast_seconds,
-            other.abreast_queries,
+            self.concurrent_seconds + other.concurrent_seconds,
+            other.concurrent_queries,
             max(peaks, default=None),
         )
 
     def speed(self) -> Speed:
         seconds = sorted(self.alone.values())
-        total = sum(seconds) + self.abreast_seconds
-        queries = self.abreast_queries or len(seconds)
-        spent = self.abreast_seconds if self.abreast_queries else total
+        total = sum(seconds) + self.concurrent_seconds
+        queries = self.concurrent_queries or len(seconds)
+        spent = self.concurrent_seconds if self.concurrent_queries else total
         return Speed(
             p50=_quantile(seconds, 0.5),
             p95=_quantile(seconds, 0.95),
@@ -102,7 +102,7 @@ class Execution:
         reset_peak()
         while waiting:
             single = len(took.alone) < self._alone or (took.alone and not calls)
-            now, waiting = waiting[: 1 if single else ABREAST], waiting[1 if single else ABREAST :]
+            now, waiting = waiting[: 1 if single else CONCURRENT], waiting[1 if single else CONCURRENT :]
             started = time.perf_counter()
             results = self._engine.outcomes(node.stage, [good[query] for query in now]) if node.stage else []
             seconds = time.perf_counter() - started
@@ -112,8 +112,8 @@ class Execution:
             if single:
                 took.alone[now[0]] = seconds
             else:
-                took.abreast_seconds += seconds
-                took.abreast_queries += len(now)
+                took.concurrent_seconds += seconds
+                took.concurrent_queries += len(now)
             self._done += len(now)
             self._report(self._done, self._total, what)
         took.peak = peak_mib()

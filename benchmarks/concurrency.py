@@ -108,8 +108,8 @@ def main() -> None:
         calls, faster = model.calls // REPEATS, f"{alone_seconds / took:.1f}x"
         rows.append([way, limit, calls, f"{took:.2f}", faster, model.most, f"{least / took:.0%}"])
     save(
-        "abreast",
-        f"{QUERIES} queries abreast",
+        "concurrency",
+        f"{QUERIES} queries at the same time",
         ("tamis",),
         f"`Listwise`, window 20, stride 10, over {CANDIDATES} candidates: {CALLS} calls in sequence a query, "
         f"{DELAY * 1e3:.0f} ms each. Median of {REPEATS} runs; the queries one by one are timed in {REPEATS} parts "
