@@ -83,7 +83,7 @@ def test_where_nothing_can_be_declared_the_question_alone_is_ranked_and_that_is_
     found = Facets(Lexical(), model=Chat(lambda call: "I would rather not"), read=2).rerank("tower Paris", TEXTS)
     assert found.positions == Lexical().rerank("tower Paris", TEXTS).positions
     assert found.degraded
-    assert "2 of 2 candidates were not read for facets (the answer held no list)" in str(found.warnings[0])
+    assert "2 of 2 candidates were not read for facets (malformed: the answer held no list)" in str(found.warnings[0])
     none = Facets(Lexical(), model=Chat(lambda call: '{"facets": []}')).rerank("tower Paris", TEXTS)
     assert not none.degraded
 

@@ -12,7 +12,7 @@ from tamis.criteria.criterion import RELEVANCE, STANDARD, Criterion
 from tamis.prompts.harmless import neutralise
 from tamis.prompts.parsing import json_objects, nested, number
 from tamis.prompts.prompting import DATA_ONLY, chat, query_block
-from tamis.values.answers import Failure
+from tamis.values.answers import Failure, unread
 from tamis.values.calls import Asking, Generate
 from tamis.values.ranking import Notice, Query
 
@@ -58,7 +58,7 @@ def infer_criteria(model: Any, query: Query) -> Asking[tuple[tuple[Criterion, ..
     One `generate` call, a second when the first is unusable. The call depends on nothing but the query's words, so the
     engine's cache answers it when the query comes again. Source: two-turn REBEL (LeVine and Varjavand, 2025).
     """
-    problem = "the answer named no usable criteria"
+    problem = ""
     for attempt in range(2):
         (answer,) = yield [infer_call(model, query, attempt)]
         if isinstance(answer, Failure):
@@ -66,6 +66,7 @@ def infer_criteria(model: Any, query: Query) -> Asking[tuple[tuple[Criterion, ..
             break
         if criteria := parse_criteria(answer.text):
             return criteria, []
+        problem = unread("the answer named no usable criteria", answer).message
     message = f"criteria could not be inferred ({problem}); the standard ones are used: {', '.join(STANDARD)}"
     return tuple(STANDARD.values()), [Notice(message)]
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from tamis.criteria.criterion import Criterion
 from tamis.judges.questions.rubric import Grades, parse_rubric, rubric_call
+from tamis.prompts.orders import uncut
 from tamis.prompts.parsing import within
-from tamis.values.answers import Failure, unread
+from tamis.values.answers import Failure, Generated, unread
 from tamis.values.calls import Asking
 from tamis.values.ranking import Query, Ranked
 
@@ -43,10 +44,10 @@ class RubricJudge:
         answers = yield [self._call(query, head, batch.shown) for batch in batches]
         for batch, answer in zip(batches, answers, strict=True):
             batch.read(answer, batch.shown, self.criteria)
-        unread = [batch for batch in batches if batch.missing and batch.failure is None]
-        if unread:
-            answers = yield [self._call(query, head, batch.missing, attempt=1) for batch in unread]
-            for batch, answer in zip(unread, answers, strict=True):
+        again = [batch for batch in batches if batch.missing and batch.failure is None]
+        if again:
+            answers = yield [self._call(query, head, batch.missing, attempt=1) for batch in again]
+            for batch, answer in zip(again, answers, strict=True):
                 batch.read(answer, batch.missing, self.criteria)
         self._align(batches)
         return self._collect(batches, len(head))
@@ -87,7 +88,7 @@ class RubricJudge:
                         sheet.grades[name][place] = grade
                     sheet.reasons[place] = batch.reasons.get(place)
                 else:
-                    sheet.failures[place] = batch.failure or unread("the answer held no grade for it", not batch.cut)
+                    sheet.failures[place] = batch.failure or unread("the answer held no grade for it", batch.last)
         return sheet
 
 
@@ -99,7 +100,7 @@ class _Batch:
     grades: dict[int, dict[str, float]] = field(default_factory=dict)
     reasons: dict[int, str | None] = field(default_factory=dict)
     failure: Failure | None = None
-    cut: bool = False
+    last: Generated = field(default_factory=lambda: Generated(""))
 
     @property
     def own(self) -> list[int]:
@@ -117,9 +118,9 @@ class _Batch:
         if isinstance(answer, Failure):
             self.failure = answer
             return
-        self.cut = not answer.complete
+        self.last = answer
         first = criteria[0].name
-        for number, (grades, reason) in parse_rubric(answer.text, criteria, len(shown)).items():
+        for number, (grades, reason) in parse_rubric(uncut(answer), criteria, len(shown)).items():
             if first in grades and shown[number] not in self.grades:
                 self.grades[shown[number]] = dict(grades)
                 self.reasons[shown[number]] = reason

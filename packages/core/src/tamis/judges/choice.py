@@ -83,7 +83,7 @@ class Choice(OneCall):
         order, form = read_order(uncut(answer), count)
         picks = self.picks(count)
         if not order:
-            return Verdict.none(count, unread("the answer named no passage", answer.complete))
+            return Verdict.none(count, unread("the answer named no passage", answer))
         alone = final_answer(answer.text) == f"[{order[0] + 1}]"
         clean = alone if picks == 1 else form != "none" and len(order) == picks
         return Verdict(tuple(order[:picks]), form="clean" if clean else "permissive")

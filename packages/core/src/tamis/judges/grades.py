@@ -94,9 +94,7 @@ class Grades(OneCall):
     def read(self, answer: Generated, count: int) -> Verdict:
         scores, form = read_scores(uncut(answer), count, 0, self.high)
         verdict = Verdict.scored(scores, form)
-        if verdict.failure and not answer.complete:
-            return replace(verdict, failure=unread(verdict.failure.message, complete=False))
-        return verdict
+        return replace(verdict, failure=unread(verdict.failure.message, answer)) if verdict.failure else verdict
 
     @property
     def needs(self) -> tuple[Capability, ...]:

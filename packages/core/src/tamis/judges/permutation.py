@@ -108,11 +108,11 @@ class Permutation(OneCall):
     def read(self, answer: Generated, count: int) -> Verdict:
         order, form = read_order(uncut(answer), count)
         if not order:
-            return Verdict.none(count, unread("the answer named no passage", answer.complete))
+            return Verdict.none(count, unread("the answer named no passage", answer))
         if self.worst_first:
             order = order[::-1]
         missing = tuple(place for place in range(count) if place not in set(order))
-        failure = unread("the answer left them out", answer.complete) if missing else None
+        failure = unread("the answer left them out", answer) if missing else None
         return Verdict(tuple(order), None, form, missing, failure)
 
     @property

@@ -15,7 +15,7 @@ from tamis.parts.part import part
 from tamis.prompts.orders import read_letters
 from tamis.prompts.prompting import DATA_ONLY, PassageTokens, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import TemplateRef
-from tamis.values.answers import Failure
+from tamis.values.answers import Failure, Generated, unread
 from tamis.values.calls import Asking, Call, Capability, ChoiceLogprobs, Generate
 from tamis.values.scale import PROBABILITY, Scale
 
@@ -87,10 +87,11 @@ class Preference(Judge):
         sides = [None if p is None else 1.0 - p if turned else p for turned, (p, _) in enumerate(read)]
         known = [p for p in sides if p is not None]
         failure = next((answer for answer in answers if isinstance(answer, Failure)), None)
-        if len(known) < len(sides) and failure is None:
-            failure = Failure("malformed", "the answer named neither passage")
-        if not known:
-            return Verdict.none(2, failure or Failure("malformed", "the answer named neither passage"))
+        if failure is None and len(known) < len(sides):
+            silent = next(answer for answer, p in zip(answers, sides, strict=True) if p is None)
+            failure = self._unread(silent)
+        if failure is not None and not known:
+            return Verdict.none(2, failure)
         masses = [mass for _, mass in read if mass is not None]
         verdict = Verdict(
             form="permissive" if failure else "clean",
@@ -100,6 +101,10 @@ class Preference(Judge):
             agreed=(sides[0] > 0.5) == (sides[1] > 0.5) if len(known) == 2 else None,  # type: ignore[operator]
         )
         return self._preferred(verdict, self._together(known, len(sides)))
+
+    def _unread(self, answer: Any) -> Failure:
+        problem = "the answer named neither passage"
+        return unread(problem, answer) if isinstance(answer, Generated) else Failure("malformed", problem)
 
     def _usable(self, answer: Any) -> bool:
         return self.read(answer)[0] is not None

@@ -18,7 +18,7 @@ from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Selection
 from tamis.stage.scoring import Limit, failure_notices
 from tamis.text.terms import COMMON, terms
-from tamis.values.answers import Failure
+from tamis.values.answers import Failure, unread
 from tamis.values.calls import Asking, Plan
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Notice, Ranked, Ranking, Why
@@ -92,12 +92,13 @@ class Cover(Selection):
         ]
         covers: list[Aspects | None] = []
         failures: list[Failure | None] = []
-        unread = Failure("malformed", "the answer left them out")
         for batch, answer in zip(batches, answers, strict=True):
-            found = {} if isinstance(answer, Failure) else parse_answers(answer.text, len(batch))
+            failed = isinstance(answer, Failure)
+            found = {} if failed else parse_answers(answer.text, len(batch))
+            lost = answer if failed else unread("the answer left them out", answer)
             for place in range(len(batch)):
                 covers.append(frozenset(map(normalised, found[place])) - {""} if place in found else None)
-                failures.append(None if place in found else answer if isinstance(answer, Failure) else unread)
+                failures.append(None if place in found else lost)
         return covers, failure_notices("Cover", head, failures)
 
 

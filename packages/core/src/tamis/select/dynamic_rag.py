@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import NonNegativeInt, PositiveInt
 
 from tamis.errors import ConfigError
-from tamis.judges.questions.selection import parse_selection, selection_call
+from tamis.judges.questions.selection import read_selection, selection_call
 from tamis.parts.numbers import NonNegative, TwoOrMore
 from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
@@ -22,7 +22,7 @@ from tamis.select.facets import round_robin
 from tamis.select.reward import CheapReward
 from tamis.stage.base import Stage
 from tamis.stage.scoring import Limit
-from tamis.values.answers import Failure
+from tamis.values.answers import Failure, ending, unread
 from tamis.values.calls import Asking, Generate, Plan
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Dropped, Notice, Ranked, Ranking, Why
@@ -87,7 +87,7 @@ class DynamicRAG(Stage):
         notices: list[Notice] = []
         if len(shown) > self.window:
             shown = yield from self._narrowed(ranking, shown, notices)
-        chosen = (yield from self._chosen(ranking, shown)) if shown else []
+        chosen = (yield from self._chosen(ranking, shown, notices)) if shown else []
         if isinstance(chosen, Failure):
             said = f"DynamicRAG: no usable choice ({chosen}); the incoming order is kept"
             notices.append(Notice(said, ranking.positions))
@@ -116,6 +116,7 @@ class DynamicRAG(Stage):
                     said = f"DynamicRAG: a window of {len(window)} candidates was not chosen from ({picked})"
                     notices.append(Notice(said, tuple(ranking.kept[index].position for index in window)))
                     picked = window
+                notices += _cut_short(ranking, picked, window, answer)
                 picks.append(picked)
             union = round_robin(picks)
             if len(union) == len(shown):
@@ -123,7 +124,7 @@ class DynamicRAG(Stage):
             shown = sorted(union)
         return shown
 
-    def _chosen(self, ranking: Ranking, shown: list[int]) -> Asking[Chosen]:
+    def _chosen(self, ranking: Ranking, shown: list[int], notices: list[Notice]) -> Asking[Chosen]:
         """The answer to the last call, or what several samples of it come to."""
         if self.samples == 1:
             (answer,) = yield [self._call(ranking, shown)]
@@ -131,6 +132,7 @@ class DynamicRAG(Stage):
             if isinstance(chosen, Failure) and chosen.why == "malformed":
                 (answer,) = yield [self._call(ranking, shown, attempt=1)]
                 chosen = _read(answer, shown)
+            notices += _cut_short(ranking, chosen, shown, answer)
             return chosen
         orders = [shown, *(random.Random(seed).sample(shown, len(shown)) for seed in range(1, self.samples))]
         answers = yield [
@@ -138,6 +140,8 @@ class DynamicRAG(Stage):
             for attempt, order in enumerate(orders)
         ]
         read = [_read(answer, order) for answer, order in zip(answers, orders, strict=True)]
+        for chosen, answer in zip(read, answers, strict=True):
+            notices += _cut_short(ranking, chosen, shown, answer)
         lists = [chosen for chosen in read if not isinstance(chosen, Failure)]
         if not lists:
             return next(failure for failure in read if isinstance(failure, Failure))
@@ -168,10 +172,19 @@ class DynamicRAG(Stage):
 def _read(answer: Any, order: Sequence[int]) -> Chosen:
     if isinstance(answer, Failure):
         return answer
-    chosen = parse_selection(answer.text, len(order))
+    chosen = read_selection(answer, len(order))
     if chosen is None:
-        return Failure("malformed", "the answer is neither a list of passages nor None")
+        return unread("the answer is neither a list of passages nor None", answer)
     return [order[place] for place in chosen]
+
+
+def _cut_short(ranking: Ranking, chosen: Chosen, shown: Sequence[int], answer: Any) -> list[Notice]:
+    """A notice of what a list that was cut may have left out."""
+    if isinstance(chosen, Failure) or isinstance(answer, Failure) or answer.complete:
+        return []
+    left = tuple(ranking.kept[index].position for index in shown if index not in set(chosen))
+    said = f"DynamicRAG: the list may lack some of {len(left)} candidates: {ending(answer)}"
+    return [Notice(said, left)] if left else []
 
 
 def consensus(lists: Sequence[Sequence[int]]) -> list[int]:

@@ -14,7 +14,7 @@ from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Stage, StageRef
-from tamis.values.answers import Failure
+from tamis.values.answers import Failure, Generated, unread
 from tamis.values.calls import Asking, Plan, together
 from tamis.values.model import ModelRef, require
 from tamis.values.ranking import Dropped, Notice, Query, Ranked, Ranking, Why
@@ -85,7 +85,7 @@ class Facets(Stage):
         answers = yield [
             facets_call(self.model, ranking.query, ranked.candidate.full_text, self.passage_tokens) for ranked in head
         ]
-        read = [answer if isinstance(answer, Failure) else parse_facets(answer.text) for answer in answers]
+        read = [answer if isinstance(answer, Failure) else _facets(answer) for answer in answers]
         votes: dict[str, list[str]] = {}
         for facet in (facet for named in read if isinstance(named, list) for facet in named):
             votes.setdefault(facet.casefold(), []).append(facet)
@@ -93,9 +93,14 @@ class Facets(Stage):
         unread = [ranked.position for ranked, named in zip(head, read, strict=True) if not isinstance(named, list)]
         if not unread:
             return [named[0] for named in chosen], []
-        why = next((str(named) for named in read if isinstance(named, Failure)), "the answer held no list")
+        why = next(named for named in read if isinstance(named, Failure))
         told = f"Facets: {len(unread)} of {len(head)} candidates were not read for facets ({why})"
         return [named[0] for named in chosen], [Notice(told, tuple(unread))]
+
+
+def _facets(answer: Generated) -> list[str] | Failure:
+    named = parse_facets(answer.text)
+    return unread("the answer held no list", answer) if named is None else named
 
 
 def about(query: Query, facet: str) -> Query:

@@ -44,10 +44,16 @@ def _numbers(values: Any) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Generated(Answer):
-    """`text` as the model wrote it: never trusted. `complete` is false when the model hit its token limit."""
+    """`text` as the model wrote it: never trusted.
+
+    `complete` is false for one that ends too early: at `limit` output tokens, thoughts included (`None`: at a limit
+    that is not known), or where `stopped_by` something else ended it, such as a content filter.
+    """
 
     text: str
     complete: bool = True
+    limit: int | None = field(default=None, kw_only=True, repr=False, compare=False)
+    stopped_by: str = field(default="", kw_only=True, repr=False, compare=False)
 
     @classmethod
     def of(cls, value: Any) -> Self:
@@ -172,16 +178,31 @@ class Failure:
         return f"{self.why}: {self.message}" if self.message else self.why
 
 
-def unread(problem: str, complete: bool) -> Failure:
-    """The failure of an answer that could not be read; one that is not `complete` ended at the model's output limit.
+ROOM = "a model that thinks first needs a judge inside Thinking(budget=...), or its thinking switched off"
 
-    >>> unread("the answer named no passage", complete=True).message
+
+def unread(problem: str, answer: Generated) -> Failure:
+    """The failure of an answer in which a reader found a `problem`, with the cause where one is known: it was cut at
+    the output limit, something stopped it, or it is empty.
+
+    >>> unread("the answer named no passage", Generated("I cannot say.")).message
     'the answer named no passage'
+    >>> unread("the answer named no passage", Generated("")).message
+    'the answer named no passage: it is empty'
     """
-    if complete:
-        return Failure("malformed", problem)
-    return Failure(
-        "malformed",
-        f"{problem}: it was cut at the output limit (max_tokens); a model that thinks first needs a judge inside "
-        "Thinking(budget=...), or its thinking switched off",
-    )
+    cause = ending(answer) or ("" if answer.text.strip() else "it is empty")
+    return Failure("malformed", f"{problem}: {cause}" if cause else problem)
+
+
+def ending(answer: Generated) -> str:
+    """Why an answer ended too early, and what to do; empty for one that did not.
+
+    >>> ending(Generated("[2] > [", complete=False, limit=28)).partition(";")[0]
+    'it was cut at the output limit of 28 tokens (max_tokens)'
+    """
+    if answer.stopped_by:
+        return f"it was stopped by the {answer.stopped_by}"
+    if answer.complete:
+        return ""
+    limit = "" if answer.limit is None else f" of {answer.limit} tokens"
+    return f"it was cut at the output limit{limit} (max_tokens); {ROOM}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tamis.prompts.orders import stated
+from tamis.prompts.orders import stated, uncut
 from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
 from tamis.prompts.template import Template
 from tamis.prompts.thoughts import final_answer, normalised
@@ -42,7 +42,7 @@ def selection_call(
     count = len(texts)
 
     def usable(answer: Generated) -> bool:
-        return parse_selection(answer.text, count) is not None
+        return read_selection(answer, count) is not None
 
     answer_tokens = 16 + TOKENS_PER_NUMBER * count
     reserved = OVERHEAD + answer_tokens + len(query.text) // 2
@@ -86,6 +86,16 @@ def written(chosen: Sequence[int]) -> str:
     '[3], [1]'
     """
     return ", ".join(f"[{index + 1}]" for index in chosen) or "None"
+
+
+def read_selection(answer: Generated, count: int) -> list[int] | None:
+    """As `parse_selection`. Half a number at the end of an answer that was cut is none, and `None` at its beginning
+    says nothing: more was to come.
+
+    >>> read_selection(Generated("None of them, but [1", complete=False), 2)
+    """
+    chosen = parse_selection(uncut(answer), count)
+    return chosen if chosen or answer.complete else None
 
 
 def parse_selection(text: str, count: int) -> list[int] | None:
