@@ -165,6 +165,7 @@ STAGES_MADE: tuple[Stage, ...] = (
     FirstStage(unscored="unknown"),
     Lexical(),
     Lexical(k1=1.2, b=0.75, depth=50),
+    Lexical(rarity="pool"),
     Lexical(statistics=CorpusStatistics(100, 7.5, {"été": 3, "true": 1, "null": 2})),
     CrossEncoder(MODEL, depth=100),
     CrossEncoder(CostOnly()),

@@ -176,10 +176,24 @@ def test_lexical_bm25_by_hand() -> None:
     """Two documents, one query term: idf = ln(1 + 1.5/1.5), tf part 2*1.9/(2+.9*(1-.4+.4*4/3))."""
     import math
 
-    ranking = Lexical().rerank("x", ["x x y z", "y z"])
+    ranking = Lexical(rarity="pool").rerank("x", ["x x y z", "y z"])
     tf = 2 * 1.9 / (2 + 0.9 * (1 - 0.4 + 0.4 * 4 / 3))
     assert ranking.kept[0].score == pytest.approx(math.log(2) * tf)
     assert ranking.kept[1].score == 0.0
+
+
+def test_lexical_knows_which_words_are_rare_in_english_whatever_the_pool_holds() -> None:
+    """All of the pool but one has the rare word, as what was found for it has."""
+    query, pool = "which zeppelin was largest", ["zeppelin"] * 5 + ["which was"]
+    assert Lexical(rarity="pool").rerank(query, pool).positions[0] == 5
+    assert Lexical().rerank(query, pool).positions == (0, 1, 2, 3, 4, 5)
+
+
+def test_lexical_counts_a_word_of_the_query_as_often_as_it_is_there() -> None:
+    once, twice = (
+        Lexical().rerank(query, ["a zeppelin", "a recipe"]).kept[0].score for query in ("zeppelin", "zeppelin zeppelin")
+    )
+    assert twice == pytest.approx(2 * once)  # type: ignore[operator]
 
 
 def test_scripts_without_spaces_are_searched_by_pairs_of_characters() -> None:

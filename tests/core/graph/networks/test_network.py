@@ -220,7 +220,7 @@ def test_hybrank_reads_bm25_of_each_text_for_the_anchors() -> None:
 
     texts = ["tall mountains", "a tall tall mountain", "a recipe", "the mountain of recipes"]
     pool = [text.split() for text in ["a tall tall mountain", "a recipe", "the mountain of recipe"]]
-    expected = Lexical().bm25(["tall", "mountain"], pool)
+    expected = Lexical(rarity="pool").bm25(["tall", "mountain"], pool)
     np.testing.assert_allclose(bm25(texts, [0, 1, 2])[0], expected, atol=1e-9)
 
 

@@ -91,8 +91,8 @@ def test_different_examples_are_different_scorers() -> None:
 @pytest.mark.parametrize(
     ("scorer", "first"),
     [
-        (Lexical() | CrossEncoder(CostOnly("cross", scale=LOGIT), depth=50), "lexical | cross_encoder(cross) #aa7dc24f6d8a"),
-        (Fuse((Lexical(), FirstStage())), "fuse #cc4d16c0d16c"),
+        (CrossEncoder(CostOnly("cross", scale=LOGIT), depth=50), "cross_encoder(cross) #0fbcafad5da3"),
+        (Fuse((FirstStage(unscored="unknown"), FirstStage())), "fuse #bc990ae29092"),
         (Pointwise(CostOnly("llm"), judge=Likelihood()), "pointwise(llm) #40658fbe65e9"),
         (Listwise(CostOnly("llm"), schedule=Knockout()), "listwise(llm) #aaaba9fe9173"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import NonNegativeInt
 
@@ -43,6 +43,9 @@ class CorpusStatistics:
 class Lexical(Scoring):
     """Sort by BM25, without any model. Statistics come from the candidates themselves unless `statistics` are given.
 
+    `rarity`: what tells a rare word from a common one where no `statistics` are given. A pool alone tells little: each
+    of its passages was found for the query's rare words. `"english"` adds how rare a word is in English at large, as
+    the packaged vocabulary has it; a word that it does not hold is rare. `"pool"` is the pool alone.
     Scale: `lexical` (>= 0, comparable within a query). Source: Robertson and Zaragoza, 2009; defaults of Anserini.
 
     >>> Lexical().rerank("tall mountains", ["a recipe", "the tallest mountain", "a tall mountain"]).positions
@@ -53,6 +56,7 @@ class Lexical(Scoring):
     b: Share = 0.4
     depth: Limit = None
     statistics: CorpusStatistics | None = None
+    rarity: Literal["english", "pool"] = "english"
 
     scale: ClassVar[Scale] = LEXICAL
 
@@ -64,6 +68,8 @@ class Lexical(Scoring):
         """BM25 of each document, both sides as lists of terms."""
         statistics = self.statistics or CorpusStatistics.of(documents)
         weights = {term: count * statistics.idf(term) for term, count in Counter(query).items()}
+        if self.statistics is None and self.rarity == "english":
+            weights = _in_english(weights, Counter(query), statistics)
         mean = statistics.mean_length or 1.0
         return [self._score(weights, document, len(document) / mean) for document in documents]
 
@@ -71,3 +77,17 @@ class Lexical(Scoring):
         counts = Counter(term for term in document if term in weights)
         damping = self.k1 * (1 - self.b + self.b * relative_length)
         return sum(weights[term] * tf * (self.k1 + 1) / (tf + damping) for term, tf in counts.items())
+
+
+def _in_english(
+    weights: Mapping[str, float], counts: Mapping[str, int], statistics: CorpusStatistics
+) -> dict[str, float]:
+    """Weights by the pool's statistics, with those of English at large."""
+    import numpy as np
+
+    from tamis.text.vectors import packaged, worth
+
+    most = statistics.idf("")
+    in_pool = np.array([weight / counts[term] / most for term, weight in weights.items()])
+    both = worth(in_pool, packaged().rarity(list(weights))) * most
+    return {term: counts[term] * weight for term, weight in zip(weights, both.tolist(), strict=True)}

@@ -101,6 +101,18 @@ class WordVectors:
         return float(np.log1p(chosen[0]) / np.log1p(len(self.pieces))) if len(chosen) == 1 else 1.0
 
 
+def worth(in_pool: NDArray[np.float64], in_english: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What words of a query count: their rarity in the pool, 0..1, and in English at large (`WordVectors.rarity`).
+
+    A pool was found for the query's rare words, so nearly all of it holds them and it takes them for common: English
+    has the larger say. Chosen on the training sets of the learned default.
+
+    >>> worth(np.array([0.1, 0.9]), np.array([1.0, 0.4])).round(2).tolist()
+    [0.16, 0.2]
+    """
+    return (0.1 + in_pool) * np.maximum(in_english - 0.2, 0.02)
+
+
 def unit_length(rows: NDArray[Number]) -> NDArray[Number]:
     """Vectors along the last axis at length 1; zeros stay zeros.
 
