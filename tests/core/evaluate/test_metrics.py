@@ -204,7 +204,8 @@ def test_metadata_and_criteria_are_counted_over_what_was_kept() -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("P", "missing or wrong"),
+        ("P", "needs a cut-off, such as P@10"),
+        ("P()@x", "unknown metric"),
         ("Rprec@10", "missing or wrong"),
         ("P@0", "cutoff must be at least 1"),
         ("RR@0", "cutoff must be at least 1"),

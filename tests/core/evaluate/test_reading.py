@@ -84,13 +84,16 @@ def test_a_sample_is_the_same_every_time_and_in_the_order_of_the_set(beir: Path)
         ("corpus.jsonl", [], "holds no passages"),
         ("queries.jsonl", ['{"text": "no id"}'], r"queries\.jsonl:1"),
         ("queries.jsonl", [], "holds no queries"),
-        ("qrels/test.tsv", ["q1\td1"], r"test\.tsv:1: a judgement has 3 fields"),
+        ("qrels/test.tsv", ["q1\td1\t1", "q2\td2"], r"test\.tsv:2: a judgement is `query passage grade`.*q2"),
+        ("qrels/test.tsv", ["query-id\tcorpus-id\tscore", "q2\td2"], r"test\.tsv:2: no grade"),
+        ("qrels/test.tsv", ["q1 0 d1 1", "q1 0 d2 1 x y z"], r"test\.tsv:2: a judgement is"),
         ("qrels/test.tsv", ["q1\td1\t1", "q1\td2\tyes"], r"test\.tsv:2: the grade must be a number, got 'yes'"),
-        ("qrels/test.tsv", ["q1\td1\t0.5"], r"test\.tsv:1: a grade must be a whole number"),
         ("qrels/test.tsv", [], "holds no judgements"),
         ("qrels/test.tsv", ["q9\td1\t1"], "no query has a judgement"),
         ("qrels/test.tsv", ["q1\td1\t0"], "no judgement has a grade of 1 or more"),
-        ("run.tsv", ["q1\td1"], r"run\.tsv:1: a run line has 4 fields"),
+        ("run.tsv", ["q1 Q0 d1 1 2 t", "q1 d1"], r"run\.tsv:2: a result is `query passage rank score`"),
+        ("run.tsv", ["qid,docid,rank,score", "q1,d1,1,2,3"], r"run\.tsv:2: a line has 4 fields, as the head says"),
+        ("run.tsv", ["qid,docid,docno,score", "q1,d1,1,2"], r"run\.tsv:1: two columns hold a passage"),
         ("run.tsv", ["q1\td1\t1\thigh", "q1\td2\t2\tlow"], r"run\.tsv:1: the score must be a number"),
         ("run.tsv", ["q1\td1\t1\tnan"], r"run\.tsv:1: the score must be a number"),
         ("run.tsv", ["q7\td1\t1\t2.0"], "do the ids belong together"),
@@ -117,7 +120,7 @@ def test_missing_files_and_folders_are_named(beir: Path, tmp_path: Path) -> None
 
 def test_bytes_that_are_no_text_are_named(beir: Path) -> None:
     (beir / "corpus.jsonl").write_bytes(b'{"_id": "d1", "text": "a"}\n\xff\xfe\n')
-    with pytest.raises(DataError, match=r"corpus\.jsonl:\d+: not readable"):
+    with pytest.raises(DataError, match=r"corpus\.jsonl:2: not readable as UTF-8 text .*save the file as UTF-8"):
         read(beir)
     (beir / "corpus.jsonl").unlink()
     (beir / "corpus.jsonl.gz").write_bytes(b"not gzip")
@@ -142,7 +145,7 @@ def test_what_can_be_mended_is_told(beir: Path) -> None:
         "1 queries of the run are not in queries.jsonl",
         "1 judged queries have no results in the first stage ('q2'): they count as nothing found",
         "1 judged passages are not in the corpus",
-        "grades are [1, 2]",
+        "grades are 1, 2: metrics that know only yes and no take 1 and above as relevant",
     ):
         assert part in told
     assert dataset.corpus["d1"].text == CORPUS["d1"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tamis.evaluate import Result, evaluate
 from tamis.evaluate.prediction import predict
 from tamis.evaluate.systems import named
 from tamis.evaluate.tree import shared
-from tamis.evaluate.writing import as_data, write_runs
+from tamis.evaluate.writing import as_data, spelling_notice, write_runs
 from tamis.models import Function
 from tamis.values.calls import Classify
 
@@ -268,3 +269,31 @@ def test_the_first_stage_alone_can_be_measured() -> None:
     assert pair is not None
     assert pair.difference == 0
     assert pair.verdict() == "no difference seen"
+
+
+def test_runs_with_spaces_in_ids_are_written_so_that_tools_and_tamis_read_them_back(tmp_path: Path) -> None:
+    import ir_measures
+
+    plain = kitchen()
+    spaced = replace(
+        plain,
+        questions={f"the {q}": replace(question, id=f"the {q}") for q, question in plain.questions.items()},
+        corpus={f"50% {p}": replace(c, id=f"50% {p}") for p, c in plain.corpus.items()},
+        qrels={f"the {q}": {f"50% {p}": g for p, g in found.items()} for q, found in plain.qrels.items()},
+        run={f"the {q}": [(f"50% {p}", s) for p, s in found] for q, found in plain.run.items()},
+    )
+    (evaluation,) = evaluate({"lexical": Lexical()}, spaced, names=["nDCG@10"], bounds=False).evaluations
+    run, qrels = write_runs(evaluation, tmp_path)
+    assert "my%20id" in str(spelling_notice(evaluation))
+    assert all(len(line.split()) == 6 for line in run.read_text(encoding="utf-8").splitlines())
+    measured = ir_measures.calc_aggregate(
+        [ir_measures.nDCG @ 10], ir_measures.read_trec_qrels(str(qrels)), ir_measures.read_trec_run(str(run))
+    )
+    mean = evaluation.system("lexical").means["nDCG@10"].mean
+    assert measured[ir_measures.nDCG @ 10] == pytest.approx(mean)
+    (again,) = evaluate({"recorded": str(run)}, spaced, names=["nDCG@10"], bounds=False).evaluations
+    assert again.system("recorded").means["nDCG@10"].mean == pytest.approx(mean)
+    assert any("written with percent signs" in notice for notice in again.notices)
+    (evaluation,) = evaluate({"lexical": Lexical()}, plain, names=["nDCG@10"], bounds=False).evaluations
+    assert spelling_notice(evaluation) is None
+    assert len(write_runs(evaluation, tmp_path)) == 1

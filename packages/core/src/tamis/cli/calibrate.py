@@ -36,7 +36,7 @@ def calibrate(
     depth: options.Depth = 100,
     queries: options.Queries = None,
     seed: options.Seed = 0,
-    relevant_from: options.RelevantFrom = 1,
+    relevant_from: options.RelevantFrom = None,
     rate: Annotated[float | None, typer.Option(help="For a confidence: the share of queries to abstain on.")] = None,
     target: Annotated[
         float | None, typer.Option(help="For a confidence, instead of --rate: the mean quality to reach.")

@@ -17,7 +17,7 @@ from tamis.evaluate import evaluate as measure
 from tamis.evaluate.metrics import DEFAULT_METRICS
 from tamis.evaluate.prediction import predict
 from tamis.evaluate.terminal import cost, quality
-from tamis.evaluate.writing import write, write_runs
+from tamis.evaluate.writing import spelling_notice, write, write_runs
 from tamis.view.picture import large
 
 METRICS = list(DEFAULT_METRICS)
@@ -43,7 +43,7 @@ def evaluate(
     metric: Annotated[
         list[str], typer.Option(help="A metric; the first one is the main metric. Repeatable.")
     ] = METRICS,
-    relevant_from: options.RelevantFrom = 1,
+    relevant_from: options.RelevantFrom = None,
     model: options.Models = [],  # noqa: B006
     allow: options.Allow = [],  # noqa: B006
     alone: Annotated[int, typer.Option(min=0, help="Time N queries one at a time.")] = 20,
@@ -78,6 +78,8 @@ def evaluate(
         (evaluation,) = result.evaluations
         _print(console, evaluation)
         write_runs(evaluation, out / "runs")
+        if notice := spelling_notice(evaluation):
+            console.print(f"note: {notice}", style="yellow", markup=False, highlight=False)
         sections.append(_section(evaluation))
         slim.append(_without_rankings(evaluation))
     for path in write(replace(result, evaluations=slim), out, sections):

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tamis.errors import ConfigError
-from tamis.evaluate.files import lines, records
+from tamis.evaluate.files import read_passages
 from tamis.parts.shelf import parse
 from tamis.values.model import MODELS
 from tamis.values.ranking import Candidate
@@ -44,11 +44,19 @@ Run = Annotated[
 Depth = Annotated[int, typer.Option(min=1, help="Rerank the first N candidates of the first stage.")]
 Queries = Annotated[int | None, typer.Option(min=1, help="Use N queries only, drawn with --seed.")]
 Seed = Annotated[int, typer.Option(help="Random seed for drawing queries and for resampling.")]
-RelevantFrom = Annotated[int, typer.Option(min=1, help="The lowest grade that counts as relevant.")]
+RelevantFrom = Annotated[
+    float | None,
+    typer.Option(help="The lowest grade that counts as relevant. Default: 1, and 0.5 for decimal grades of 0 to 1."),
+]
 Query = Annotated[str, typer.Option("--query", "-q", help="The question.")]
 Docs = Annotated[
     Path,
-    typer.Option("--docs", "-d", help="Passages: .jsonl (text; optional id, title, score), or one per line."),
+    typer.Option(
+        "--docs",
+        "-d",
+        help="Passages: JSON (objects with text, perhaps id, title, score; one per line or an array), .csv or .tsv "
+        "with a column text, or one passage per line.",
+    ),
 ]
 TopN = Annotated[int | None, typer.Option("--top-n", "-n", min=1, help="Keep at most N passages.")]
 
@@ -65,16 +73,8 @@ def models(written: Sequence[str]) -> dict[str, Any]:
 
 
 def passages(path: Path) -> list[Candidate]:
-    """Candidates from JSON lines or from lines of text. `DataError` names file and line."""
-    if path.suffixes[:1] == [".jsonl"] or path.suffix == ".jsonl":
-        return [_candidate(record) for _, record in records(path, ids=False)]
-    return [Candidate(line) for _, line in lines(path)]
-
-
-def _candidate(record: dict[str, Any]) -> Candidate:
-    known = {key: record.pop(key) for key in ("id", "title", "score") if record.get(key) is not None}
-    text, nested = record.pop("text"), record.pop("metadata", None)
-    return Candidate(text, metadata={**(nested if isinstance(nested, dict) else {}), **record}, **known)
+    """The candidates of a file, as `tamis.evaluate.files.read_passages` reads them."""
+    return read_passages(path)
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from typing import Any
 
 from tamis.values.ranking import Candidate, Query
 
-Run = Mapping[str, Sequence[tuple[str, float]]]
-"""Query id to (passage id, score), best first."""
+Run = Mapping[str, Sequence[tuple[str, float | None]]]
+"""Query id to (passage id, score), best first; the score is `None` where the first stage gave none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +31,26 @@ class Question:
 class Dataset:
     """Queries, passages, judgements and a first stage, by id.
 
-    `qrels` hold integer grades; from `relevant_from` on one counts as relevant where a metric knows only yes and no.
-    `notices` say what was odd in the files and what was done about it.
+    `qrels` hold grades; from `relevant_from` on one counts as relevant where a metric knows only yes and no. `judges`:
+    how many of the grades came from a model, by its name. `notices` say what was odd in the files and what was done
+    about it.
     """
 
     name: str
     questions: Mapping[str, Question]
     corpus: Mapping[str, Candidate]
-    qrels: Mapping[str, Mapping[str, int]]
+    qrels: Mapping[str, Mapping[str, float]]
     run: Run
-    relevant_from: int = 1
+    relevant_from: float = 1
     notices: tuple[str, ...] = ()
+    judges: Mapping[str, int] = field(default_factory=dict)
 
     def pool(self, query_id: str, depth: int | None = None, run: Run | None = None) -> list[Candidate]:
         """The first `depth` passages a run (default: the first stage) found for a query, with its scores."""
         found = (self.run if run is None else run).get(query_id, ())
         return [replace(self.corpus[passage], score=score) for passage, score in found[:depth]]
 
-    def relevant(self, query_id: str) -> dict[str, int]:
+    def relevant(self, query_id: str) -> dict[str, float]:
         """Passages judged relevant for a query, with their grades."""
         return {
             passage: grade for passage, grade in self.qrels.get(query_id, {}).items() if grade >= self.relevant_from

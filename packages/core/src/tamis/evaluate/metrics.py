@@ -11,14 +11,15 @@ from typing import Any
 
 from tamis.errors import ConfigError, installed
 from tamis.evaluate.dataset import Dataset
-from tamis.evaluate.own_metrics import PLAIN, SHAPES, View, own
-from tamis.parts.part import unknown
+from tamis.evaluate.metric_names import meant
+from tamis.evaluate.own_metrics import View, own
 from tamis.values.ranking import Ranking
 from tamis.values.scale import ORDINAL
 
 DEFAULT_METRICS = ("nDCG@10", "RR@10", "AP", "R@100", "P@10", "Judged@10", "kept")
-FAMILIAR = ("nDCG@10", "RR@10", "AP", "R@100", "P@10", "Judged@10", "Success@5", "Rprec", "ERR@10", "Bpref")
 NEEDS_NO_RELEVANT = ("Judged", "NumRet")
+PARTS = 10_000
+"""Decimal grades are read to four places."""
 
 Values = dict[str, dict[str, float]]
 """Query id to metric name to value."""
@@ -28,7 +29,19 @@ def check(names: Iterable[str]) -> None:
     """Raise `ConfigError` for a name that is not a metric, or one that cannot be computed here."""
     for name in names:
         if own(name) is None:
-            _library(name, 1)
+            _library(name)
+
+
+def check_grades(names: Iterable[str], dataset: Dataset) -> None:
+    """Raise `ConfigError` for a metric that needs whole grades where the data set has decimal ones."""
+    if _parts_per_grade(dataset) == 1:
+        return
+    for name in names:
+        if own(name) is None and not _takes_decimals(measure := _library(name)):
+            raise ConfigError(
+                f"metric {name!r} needs whole grades, and {dataset.name} has decimal ones; use nDCG@10, or a metric "
+                f"that knows only yes and no, such as {'P@10' if measure.NAME != 'P' else 'RR@10'}"
+            )
 
 
 def values(names: Sequence[str], dataset: Dataset, rankings: Mapping[str, Ranking]) -> Values:
@@ -40,18 +53,35 @@ def values(names: Sequence[str], dataset: Dataset, rankings: Mapping[str, Rankin
     """
     found: Values = {query: {} for query in rankings}
     ours = {name: metric for name in names if (metric := own(name)) is not None}
-    theirs = {name: _library(name, dataset.relevant_from) for name in names if name not in ours}
+    parts = _parts_per_grade(dataset)
+    theirs = {name: _library(name, dataset.relevant_from, parts) for name in names if name not in ours}
     views = {query: View.of(dataset, query, ranking) for query, ranking in rankings.items()}
     for query, view in views.items():
         for name, metric in ours.items():
             if (value := metric(view)) is not None:
                 found[query][name] = value
     if theirs:
-        _calculate(theirs, dataset, views, found)
+        _calculate(theirs, dataset, views, found, parts)
     return {query: {name: row[name] for name in names if name in row} for query, row in found.items()}
 
 
-def _calculate(measures: Mapping[str, Any], dataset: Dataset, views: Mapping[str, View], found: Values) -> None:
+def _parts_per_grade(dataset: Dataset) -> int:
+    """What decimal grades are multiplied by, for libraries that read whole ones only; 1 where all are whole."""
+    decimal = any(grade % 1 for grades in dataset.qrels.values() for grade in grades.values())
+    return PARTS if decimal else 1
+
+
+def _takes_decimals(measure: Any) -> bool:
+    """Whether a measure is the same when all grades are multiplied: it only compares them, or adds them up."""
+    plain = not {"dcg", "gains"} & set(measure.params) or (
+        measure.params.get("dcg") == "log2" and "gains" not in measure.params
+    )
+    return "rel" in measure.SUPPORTED_PARAMS or measure.NAME in NEEDS_NO_RELEVANT or (measure.NAME == "nDCG" and plain)
+
+
+def _calculate(
+    measures: Mapping[str, Any], dataset: Dataset, views: Mapping[str, View], found: Values, parts: int
+) -> None:
     with installed("Evaluation", "eval"):
         import ir_measures
 
@@ -62,7 +92,7 @@ def _calculate(measures: Mapping[str, Any], dataset: Dataset, views: Mapping[str
     for name, measure in measures.items():
         names[measure].append(name)
     qrels = [
-        ir_measures.Qrel(number, passage, grade)
+        ir_measures.Qrel(number, passage, max(0, round(grade * parts)))
         for query, number in numbers.items()
         for passage, grade in dataset.qrels[query].items()
     ]
@@ -72,7 +102,7 @@ def _calculate(measures: Mapping[str, Any], dataset: Dataset, views: Mapping[str
         for rank, passage in enumerate(view.ids)
     ]
     for query in judged:
-        best = max(dataset.qrels[query].values())
+        best = round(max(dataset.qrels[query].values()) * parts)
         for measure, called in names.items():
             if best >= _needed(measure):
                 found[query].update(dict.fromkeys(called, 0.0))
@@ -91,20 +121,20 @@ def _needed(measure: Any) -> float:
     return float(measure["rel"]) if "rel" in measure.SUPPORTED_PARAMS else 1.0
 
 
-def _library(name: str, relevant_from: int) -> Any:
-    """ir_measures' object for a name; binary ones with the grade from which a passage is relevant."""
+def _library(name: str, relevant_from: float = 1, parts: int = 1) -> Any:
+    """ir_measures' object for a name; binary ones with the grade from which a passage is relevant, times `parts`."""
     with installed("Evaluation", "eval"):
         import ir_measures
 
     try:
         measure = ir_measures.parse_measure(name)
     except (ValueError, NameError, SyntaxError, KeyError, TypeError):
-        known = sorted({*FAMILIAR, *PLAIN, *SHAPES})
-        raise ConfigError(unknown("metric", name, known) + " See ir-measur.es for more.") from None
+        raise ConfigError(f"unknown metric {name!r}. {meant(name)} See ir-measur.es for more.") from None
     by_user = "rel=" in name.replace(" ", "")
     # What NumRet counts needs no relevance until it is given a grade.
-    if relevant_from > 1 and "rel" in measure.SUPPORTED_PARAMS and not by_user and measure != ir_measures.NumRet:
-        measure = measure(rel=relevant_from)
+    if "rel" in measure.SUPPORTED_PARAMS and (by_user or measure != ir_measures.NumRet):
+        lowest = round((measure["rel"] if by_user else relevant_from) * parts)
+        measure = measure(rel=lowest) if lowest != measure["rel"] else measure
     _computable(name, measure, ir_measures.DefaultPipeline)
     return measure
 
@@ -112,13 +142,13 @@ def _library(name: str, relevant_from: int) -> Any:
 def _computable(name: str, measure: Any, pipeline: Any) -> None:
     """Raise `ConfigError` for what ir_measures can read but not compute: it would fail late, or take Python with it."""
     takes = ", ".join(measure.SUPPORTED_PARAMS) or "none"
-    try:
-        measure.validate_params()
-    except AssertionError:
+    if "cutoff" in measure.SUPPORTED_PARAMS and "cutoff" not in measure.params and not _valid(measure):
+        raise ConfigError(f"metric {name!r} needs a cut-off, such as {name}@10")
+    if not _valid(measure):
         raise ConfigError(
             f"metric {name!r} has a parameter that is missing or wrong (it takes: {takes}); they are written as in "
             "P(rel=2)@10"
-        ) from None
+        )
     for parameter in ("cutoff", "rel"):
         if measure.params.get(parameter, 1) < 1:
             raise ConfigError(f"metric {name!r}: {parameter} must be at least 1, got {measure.params[parameter]}")
@@ -126,6 +156,14 @@ def _computable(name: str, measure: Any, pipeline: Any) -> None:
         raise ConfigError(
             f"metric {name!r} cannot be computed here: ir_measures knows it, but nothing installed computes it so"
         )
+
+
+def _valid(measure: Any) -> bool:
+    try:
+        measure.validate_params()
+    except AssertionError:
+        return False
+    return True
 
 
 def oracle(ranking: Ranking, dataset: Dataset, query: str) -> Ranking:

@@ -37,7 +37,7 @@ class View:
 
     question: Question
     ranking: Ranking
-    relevant: Mapping[str, int]
+    relevant: Mapping[str, float]
 
     @classmethod
     def of(cls, dataset: Dataset, query: str, ranking: Ranking) -> View:

@@ -13,8 +13,9 @@ from tamis.evaluate import abstention, metrics, statistics
 from tamis.evaluate.dataset import Dataset
 from tamis.evaluate.execution import Execution, OnProgress, Outcomes
 from tamis.evaluate.files import Notices, read_run
-from tamis.evaluate.reading import read
-from tamis.evaluate.result import Comparison, Evaluation, Kind, Result, Row, Speed, System
+from tamis.evaluate.metric_names import canonical
+from tamis.evaluate.reading import decoded, read
+from tamis.evaluate.result import Comparison, Evaluation, Interval, Kind, Result, Row, Speed, System
 from tamis.evaluate.systems import Named, Recorded, named
 from tamis.evaluate.tree import shared
 from tamis.parts.permissions import Allow
@@ -52,7 +53,8 @@ def evaluate(
         engine: an `Engine` or its options, such as `{"cache": "answers.sqlite", "concurrency": 8}`. With a cache on
             disk an interrupted run goes on where it was.
         names: metrics, as ir_measures writes them (`nDCG@10`, `RR@10`, `R@100`) or of our own (see
-            `tamis.evaluate.metrics`). The first one is the main metric: comparisons and charts are about it.
+            `tamis.evaluate.metrics`). Names in use elsewhere are understood (`ndcg@10`, `mrr`, `hit_rate@5`), and
+            results are under the metric's own. The first one is the main metric: comparisons and charts are about it.
         depth: how many candidates of the first stage each pipeline sees.
         queries: evaluate only N queries, drawn with `seed` and the same on every machine.
         alone: how many queries are asked one at a time, to measure how long one takes; the rest run at the same time.
@@ -66,6 +68,7 @@ def evaluate(
     >>> print(result.evaluations[0].system("default").means["nDCG@10"])       # doctest: +SKIP
     Interval(mean=0.41, low=0.35, high=0.47, n=50)
     """
+    names = list(dict.fromkeys(map(canonical, [names] if isinstance(names, str) else names)))
     metrics.check(names)
     if not names:
         raise ConfigError("at least one metric is needed, such as nDCG@10")
@@ -103,6 +106,7 @@ def _evaluation(
     bounds: bool,
     on_progress: OnProgress | None,
 ) -> Evaluation:
+    metrics.check_grades(names, dataset)
     ids = dataset.sample(queries, seed)
     pools = {query: Ranking.of(dataset.questions[query].query, dataset.pool(query, depth)) for query in ids}
     notices: list[str] = []
@@ -145,17 +149,27 @@ def _system(
     return System(name, kind, rows, _means(rows, names, seed), usage, speed, described, summary)
 
 
-def _means(rows: Mapping[str, Row], names: Sequence[str], seed: int) -> dict[str, Any]:
-    return {
-        name: statistics.interval([row.values[name] for row in rows.values() if name in row.values], seed=seed)
+class _Means(dict[str, Interval]):
+    """Means by metric, which may be looked up by any name that is understood."""
+
+    def __missing__(self, name: str) -> Interval:
+        own = canonical(name)
+        if own == name or own not in self:
+            raise KeyError(name)
+        return self[own]
+
+
+def _means(rows: Mapping[str, Row], names: Sequence[str], seed: int) -> dict[str, Interval]:
+    return _Means(
+        (name, statistics.interval([row.values[name] for row in rows.values() if name in row.values], seed=seed))
         for name in names
-    }
+    )
 
 
 def _recorded(run: Recorded, dataset: Dataset, ids: Sequence[str], notices: list[str]) -> dict[str, Ranking]:
     """The rankings of a run file. Passages without a text are kept, since a metric needs only their ids."""
     odd = Notices()
-    found = read_run(run.path, odd)
+    found = decoded(read_run(run.path, odd), dataset.corpus, dataset.questions, run.path, odd)
     wanted = {query: found.get(query, ()) for query in ids}
     lost = [repr(query) for query, passages in wanted.items() if not passages]
     strange = [f"{query!r} {p!r}" for query, passages in wanted.items() for p, _ in passages if p not in dataset.corpus]

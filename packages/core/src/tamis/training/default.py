@@ -66,7 +66,7 @@ class Example:
     depth: int
     features: Mapping[str, Mapping[str, Floats]]
     grades: Floats
-    known: Sequence[int]
+    known: Sequence[float]
 
     @property
     def target(self) -> Floats:

@@ -22,8 +22,8 @@ LIFTERS = 3
 def fragment(
     ranking: Ranking,
     *,
-    grades: Mapping[Any, int] | None = None,
-    relevant_from: int = 1,
+    grades: Mapping[Any, float] | None = None,
+    relevant_from: float = 1,
     came_in: Mapping[int, int | None] | None = None,
     unfolded: int = 10,
     limit: int | None = None,
@@ -68,8 +68,8 @@ class _View:
     def __init__(
         self,
         ranking: Ranking,
-        grades: Mapping[Any, int],
-        relevant_from: int,
+        grades: Mapping[Any, float],
+        relevant_from: float,
         came_in: Mapping[int, int | None] | None,
     ) -> None:
         everything = [*ranking.kept, *(dropped.ranked for dropped in ranking.dropped)]
@@ -84,7 +84,7 @@ class _View:
                 self.reach[name] = max(self.reach.get(name, 0.0), value or 0.0)
         self.scored = any(ranked.score is not None for ranked in everything)
 
-    def grade(self, ranked: Ranked) -> int | None:
+    def grade(self, ranked: Ranked) -> float | None:
         return self.grades.get(ranked.candidate.id)
 
     def relevant(self, ranked: Ranked) -> bool:

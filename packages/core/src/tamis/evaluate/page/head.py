@@ -77,11 +77,11 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
     return facts
 
 
-def _grades(grades: Sequence[int], relevant_from: int) -> str:
+def _grades(grades: Sequence[float], relevant_from: float) -> str:
     if not grades:
         return "–"
     span = f"{grades[0]}" if len(grades) == 1 else f"{grades[0]} to {grades[-1]}"
-    return f"{span}, relevant from {relevant_from}"
+    return f"{span}, relevant from {relevant_from:g}"
 
 
 def _notices(evaluation: Evaluation) -> list[str]:
