@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -104,3 +105,31 @@ def test_term_vectors_compare_as_counts_times_rarity_do_by_the_book(texts: list[
     rows = term_vectors(texts)
     assert np.allclose(rows @ rows.T, table @ table.T)
     assert np.allclose(np.linalg.norm(rows, axis=1), lengths[:, 0] > 0)
+
+
+def test_the_words_of_a_pool_are_never_all_held_as_text() -> None:
+    """A word of text takes some 60 bytes, its number and its text's number 16."""
+    texts = [" ".join(f"w{(place * number) % 997}" for number in range(300)) for place in range(2_400)]
+
+    def held(count: int) -> int:
+        tracemalloc.start()
+        try:
+            Tokens.of(texts[:count])
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    Tokens.of(texts)
+    assert held(2_400) - held(1_200) < 40 * 300 * 1_200
+
+
+@given(found=odd_texts)
+def test_reading_in_blocks_changes_nothing(found: list[str]) -> None:
+    whole = Tokens.of(found)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tamis.pool.terms.CHARACTERS", 4)
+        parts = Tokens.of(found)
+        assert parts.words == whole.words
+        assert np.array_equal(parts.ids, whole.ids)
+        assert np.array_equal(parts.owners, whole.owners)
+        assert phrases(found) == [terms(text) for text in found]

@@ -11,8 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamis.pool.lexicon import Lexicon, lexicon
-from tamis.pool.sparse import Floats, Ints, Products, summed
+from tamis.pool.sparse import Floats, Ints, Products, spans, summed
 from tamis.text.terms import COMMON
+
+CHARACTERS = 1 << 20
+"""How much text is split into words at once: the words of a whole pool take many times the memory of their numbers."""
+NONE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +37,16 @@ class Tokens:
     @classmethod
     def of(cls, texts: Sequence[str]) -> Tokens:
         known = lexicon()
-        found = [text.split() for text in texts]
-        numbers, chunks = known.read(list(chain.from_iterable(found)))
-        first = np.full(len(known.terms), len(numbers), dtype=np.int64)
-        first[numbers[::-1]] = np.arange(len(numbers))[::-1]
-        used = numbers[np.sort(first[first < len(numbers)])]
-        here = np.full(len(first), -1, dtype=np.int64)
+        read = [_numbered(known, texts[first:last]) for first, last in spans(_lengths(texts), CHARACTERS)]
+        numbers = np.concatenate([NONE, *(block for block, _ in read)])
+        lengths = np.concatenate([NONE, *(length for _, length in read)])
+        del read
+        used = _in_order_of_appearance(numbers, len(known.terms))
+        here = np.full(len(known.terms), -1, dtype=np.int64)
         here[used] = np.arange(len(used))
-        owners = np.repeat(np.arange(len(texts)), np.fromiter(map(len, found), np.int64, len(found)))
-        return cls(len(texts), here[numbers], owners[chunks], used, here, known)
+        for block in _blocks(len(numbers)):
+            numbers[block] = here[numbers[block]]
+        return cls(len(texts), numbers, np.repeat(np.arange(len(texts)), lengths), used, here, known)
 
     @property
     def features(self) -> int:
@@ -94,11 +99,36 @@ def runs(chosen: Ints, lengths: Ints) -> tuple[Ints, Ints]:
 def phrases(texts: Sequence[str]) -> list[list[str]]:
     """The terms of each text."""
     known = lexicon()
+    found = []
+    for first, last in spans(_lengths(texts), CHARACTERS):
+        numbers, lengths = _numbered(known, texts[first:last])
+        words = [known.terms[number] for number in numbers.tolist()]
+        found += [words[start:end] for start, end in pairwise([0, *np.cumsum(lengths).tolist()])]
+    return found
+
+
+def _in_order_of_appearance(numbers: Ints, most: int) -> Ints:
+    """The different ones of `numbers`, which are below `most`, each where it comes first."""
+    first = np.full(most, len(numbers), dtype=np.int64)
+    for block in reversed(_blocks(len(numbers))):
+        first[numbers[block][::-1]] = np.arange(block.start, block.stop)[::-1]
+    return numbers[np.sort(first[first < len(numbers)])]
+
+
+def _blocks(size: int) -> list[slice]:
+    return [slice(start, min(start + CHARACTERS, size)) for start in range(0, size, CHARACTERS)]
+
+
+def _lengths(texts: Sequence[str]) -> Ints:
+    return np.fromiter(map(len, texts), np.int64, len(texts))
+
+
+def _numbered(known: Lexicon, texts: Sequence[str]) -> tuple[Ints, Ints]:
+    """The numbers of the terms of all texts, one after the other, and how many terms each text has."""
     found = [text.split() for text in texts]
     numbers, chunks = known.read(list(chain.from_iterable(found)))
-    words = [known.terms[number] for number in numbers.tolist()]
-    ends = np.cumsum([0, *map(len, found)])
-    return [words[first:last] for first, last in pairwise(np.searchsorted(chunks, ends).tolist())]
+    ends = np.cumsum(np.fromiter(map(len, found), np.int64, len(found)))
+    return numbers, np.diff(np.searchsorted(chunks, ends), prepend=0)
 
 
 def term_vectors(texts: Sequence[str]) -> Floats:
@@ -130,8 +160,12 @@ class Incidence:
     def of(cls, size: int, features: int, rows: Ints, cols: Ints) -> Incidence:
         """From occurrences in any order."""
         width = max(features, 1)
-        every = np.sort(rows * width + cols)
-        first = np.flatnonzero(np.diff(every, prepend=-1))
+        every = rows * width
+        every += cols
+        every.sort()
+        new = np.ones(len(every), dtype=bool)
+        np.not_equal(every[1:], every[:-1], out=new[1:])
+        first = np.flatnonzero(new)
         keys = every[first]
         return cls(size, features, keys // width, keys % width, np.diff(first, append=len(every)))
 

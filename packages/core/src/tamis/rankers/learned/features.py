@@ -9,7 +9,7 @@ import numpy as np
 
 from tamis.pool.terms import Tokens
 from tamis.pool.titles import BRACKET, occurrences
-from tamis.rankers.learned.match import Floats, Ints, Match, per_text
+from tamis.rankers.learned.match import Floats, Ints, Match, in_parts, per_text
 from tamis.text.terms import COMMON, terms
 from tamis.text.vectors import WordVectors, unit_length
 from tamis.values.ranking import Candidate
@@ -19,6 +19,8 @@ SEEDS = 20
 NEIGHBOURS = 6
 """The nearest of them that each candidate listens to. Of fewer than six candidates none are neighbours: two that share
 a word are half of such a pool, and would only trade places."""
+CELLS = 1_000_000
+"""Candidates times those that raise them, at most, where more than `SEEDS` tie: all of a thousand."""
 SHORT = 16
 """Texts of fewer terms are all called short."""
 
@@ -79,10 +81,14 @@ def _phrases(match: Match) -> Floats:
     keys = numbers[known, 0] * tokens.features + numbers[known, 1]
     order = np.argsort(keys)
     keys, value = keys[order], worth[known][order]
-    found = ids[:-1] * tokens.features + ids[1:]
+    begins = np.zeros(tokens.features, dtype=bool)
+    begins[numbers[known, 0]] = True
+    at = np.flatnonzero(begins[ids[:-1]])
+    at = at[owners[at] == owners[at + 1]]
+    found = ids[at] * tokens.features + ids[at + 1]
     which = np.minimum(np.searchsorted(keys, found), len(keys) - 1)
-    right = (keys[which] == found) & (owners[:-1] == owners[1:])
-    each = np.unique(owners[:-1][right] * len(keys) + which[right])
+    right = keys[which] == found
+    each = np.unique(owners[at][right] * len(keys) + which[right])
     return np.bincount(each // len(keys), value[each % len(keys)], minlength=tokens.size) / value.sum()
 
 
@@ -103,14 +109,18 @@ def _meaning(match: Match, titles: Sequence[Sequence[str]]) -> dict[str, Floats]
     """The best window by soft matches of each query word (MaxSim, Khattab and Zaharia, 2020), how often words like
     those of the query occur (soft term frequencies), and cosines of sums of word vectors."""
     halves = match.nearest_in_half
-    lengths = np.fromiter(map(len, titles), np.int64, len(titles))
-    flat = match.vectors.of([term for title in titles for term in title])
-    named = per_text(np.repeat(np.arange(len(titles)), lengths), flat, len(titles))
+
+    def named(first: int, last: int) -> Floats:
+        own = titles[first:last]
+        flat = match.vectors.of([term for title in own for term in title])
+        rows = per_text(np.repeat(np.arange(len(own)), list(map(len, own))), flat, len(own))
+        return match.alike(unit_length(rows.astype(np.float32)))
+
     return {
         "window": match.best_window(np.maximum(halves, match.widened(halves)) @ match.weights),
         "alike": match.saturated(match.totals(halves)) @ match.weights,
-        "meaning": np.maximum(match.text_vectors @ match.query_vector, 0.0).astype(np.float64),
-        "title_meaning": np.maximum(unit_length(named.astype(np.float32)) @ match.query_vector, 0.0).astype(np.float64),
+        "meaning": match.meaning(),
+        "title_meaning": in_parts(len(titles), named),
     }
 
 
@@ -124,10 +134,13 @@ def _first_look(made: Mapping[str, Floats], prior: Floats | None, cosines: Float
 
 
 def _best(look: Floats, count: int) -> Ints:
-    """The `count` best, and all that tie with the last of them."""
+    """The `count` best, and all that tie with the last of them; none of those where they are too many for a large
+    pool."""
     if len(look) <= count:
         return np.arange(len(look))
-    return np.flatnonzero(look >= np.partition(look, -count)[-count])
+    last = np.partition(look, -count)[-count]
+    found = np.flatnonzero(look >= last)
+    return found if len(found) * len(look) <= max(CELLS, count * len(look)) else np.flatnonzero(look > last)
 
 
 def _new(match: Match) -> Floats:
@@ -151,27 +164,45 @@ def _neighbours(match: Match, titles: Sequence[Sequence[str]], look: Floats) -> 
     columns = np.zeros((entries.features, len(seeds)))
     columns[entries.cols[own], place[entries.rows[own]]] = value[own]
     used = np.flatnonzero(np.asarray(columns.any(axis=1))[entries.cols])
-    shared = per_text(entries.rows[used], columns[entries.cols[used]] * value[used, None], size)
-    shared[seeds, np.arange(len(seeds))] = 0.0
-    if len(seeds) > NEIGHBOURS:
-        shared[shared < np.partition(shared, -NEIGHBOURS, axis=1)[:, [-NEIGHBOURS]]] = 0.0
-    return {
-        "neighbours": shared @ look[seeds] / (shared.sum(axis=1) + 0.3),
-        "mentioned": _mentioned(match, titles, look),
-    }
+    rows = entries.rows[used]
+
+    def heard(first: int, last: int) -> Floats:
+        own = slice(*np.searchsorted(rows, (first, last)))
+        shared = per_text(rows[own] - first, columns[entries.cols[used[own]]] * value[used[own], None], last - first)
+        mine = (seeds >= first) & (seeds < last)
+        shared[seeds[mine] - first, np.flatnonzero(mine)] = 0.0
+        if len(seeds) > NEIGHBOURS:
+            shared[shared < np.partition(shared, -NEIGHBOURS, axis=1)[:, [-NEIGHBOURS]]] = 0.0
+        said: Floats = shared @ look[seeds] / (shared.sum(axis=1) + 0.3)
+        return said
+
+    return {"neighbours": in_parts(size, heard), "mentioned": _mentioned(match, titles, look)}
 
 
 def _mentioned(match: Match, titles: Sequence[Sequence[str]], look: Floats) -> Floats:
     """How good the best other candidate is whose text names this one's title, unless the query names it."""
     size, asked = match.tokens.size, set(match.query_terms)
-    named = [place for place, title in enumerate(titles) if title and not asked.issuperset(title)]
-    best = np.zeros(size)
-    if named:
-        which, holders = occurrences(match.tokens, [list(titles[place]) for place in named])
-        rare = np.bincount(which, minlength=len(named))[which] <= max(0.2 * size, 2.0)
-        targets = np.array(named)[which]
-        used = rare & (targets != holders)
-        np.maximum.at(best, targets[used], look[holders[used]])
+    numbers: dict[tuple[str, ...], int] = {}
+    named = np.array(
+        [
+            numbers.setdefault(tuple(title), len(numbers)) if title and not asked.issuperset(title) else -1
+            for title in titles
+        ]
+    )
+    which, holders = occurrences(match.tokens, list(numbers))
+    rare = (np.bincount(which, minlength=len(numbers)) <= max(0.2 * size, 2.0))[which]
+    which, holders = which[rare], holders[rare]
+    order = np.lexsort((-look[holders], which))
+    which, holders = which[order], holders[order]
+    place = np.searchsorted(which, named)
+    best, own = np.zeros(size), np.arange(size)
+    # The best of those that name a title, and the next one where that is the candidate itself.
+    for step in (1, 0):
+        at = place + step
+        there = (named >= 0) & (at < len(which))
+        there[there] = which[at[there]] == named[there]
+        there[there] = holders[at[there]] != own[there]
+        best[there] = look[holders[at[there]]]
     return best
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -22,6 +22,8 @@ HALF = 10
 """A window is two neighbouring halves of this many terms."""
 BLOCK = 20
 """Texts per block: small enough for the CPU cache."""
+PART = 4_096
+"""Texts per part: what is computed for each of them has no more rows at once."""
 
 
 class Match:
@@ -91,12 +93,15 @@ class Match:
     # windows -----------------------------------------------------------------------------------------------------
 
     @cached_property
-    def halves(self) -> tuple[Ints, Ints, Ints]:
-        """Half-windows: how many a text has (at least one), where a text's begin, and in which each term is."""
+    def halves(self) -> tuple[Ints, Ints]:
+        """Half-windows: how many a text has (at least one), and where a text's begin."""
         number = np.maximum(1, -(-self.sizes // HALF))
-        begins = np.cumsum(number) - number
-        inside = np.arange(len(self.tokens.ids)) - self.tokens.starts[self.tokens.owners]
-        return number, begins, begins[self.tokens.owners] + inside // HALF
+        return number, np.cumsum(number) - number
+
+    def half_of(self, at: Ints) -> Ints:
+        """In which half-window the terms at these places of the pool are."""
+        owners = self.tokens.owners[at]
+        return self.halves[1][owners] + (at - self.tokens.starts[owners]) // HALF
 
     def best_window(self, values: Floats) -> Floats:
         """The largest value of a half-window of each text. Shape (n,)."""
@@ -109,7 +114,7 @@ class Match:
 
     def widened(self, values: NDArray[Number]) -> NDArray[Number]:
         """For each half-window what the next one of the same text holds; zeros after the last."""
-        number, begins, _ = self.halves
+        number, begins = self.halves
         following = np.zeros_like(values)
         following[:-1] = values[1:]
         following[begins + number - 1] = 0
@@ -145,33 +150,46 @@ class Match:
     def nearest_in_half(self) -> Vectors:
         """The likeness of the nearest word in each half-window. Shape (half-windows, m)."""
         at = np.flatnonzero(self._related[self.tokens.ids])
-        half = self.halves[2][at]
+        half = self.half_of(at)
         begins = np.flatnonzero(np.diff(half, prepend=-1))
         out = np.zeros((int(self.halves[0].sum()), len(self.words)), dtype=np.float32)
         if len(begins):
             out[half[begins]] = np.maximum.reduceat(self.likeness[self.tokens.ids[at]], begins, axis=0)
         return out
 
-    @cached_property
-    def text_vectors(self) -> Vectors:
-        """Unit vectors of the texts, zeros for an empty one. Shape (n, width)."""
+    def meaning(self) -> Floats:
+        """The cosine of each text's sum of word vectors with the query's, at least 0. Shape (n,)."""
+        return in_parts(self.tokens.size, lambda first, last: self.alike(self._text_vectors(first, last)))
+
+    def alike(self, rows: Vectors) -> Floats:
+        """The cosines of unit vectors with the query's, at least 0."""
+        return np.maximum(rows @ self.query_vector, 0.0).astype(np.float64)
+
+    def _text_vectors(self, start: int, stop: int) -> Vectors:
+        """Unit vectors of some texts, zeros for an empty one. Shape (stop - start, width)."""
         entries = self.tokens.incidence
-        sums = np.zeros((self.tokens.size, self.vectors.width), dtype=np.float32)
-        for first in range(0, self.tokens.size, BLOCK):
-            last = min(first + BLOCK, self.tokens.size)
+        sums = np.zeros((stop - start, self.vectors.width), dtype=np.float32)
+        for first in range(start, stop, BLOCK):
+            last = min(first + BLOCK, stop)
             own = slice(*np.searchsorted(entries.rows, (first, last)))
             inside = np.zeros(entries.features, dtype=bool)
             inside[entries.cols[own]] = True
             used, place = np.flatnonzero(inside), np.cumsum(inside) - 1
             counts = np.zeros((last - first, len(used)), dtype=np.float32)
             counts[entries.rows[own] - first, place[entries.cols[own]]] = entries.counts[own]
-            sums[first:last] = counts @ self.word_vectors[used]
+            sums[first - start : last - start] = counts @ self.word_vectors[used]
         return unit_length(sums)
 
     @cached_property
     def query_vector(self) -> Vectors:
         total: Vectors = unit_length(self.vectors.of(self.words).sum(axis=0))
         return total
+
+
+def in_parts(size: int, values: Callable[[int, int], Floats]) -> Floats:
+    """One value, or row of values, per text, from those of `PART` texts at a time: what is as wide as a vector is never
+    held for all texts. `values(first, last)`: of those texts."""
+    return np.concatenate([values(first, min(first + PART, size)) for first in range(0, max(size, 1), PART)])
 
 
 def per_text(owners: Ints, values: NDArray[np.float32] | Floats, size: int) -> Floats:
