@@ -136,3 +136,14 @@ def test_on_its_own_it_compares_with_nothing() -> None:
     with pytest.raises(StopIteration) as stop:
         next(plan)
     assert stop.value.value == [1.0, 1.0]
+
+
+def test_in_a_large_pool_the_rest_is_compared_with_the_first_thousand_and_a_notice_says_so() -> None:
+    pool = [(f"mesh w{number % 700} x{number % 31}", 1 - number / 2_000) for number in range(1_030)]
+    found = stage().rerank("q", candidates(pool))
+    (notice,) = found.warnings
+    assert str(notice) == "MultiCriteria: 30 candidates are compared for diversity with the first 1,000 chosen only"
+    assert set(notice.positions) == set(found.positions[1_000:])
+    scores = [ranked.score for ranked in found.kept]
+    assert scores == sorted(scores, reverse=True)
+    assert not found.degraded

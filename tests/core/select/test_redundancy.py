@@ -15,6 +15,7 @@ from support.scripted import Chat, passages
 from tamis import DPP, MMR, Candidate, Cover, CrossEncoder, FirstStage, Listwise, NearDuplicates, Ranking
 from tamis.errors import CapabilityError, ConfigError, ScaleError
 from tamis.models import CostOnly, Function
+from tamis.pool.similar import Rows
 from tamis.select.cover import most_covering, normalised
 from tamis.select.near_duplicates import shingles
 from tamis.values.answers import Failure
@@ -102,15 +103,15 @@ def test_greedy_dpp_picks_the_largest_determinants() -> None:
         relevance = draw.uniform(size=6)
         weight = np.exp(0.7 / (2 * (1 - 0.7)) * (relevance - relevance.max()))
         kernel = weight[:, None] * (vectors @ vectors.T) * weight
-        picked = DPP(0.7).pick(relevance, vectors)
+        picked = DPP(0.7).pick(relevance, Rows(vectors))
+        assert len(picked) == len(set(picked)) == 4
         chosen: list[int] = []
-        for index in picked[:4]:
+        for index in picked:
             options = {
                 i: float(np.linalg.det(kernel[np.ix_([*chosen, i], [*chosen, i])])) for i in range(6) if i not in chosen
             }
             assert options[index] == pytest.approx(max(options.values()), rel=1e-6)
             chosen.append(index)
-        assert sorted(picked) == list(range(6))
 
 
 @pytest.mark.parametrize("make", [MMR, DPP])
@@ -127,6 +128,23 @@ def test_variety_looks_at_the_head_only_and_leaves_the_unjudged_in_place(make: A
     none = [Candidate(t, score=s) for t, s in (("pie", 0.9), ("x", None), ("pie", 0.8), ("hill", 0.1))]
     found = (FirstStage() | make(0.3)).rerank("q", none)
     assert found.positions == (0, 1, 3, 2)
+
+
+@pytest.mark.parametrize("make", [MMR, DPP])
+def test_after_a_thousand_picks_the_rest_keeps_its_order_and_a_notice_says_so(make: Any) -> None:
+    draw = np.random.default_rng(0)
+    texts = [" ".join(f"w{word}" for word in draw.integers(0, 5_000, size=8)) for _ in range(1_020)]
+    given_ = [Candidate(text, score=share) for text, share in zip(texts, draw.uniform(size=1_020), strict=True)]
+    found = (FirstStage() | make(depth=None)).rerank("q", given_)
+    (notice,) = found.warnings
+    assert str(notice) == (
+        f"{make.__name__}: the first 1,000 of 1,020 candidates were picked one by one; the rest keeps its order"
+    )
+    assert not found.degraded
+    before = FirstStage().rerank("q", given_).positions
+    assert list(found.positions[1_000:]) == [position for position in before if position in notice.positions]
+    assert not (FirstStage() | make(depth=1_000)).rerank("q", given_).warnings
+    assert not (FirstStage() | make(1.0, depth=None)).rerank("q", given_).warnings
 
 
 def test_candidates_whose_vector_is_missing_or_odd_keep_their_place_and_are_named() -> None:

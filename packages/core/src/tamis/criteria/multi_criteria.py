@@ -18,8 +18,8 @@ from tamis.criteria.sources import Incoming, Rubric
 from tamis.errors import ConfigError
 from tamis.parts.options import NOT_GIVEN, OPTIONAL, refuse, settle
 from tamis.parts.part import part
-from tamis.pool.terms import term_vectors
-from tamis.pool.variety import marginal_relevance
+from tamis.pool.similar import TermVectors
+from tamis.pool.variety import MOST, marginal_relevance
 from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Stage
 from tamis.stage.scoring import Limit, failure_notices
@@ -134,7 +134,8 @@ class MultiCriteria(Stage):
         known = [index for index, row in enumerate(rows) if row[self.relevance.name] is not None]
         known.sort(key=lambda index: self._ties(rows[index]))
         places = {}
-        for place, (index, score, row) in enumerate(self._combined(known, rows, head, criteria)):
+        combined = self._combined(known, rows, head, criteria)
+        for place, (index, score, row) in enumerate(combined):
             judged[index] = replace(judged[index], score=score, criteria=row)
             places[head[index].position] = place
         tail = [replace(ranked, score=None) for ranked in ranking.kept[len(head) :]]
@@ -146,6 +147,10 @@ class MultiCriteria(Stage):
                 below = f"all {len(head)} candidates are below the gate of {self.gate:g} on {self.relevance.name}"
                 told = f"{type(self).__name__} kept nothing: {below}; lower the gate, or pass gate=None"
                 unknown.append(Notice(told, degraded=False))
+        rest = [head[index].position for index, _, row in combined[MOST:] if _diverse(criteria) and self._passes(row)]
+        if rest:
+            told = f"{type(self).__name__}: {len(rest):,} candidates are compared for diversity with the first {MOST:,}"
+            unknown.append(Notice(f"{told} chosen only", tuple(rest), degraded=False))
         failed = failure_notices(type(self).__name__, head, sheet.failures)
         return result.warn(*notices, *unknown, *failed, *_ungraded(criteria, head, rows))
 
@@ -189,12 +194,14 @@ class MultiCriteria(Stage):
         if not diverse:
             scores = combine([rows[index] for index in known], criteria)
             return [(index, score, rows[index]) for index, score in zip(known, scores, strict=True)]
-        gate = self.gate
-        passing = [gate is None or (rows[i][self.relevance.name] or 0.0) >= gate for i in known]
+        passing = [self._passes(rows[i]) for i in known]
         left = [i for i, passes in zip(known, passing, strict=True) if passes]
         gated = [i for i, passes in zip(known, passing, strict=True) if not passes]
         fixed = list(zip(gated, combine([rows[i] for i in gated], criteria), (rows[i] for i in gated), strict=True))
         return _greedy(left, rows, head, criteria, self.combine) + fixed
+
+    def _passes(self, row: Row) -> bool:
+        return self.gate is None or (row[self.relevance.name] or 0.0) >= self.gate
 
     def _ties(self, row: Row) -> tuple[float, float]:
         first = row.get(self.tie_break) if self.tie_break else None
@@ -253,7 +260,10 @@ def _greedy(
     plain = [c for c in criteria if c not in diverse]
     total = np.array(COMBINATIONS[combination]([rows[i] for i in left], [*plain, *diverse]))
     loss = _loss_of_similarity(diverse, criteria, combination)
-    order, nearest = marginal_relevance(total, term_vectors([ranked.text for ranked in head])[list(left)], loss)
+    order, nearest = marginal_relevance(total, TermVectors.of([ranked.text for ranked in head]).only(left), loss)
+    chosen = set(order)
+    rest = [place for place in range(len(left)) if place not in chosen]
+    order += sorted(rest, key=lambda place: float(loss * nearest[place] - total[place]))
     return [
         (
             left[place],

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from tamis.pool.lexicon import Lexicon, lexicon
 from tamis.pool.sparse import Floats, Ints, Products, spans, summed
-from tamis.text.terms import COMMON
 
 CHARACTERS = 1 << 20
 """How much text is split into words at once: the words of a whole pool take many times the memory of their numbers."""
@@ -129,18 +128,6 @@ def _numbered(known: Lexicon, texts: Sequence[str]) -> tuple[Ints, Ints]:
     numbers, chunks = known.read(list(chain.from_iterable(found)))
     ends = np.cumsum(np.fromiter(map(len, found), np.int64, len(found)))
     return numbers, np.diff(np.searchsorted(chunks, ends), prepend=0)
-
-
-def term_vectors(texts: Sequence[str]) -> Floats:
-    """One row of length 1 per text: how often each term occurs in it, times ln(1 + n / texts that have it).
-
-    The commonest words count nothing; a text without others is a row of zeros. Shape (texts, terms).
-    """
-    tokens = Tokens.of(texts)
-    found = tokens.incidence.only(~tokens.marked(tuple(COMMON)))
-    rows = np.zeros((found.size, found.features))
-    rows[found.rows, found.cols] = found.normalised(found.counts * found.rarity[found.cols])
-    return rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,16 +10,16 @@ import numpy as np
 
 from tamis.parts.numbers import Share
 from tamis.parts.part import part
+from tamis.pool.similar import Rows, Similar, TermVectors
 from tamis.pool.sparse import Floats
-from tamis.pool.terms import term_vectors
-from tamis.pool.variety import greedy, marginal_relevance
+from tamis.pool.variety import MOST, largest_volume, marginal_relevance
 from tamis.stage.base import Selection
 from tamis.stage.scoring import Limit, failure_notices
 from tamis.stage.vectors import vectors
 from tamis.values.answers import Failure
 from tamis.values.calls import Asking, Plan
 from tamis.values.model import ModelRef, require
-from tamis.values.ranking import Ranked, Ranking, Why
+from tamis.values.ranking import Notice, Ranked, Ranking, Why
 from tamis.values.scale import DISTANCES, Kinds
 
 OVERFLOW = 1e150
@@ -27,7 +27,8 @@ OVERFLOW = 1e150
 
 @part
 class Diversify(Selection):
-    """Base of stages that pick candidates one by one from the first `depth`; the others stay after them.
+    """Base of stages that pick candidates one by one from the first `depth`; the others stay after them. After 1,000
+    picks the rest follows in incoming order, and a notice says so.
 
     Similarity is the cosine of embeddings by `model` (or `given_vectors` that candidates bring along from it), without
     a model that of words weighted by rarity among the candidates. `trade_off`: 1 looks at relevance only, 0 at variety
@@ -48,8 +49,9 @@ class Diversify(Selection):
             require(self.model, "embed", type(self).__name__)
 
     @abstractmethod
-    def pick(self, relevance: Floats, vectors: Floats) -> list[int]:
-        """Every index once, in the order picked. `relevance`: n numbers in 0..1; `vectors`: n rows of length 1 or 0."""
+    def pick(self, relevance: Floats, similar: Similar) -> list[int]:
+        """Indices in the order picked; the others follow in incoming order. `relevance`: n numbers in 0..1; `similar`:
+        how like each other the n are."""
 
     def plan(self, ranking: Ranking) -> Plan:
         head = ranking.kept[: self.depth]
@@ -57,18 +59,32 @@ class Diversify(Selection):
             return ranking
         self.check_scale(ranking)
         relevance = ranking.scale.normalised([ranked.score for ranked in head])
+        judged = [place for place, share in enumerate(relevance) if share is not None]
+        failures: list[Failure | None] = [None] * len(head)
+        similar: Similar
         if self.model is None and not self.given_vectors:
-            rows: Sequence[Floats | Failure] = list(term_vectors([ranked.candidate.full_text for ranked in head]))
+            similar = TermVectors.of([ranked.candidate.full_text for ranked in head]).only(judged)
         else:
             rows = yield from self._embedded(head)
-        usable = [i for i, row in enumerate(rows) if relevance[i] is not None and not isinstance(row, Failure)]
+            failures = [row if isinstance(row, Failure) else None for row in rows]
+            judged = [place for place in judged if failures[place] is None]
+            similar = Rows(np.array([rows[place] for place in judged]))
+        notices = failure_notices(type(self).__name__, head, failures)
         order = list(range(len(ranking.kept)))
-        if usable:
-            picked = self.pick(np.array([relevance[i] for i in usable]), np.array([rows[i] for i in usable]))
-            for place, index in zip(usable, picked, strict=True):
-                order[place] = usable[index]
-        failures = [row if isinstance(row, Failure) else None for row in rows]
-        return ranking.reorder(order).warn(*failure_notices(type(self).__name__, head, failures))
+        if judged:
+            picked = self.pick(np.array([relevance[place] for place in judged]), similar)
+            rest = np.ones(len(judged), dtype=bool)
+            rest[picked] = False
+            for place, index in zip(judged, [*picked, *np.flatnonzero(rest).tolist()], strict=True):
+                order[place] = judged[index]
+            if len(picked) == MOST < len(judged):
+                notices.append(self._unpicked([head[judged[index]] for index in np.flatnonzero(rest).tolist()]))
+        return ranking.reorder(order).warn(*notices)
+
+    def _unpicked(self, rest: Sequence[Ranked]) -> Notice:
+        name, count = type(self).__name__, MOST + len(rest)
+        said = f"{name}: the first {MOST:,} of {count:,} candidates were picked one by one; the rest keeps its order"
+        return Notice(said, tuple(ranked.position for ranked in rest), degraded=False)
 
     def _embedded(self, head: Sequence[Ranked]) -> Asking[list[Floats | Failure]]:
         _, found = yield from vectors(self.model, None, head, self.given_vectors)
@@ -92,8 +108,10 @@ class MMR(Diversify):
     Source: maximal marginal relevance (Carbonell and Goldstein, 1998).
     """
 
-    def pick(self, relevance: Floats, vectors: Floats) -> list[int]:
-        order, _ = marginal_relevance(self.trade_off * relevance, vectors, 1 - self.trade_off)
+    def pick(self, relevance: Floats, similar: Similar) -> list[int]:
+        if self.trade_off == 1:
+            return np.argsort(-relevance, kind="stable").tolist()
+        order, _ = marginal_relevance(self.trade_off * relevance, similar, 1 - self.trade_off)
         return order
 
 
@@ -105,18 +123,8 @@ class DPP(Diversify):
     Looks at all picked ones together, where MMR looks at the nearest. Source: Chen, Zhang and Zhou (2018).
     """
 
-    def pick(self, relevance: Floats, vectors: Floats) -> list[int]:
+    def pick(self, relevance: Floats, similar: Similar) -> list[int]:
         if self.trade_off == 1:
             return np.argsort(-relevance, kind="stable").tolist()
         weight = np.exp(self.trade_off / (2 * (1 - self.trade_off)) * (relevance - relevance.max()))
-        rows = weight[:, None] * vectors
-        variance = (rows**2).sum(axis=1)
-        factors: list[Floats] = []
-
-        def taken(index: int) -> None:
-            shared = rows @ rows[index] - sum((factor * factor[index] for factor in factors), np.zeros(len(rows)))
-            factor = shared / np.sqrt(variance[index])
-            factors.append(factor)
-            np.subtract(variance, factor**2, out=variance)
-
-        return greedy(lambda: np.round(variance, 12), taken, len(relevance), enough=1e-9 * float(variance.max()))
+        return largest_volume(weight, similar)
