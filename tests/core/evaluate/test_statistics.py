@@ -117,3 +117,30 @@ def test_small_samples_get_the_exact_p() -> None:
     values = {"a": queries([1.0, 2.0, 3.0]), "b": queries([0.0, 0.0, 0.0])}
     (pair,) = compare(values, [("a", "b")], "m")
     assert pair.p == pytest.approx(2 / 8)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 11, 12])
+def test_up_to_twelve_changed_queries_get_the_exact_p_beside_a_long_row(count: int) -> None:
+    """A row this short is never joined with longer ones, whose signs are drawn at random."""
+    tenths = ([3, 1, -2, 4, 2, -1, 3, 2, 1, -3, 2, 1] * 2)[:count]
+    short = {**queries([change / 10 for change in tenths]), **{f"equal{n}": 0.0 for n in range(9)}}
+    chosen = random.Random(5)
+    long = queries([chosen.gauss(0.1, 0.3) for _ in range(40)])
+    values = {"short": short, "long": long, "base": dict.fromkeys([*short, *long], 0.0)}
+    one, two = compare(values, [("short", "base"), ("long", "base")], "m")
+    assert one.p == flipped(tenths)
+    assert 0.0004 <= two.p < 1
+
+
+def test_the_smallest_p_of_a_long_row_is_two_of_five_thousand() -> None:
+    """4999 draws and the one observed, on two sides."""
+    values = {"a": queries([0.1 + n / 1000 for n in range(40)]), "b": queries([0.0] * 40)}
+    (pair,) = compare(values, [("a", "b")], "m")
+    assert pair.p == pytest.approx(2 / 5000, rel=1e-12)
+
+
+@pytest.mark.parametrize(("change", "counted"), [(2e-9, (1, 0)), (-2e-9, (0, 1)), (5e-10, (0, 0)), (-5e-10, (0, 0))])
+def test_what_is_below_a_billionth_is_rounding(change: float, counted: tuple[int, int]) -> None:
+    values = {"a": queries([change, 0.0, 0.0]), "b": queries([0.0] * 3)}
+    (pair,) = compare(values, [("a", "b")], "m")
+    assert (pair.better, pair.worse, pair.same) == (*counted, 3 - sum(counted))
