@@ -129,3 +129,7 @@ def _print_prediction(
         table.add_row(item.system, *map(large, each), large(usage.calls), large(usage.tokens), flops)
     console.print(table)
     console.print("The last three columns are totals over all queries.", style="dim")
+    for item in predictions:
+        if item.usage.thoughts:
+            room = f"{item.system}: tokens out include {large(item.usage.thoughts / (item.queries or 1))} per query"
+            console.print(f"{room} in which its models may think: an upper bound.", style="dim", markup=False)

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, get_args
 
 from tamis.errors import CapabilityError, ConfigError, MissingExtra, ModelError
-from tamis.values.answers import Answer, Failure, Score, Why
+from tamis.values.answers import Answer, Failure, Generated, Score, Why
 from tamis.values.calls import Call
 
 WHYS = frozenset(get_args(Why))
@@ -58,6 +58,8 @@ def sound(call: Call, answer: Any) -> Answer | Failure:
         wrong["tokens_in"] = read
     if checked.tokens_out is not None and (wrote := counted(checked.tokens_out)) is not checked.tokens_out:
         wrong["tokens_out"] = wrote
+    if isinstance(checked, Generated) and checked.thoughts is not None:
+        wrong["thoughts"] = counted(checked.thoughts)
     if isinstance(checked, Score) and (units := counted(checked.search_units) or 0) is not checked.search_units:
         wrong["search_units"] = units
     return replace(checked, **wrong) if wrong else checked

@@ -12,6 +12,7 @@ from typing import Any
 
 import tenacity
 
+from tamis.engine.allowance import allowing
 from tamis.engine.answers import is_the_users, listed, sound
 from tamis.engine.cost import call_tokens
 from tamis.engine.dispatch import Batch, Outcome
@@ -70,7 +71,7 @@ class Asker:
     retries: int = 2
     backoff: float = 0.5
     dry: bool = False
-    again: Callable[[Batch], bool] = lambda batch: True
+    again: Callable[[Batch, int | None], bool] = lambda batch, tokens: True
 
     def ask(self, batch: Batch, abandoned: Abandoned) -> Outcome:
         """In this thread. Once `abandoned` nobody waits any more and no retry is made.
@@ -98,22 +99,24 @@ class Asker:
 
     def _asked(self, batch: Batch, abandoned: Abandoned) -> Outcome:
         started, attempts = time.monotonic(), 0
-        settings = policy(self.retries, self.backoff, lambda: not abandoned and self.again(batch))
+        settings = policy(self.retries, self.backoff, lambda: not abandoned and self.again(batch, None))
+        more = _More(self, batch, abandoned)
         try:
             for attempt in tenacity.Retrying(sleep=tenacity.sleep_using_event(abandoned.event), **settings):
                 with attempt:
                     attempts += 1
-                    while wait := self._wait(batch):
+                    while wait := self.wait(batch):
                         if abandoned.event.wait(wait):
                             raise TimeoutError("nobody waits for the answer any more")
                     if abandoned:
                         raise TimeoutError("nobody waits for the answer any more")
-                    answers = self._read(batch, self._method(batch, "")(batch.calls))
-            return Outcome(answers, None, attempts - 1, time.monotonic() - started)
+                    with allowing(more):
+                        answers = self._read(batch, self._method(batch, "")(batch.calls))
+            return Outcome(answers, None, attempts - 1 + more.sent, time.monotonic() - started)
         except BaseException as error:
             if is_the_users(error):
                 raise
-            return Outcome(None, error, max(0, attempts - 1), time.monotonic() - started)
+            return Outcome(None, error, max(0, attempts - 1) + more.sent, time.monotonic() - started)
 
     async def aask(self, batch: Batch, abandoned: Abandoned) -> Outcome:
         """In this event loop when the model has an async method, else in a thread."""
@@ -126,7 +129,7 @@ class Asker:
             abandoned.hold(lease)
         token = _holding.set(held | {id(limiter)})
         try:
-            outcome = await self._aasked(batch)
+            outcome = await self._aasked(batch, abandoned)
         finally:
             _holding.reset(token)
             if lease is not None:
@@ -134,23 +137,25 @@ class Asker:
         self.observe(batch, outcome)
         return outcome
 
-    async def _aasked(self, batch: Batch) -> Outcome:
+    async def _aasked(self, batch: Batch, abandoned: Abandoned) -> Outcome:
         started, attempts = time.monotonic(), 0
+        more = _More(self, batch, abandoned)
         try:
-            settings = policy(self.retries, self.backoff, lambda: self.again(batch))
+            settings = policy(self.retries, self.backoff, lambda: self.again(batch, None))
             async for attempt in tenacity.AsyncRetrying(**settings):
                 with attempt:
                     attempts += 1
-                    while wait := self._wait(batch):
+                    while wait := self.wait(batch):
                         await asyncio.sleep(wait)
-                    answers = self._read(batch, await self._method(batch, "a")(batch.calls), "a")
-            return Outcome(answers, None, attempts - 1, time.monotonic() - started)
+                    with allowing(more):
+                        answers = self._read(batch, await self._method(batch, "a")(batch.calls), "a")
+            return Outcome(answers, None, attempts - 1 + more.sent, time.monotonic() - started)
         except BaseException as error:
             if is_meant_for_the_task(error):
                 raise
-            return Outcome(None, error, max(0, attempts - 1), time.monotonic() - started)
+            return Outcome(None, error, max(0, attempts - 1) + more.sent, time.monotonic() - started)
 
-    def _wait(self, batch: Batch) -> float:
+    def wait(self, batch: Batch) -> float:
         """Seconds to wait before asking again for leave by the model's pace; 0: the batch may go out, and counts."""
         model = batch.model
         requests, most = whole(model, "requests_per_minute"), whole(model, "tokens_per_minute")
@@ -171,6 +176,21 @@ class Asker:
             raise CapabilityError(f"{type(batch.model).__name__} has no `{prefix}{batch.capability}`: {advice}")
         checked: Callable[..., Any] = method
         return checked
+
+
+class _More:
+    """Requests that a model makes for a batch beyond the first (`another_request`). One that the budget or the pace has
+    no room for now is refused, not waited for."""
+
+    def __init__(self, asker: Asker, batch: Batch, abandoned: Abandoned) -> None:
+        self._asker, self._batch, self._abandoned = asker, batch, abandoned
+        self.sent = 0
+
+    def __call__(self, tokens: int | None) -> bool:
+        if self._abandoned or self._asker.wait(self._batch) or not self._asker.again(self._batch, tokens):
+            return False
+        self.sent += 1
+        return True
 
 
 def is_meant_for_the_task(error: BaseException) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tamis.compute.flops import Architecture
-from tamis.values.answers import Answer, Score
+from tamis.values.answers import Answer, Generated, Score
 from tamis.values.calls import Call
 
 
@@ -19,7 +19,9 @@ def charge(counts: dict[str, int], architecture: Architecture | None, call: Call
     counts["calls"] += 1
     counts["tokens_in"] += read
     counts["tokens_out"] += wrote
-    if isinstance(answer, Score):
+    if isinstance(answer, Generated):
+        counts["thoughts"] += answer.thoughts or 0
+    elif isinstance(answer, Score):
         counts["search_units"] += answer.search_units
     if architecture is None:
         counts["unmetered"] += 1

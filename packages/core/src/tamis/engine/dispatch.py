@@ -15,9 +15,9 @@ from typing import Any
 from tamis.compute.architectures import architecture_of
 from tamis.compute.flops import Architecture
 from tamis.engine.answers import failed, is_the_callers, is_the_users, said
-from tamis.engine.cost import call_tokens, charge
+from tamis.engine.cost import charge
 from tamis.engine.memory import Memory
-from tamis.engine.traits import check_limits, group_of, whole
+from tamis.engine.traits import check_limits, group_of, whole, with_thoughts
 from tamis.errors import DegradedError
 from tamis.values.answers import Answer, Failure
 from tamis.values.calls import Call, Plan
@@ -170,25 +170,34 @@ class Dispatcher:
                 self._forget(work)
         return works
 
-    def again(self, batch: Batch) -> bool:
-        """Reserve another try of a batch in the budgets of those that wait; false when one of them cannot pay for it.
+    def again(self, batch: Batch, tokens: int | None = None) -> bool:
+        """Reserve another request for a batch in the budgets of those that wait; false when one of them cannot pay for
+        it.
 
-        Called from the threads that ask models.
+        `tokens`: what it may cost per call, on top of what was reserved; `None`: the request before failed, and what
+        that may have cost is gone. Called from the threads that ask models.
         """
         with self._reserving:
             paid: dict[int, list[Work]] = {}
             for work in batch.works:
                 paid.setdefault(id(work.tickets[0].job), []).append(work)
-            again = [(works[0].tickets[0].job, len(works), sum(map(_read, works))) for works in paid.values()]
-            for job, calls, tokens in again:
-                if job.max_calls is not None and job.reserved_calls + calls > job.max_calls:
+            again = [
+                (works[0].tickets[0].job, works, sum(map(_read, works)) if tokens is None else tokens * len(works))
+                for works in paid.values()
+            ]
+            for job, works, cost in again:
+                if job.max_calls is not None and job.reserved_calls + len(works) > job.max_calls:
                     return False
-                if job.max_tokens is not None and job.reserved_tokens + tokens > job.max_tokens:
+                if job.max_tokens is not None and job.reserved_tokens + cost > job.max_tokens:
                     return False
-            for job, calls, tokens in again:
-                job.reserved_calls += calls
-                job.reserved_tokens += tokens
-                job.spent_tokens += tokens
+            for job, works, cost in again:
+                job.reserved_calls += len(works)
+                job.reserved_tokens += cost
+                if tokens is None:
+                    job.spent_tokens += cost
+                elif job.max_tokens is not None:
+                    for work in works:
+                        work.tokens += tokens
             return True
 
     def settle(self, batch: Batch, outcome: Outcome) -> None:
@@ -272,6 +281,7 @@ class Dispatcher:
         if key is not None and (cached := self._memory.get(call, key)) is not None:
             job.spend(cached=1)
             return cached
+        call = with_thoughts(call)
         ticket = Ticket(job, job.answers, index)
         if key is not None and key in self._shared:
             self._shared[key].tickets.append(ticket)
@@ -408,7 +418,7 @@ def _answers(batch: Batch, outcome: Outcome) -> list[Any]:
 
 def _read(work: Work) -> int:
     """Tokens spent on a try that failed, where tokens are counted: the model may have read the call all the same."""
-    return min(work.tokens, call_tokens(work.call)) if work.tokens else 0
+    return min(work.tokens, work.call.tokens_read()) if work.tokens else 0
 
 
 def cut_short(job: Job, failure: Failure) -> Ranking:

@@ -157,7 +157,7 @@ class Engine:
         FLOPs are those of the models the stage holds; put `CostOnly(architecture=...)` in the place of one that is not
         at hand. Calls that a cache would answer are counted. Calls and rounds are exact for plans that do not depend
         on answers; a sort is predicted as of candidates that are in order already (shuffled, a heap of 100 takes 1.4
-        times as many).
+        times as many). Tokens out include all that models may think (`Usage.thoughts`): an upper bound.
 
         >>> from tamis import Listwise
         >>> from tamis.models import CostOnly

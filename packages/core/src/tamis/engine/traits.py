@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
+from dataclasses import replace
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 from tamis.errors import ConfigError
-from tamis.values.calls import Call
+from tamis.values.calls import Call, Generate
 
+C = TypeVar("C", bound=Call)
 LIMITS = ("max_batch", "max_concurrency", "requests_per_minute", "tokens_per_minute")
 
 
@@ -35,6 +37,25 @@ def check_limits(model: Any) -> None:
     """Raise `ConfigError` for a limit of a model that is no whole number of at least 1."""
     for attribute in LIMITS:
         whole(model, attribute)
+
+
+def with_thoughts(call: C) -> C:
+    """`call` with the room for thoughts that its model asks for, as far as its context window reaches.
+
+    >>> class Thinker:
+    ...     thinking_tokens = 4096
+    >>> with_thoughts(Generate(Thinker(), (), max_tokens=88)).tokens_at_most()
+    4184
+    """
+    if not isinstance(call, Generate) or call.thoughts is not None:
+        return call
+    room = whole(call.model, "thinking_tokens")
+    if room is None:
+        return call
+    window = whole(call.model, "context_window")
+    if window is not None:
+        room = min(room, window - call.tokens_read() - call.max_tokens)
+    return replace(call, thoughts=room) if room > 0 else call
 
 
 def group_of(call: Call) -> Hashable:

@@ -35,7 +35,8 @@ class Thinking(Judge):
     `"empty"`: an empty thought is put in front, which keeps models that always think from thinking. `samples`: the
     number of independent thoughts, their verdicts merged by the mean. `opens`, `closes`: the model's marks of thought;
     `then`: the text between the closing mark and the answer. `expected`: tokens of a thought that a dry run and a token
-    budget count on; default: all of `budget`, so that the prediction is an upper bound.
+    budget count on; default: all of `budget`, so that the prediction is an upper bound. The budget takes the place of
+    the room for thoughts that a model asks for itself (`thinking_budget` of `OpenAIChat`): a call gets one of the two.
 
     A judge that reads probabilities reads them after the thought, at the place of the answer; that needs a model that
     continues a begun answer (a last message of the assistant). A model that says the label at once is asked without
@@ -102,6 +103,7 @@ class Thinking(Judge):
                 expect=self._expected(call),
                 attempt=attempt,
                 usable=partial(self._usable, call=call),
+                thoughts=0,
             )
         ]
         if isinstance(thought, Failure):
@@ -153,6 +155,8 @@ class Thinking(Judge):
 
     def _after(self, call: Any, thought: str) -> Any:
         """The same call, with a thought that is over in front of its answer."""
+        if isinstance(call, Generate):
+            call = replace(call, thoughts=0)
         closed = f"\n{thought}\n{self.closes}{self.then}"
         begun = self.opens + closed
         *before, last = call.messages

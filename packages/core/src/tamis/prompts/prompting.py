@@ -48,11 +48,13 @@ def passage_blocks(texts: Sequence[str], model: Any, max_tokens: int, letters: S
 def fitting(model: Any, passages: int, wanted: int, reserved: int) -> int:
     """Tokens each of `passages` may have: `wanted`, or less when the model's context window is small.
 
-    `reserved` tokens are kept for instructions and the answer, so that cutting never reaches them.
+    `reserved` tokens are kept for instructions and the answer, so that cutting never reaches them; of the window at
+    most a quarter besides for the thoughts of a model that thinks first.
     """
     window = whole(model, "context_window")
     if window is None:
         return wanted
+    reserved += min(whole(model, "thinking_tokens") or 0, window // 4)
     return max(16, min(wanted, (window - reserved) // max(1, passages) - 16))
 
 

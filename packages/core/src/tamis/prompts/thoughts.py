@@ -52,6 +52,17 @@ def answer_text(text: str) -> str:
     return bounded(_without_end(_without_thoughts(text, begun)))
 
 
+def has_thought(text: str) -> bool:
+    """Whether `text` holds a thought, in marks of any family.
+
+    >>> has_thought("<think>Perhaps [1]."), has_thought("[2] > [1]")
+    (True, False)
+    """
+    text = bounded(text.strip())
+    begun = _first_value(text) if text.startswith(ANSWER_START) else 0
+    return _without_thoughts(text, begun) != text
+
+
 def final_answer(text: str) -> str:
     """What follows the thinking; inside the last whole `<answer>` tag, where there is one."""
     text = answer_text(text)

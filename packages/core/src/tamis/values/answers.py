@@ -47,13 +47,15 @@ class Generated(Answer):
     """`text` as the model wrote it: never trusted.
 
     `complete` is false for one that ends too early: at `limit` output tokens, thoughts included (`None`: at a limit
-    that is not known), or where `stopped_by` something else ended it, such as a content filter.
+    that is not known), or where `stopped_by` something else ended it, such as a content filter. `thoughts`: of
+    `tokens_out`, those in which the model thought, where it reports them.
     """
 
     text: str
     complete: bool = True
     limit: int | None = field(default=None, kw_only=True, repr=False, compare=False)
     stopped_by: str = field(default="", kw_only=True, repr=False, compare=False)
+    thoughts: int | None = field(default=None, kw_only=True, repr=False, compare=False)
 
     @classmethod
     def of(cls, value: Any) -> Self:
@@ -178,7 +180,10 @@ class Failure:
         return f"{self.why}: {self.message}" if self.message else self.why
 
 
-ROOM = "a model that thinks first needs a judge inside Thinking(budget=...), or its thinking switched off"
+ROOM = (
+    "if it thinks first, raise the model's thinking_budget (a framework's model: its own limit), put the judge inside "
+    "Thinking(budget=...), or switch its thinking off"
+)
 
 
 def unread(problem: str, answer: Generated) -> Failure:

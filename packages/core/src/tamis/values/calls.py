@@ -99,7 +99,8 @@ class Generate(Call):
 
     `schema` is a JSON schema the text should obey; models that cannot enforce it ignore it. `expect` is a text of the
     shape a good answer has: it sizes a dry run. `attempt` tells a repeated question from the first, so that a cache
-    does not repeat the answer. `max_tokens` counts output tokens.
+    does not repeat the answer. `max_tokens` counts output tokens. `thoughts`: further ones, in which a model may think
+    before it answers; `None`: as many as the model asks for (`thinking_tokens`).
     """
 
     capability: ClassVar[Capability] = "generate"
@@ -113,15 +114,18 @@ class Generate(Call):
     stop: tuple[str, ...] = ()
     expect: str = ""
     attempt: int = 0
+    thoughts: int | None = field(default=None, kw_only=True)
 
     def stand_in(self) -> Generated:
-        return Generated(self.expect)
+        wrote = self.tokens_written() if self.thoughts else None
+        return Generated(self.expect, tokens_out=wrote, thoughts=self.thoughts)
 
     def tokens_written(self) -> int:
-        return estimate_tokens(self.expect)
+        """Estimated tokens of the answer, and all that it may think."""
+        return estimate_tokens(self.expect) + (self.thoughts or 0)
 
     def tokens_at_most(self) -> int:
-        return self.read_at_most() + self.max_tokens
+        return self.read_at_most() + self.max_tokens + (self.thoughts or 0)
 
     def passes(self, answer: Answer, read: int, wrote: int) -> tuple[int, int]:
         return read, wrote

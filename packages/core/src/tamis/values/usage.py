@@ -14,7 +14,8 @@ class Usage:
     `seconds`: wall time of the whole rerank; `rounds`: how often a plan had to wait for answers; `flops`: operations of
     the answered calls, by the architectures of their models (`tamis.compute.flops`); `flops_paper`: the same as
     E2R-FLOPs; `unmetered`: answered calls that both leave out, since the architecture of their model is unknown;
-    `search_units`: searches billed by rerank services that do not bill tokens.
+    `search_units`: searches billed by rerank services that do not bill tokens; `thoughts`: of `tokens_out`, those that
+    models report to have thought, in a dry run all that they may think (an upper bound).
     """
 
     calls: int = 0
@@ -29,6 +30,7 @@ class Usage:
     flops_paper: float = 0.0
     unmetered: int = 0
     search_units: int = 0
+    thoughts: int = 0
 
     @property
     def tokens(self) -> int:

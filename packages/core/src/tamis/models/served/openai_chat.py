@@ -4,62 +4,49 @@ ones."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass as plain_dataclass
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field, fields, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from tamis.compute.architectures import ArchitectureRef
+from tamis.engine.allowance import another_request, is_asked_by_an_engine
+from tamis.engine.traits import with_thoughts
 from tamis.errors import ModelError
 from tamis.models.lazy import lock_of, once
+from tamis.models.served.dialect import LIMITS, Dialect, Format
+from tamis.models.served.endings import ending_of
+from tamis.models.served.habits import THINKING_TOKENS, TokenLimit, habits_of, thinking_switch
 from tamis.models.served.http import Dialogue, Home, HttpModel, Reply, Url, Variable
 from tamis.models.served.labels import label_logprobs
+from tamis.models.served.protocol import (
+    content_of,
+    count_of,
+    message_text,
+    response_format,
+    thought_apart,
+    token_counts,
+    tokens_thought,
+    without_system,
+)
 from tamis.models.served.wire import MOST
 from tamis.parts.numbers import Positive
+from tamis.prompts.thoughts import answer_text, has_thought
 from tamis.values.answers import Failure, Generated, Logprobs
 from tamis.values.calls import Capability, ChoiceLogprobs, Generate, Message
 
-Format = Literal["json_schema", "json_object", "none"]
-LOOSER: dict[Format, Format] = {"json_schema": "json_object", "json_object": "none"}
-REJECTIONS = frozenset({400, 404, 415, 422, 500, 501})
-FORMAT_WORDS = ("response_format", "json_schema", "json_object", "schema", "grammar", "guided", "structured output")
 PATH = "chat/completions"
 OPENAI = Home("api.openai.com", "OPENAI_API_KEY")
 
 
-@plain_dataclass(frozen=True, slots=True)
-class Dialect:
-    """Which part of the protocol a server has turned out to take. `proven`: it has taken this `format`."""
+def _room(value: Any) -> Any:
+    """`off` and `on` in YAML are read as booleans."""
+    return {False: 0, True: "auto"}[value] if isinstance(value, bool) else value
 
-    format: Format = "json_schema"
-    proven: bool = False
-    token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    temperature: bool = True
-    top_logprobs: int = 20
 
-    def adapted(self, body: Mapping[str, Any], reply: Reply, *, any_format: bool) -> Dialect | None:
-        """The dialect to try after `reply` rejected `body`; `None` when the protocol is not to blame.
-
-        `any_format`: whether a looser output format may be tried.
-        """
-        if reply.status not in REJECTIONS:
-            return None
-        said = reply.message.lower()
-        formatted = any_format and "response_format" in body and self.format in LOOSER
-        if formatted and any(word in said for word in FORMAT_WORDS):
-            return replace(self, format=LOOSER[self.format], proven=False)
-        if "max_completion_tokens" in said and "max_tokens" in body:
-            return replace(self, token_limit="max_completion_tokens")
-        if "top_logprobs" in said and body.get("top_logprobs", 0) > 5:
-            return replace(self, top_logprobs=5)
-        if "temperature" in said and "temperature" in body:
-            return replace(self, temperature=False)
-        if formatted and not self.proven and reply.status in (400, 422):
-            return replace(self, format=LOOSER[self.format])
-        return None
+ThinkingBudget = Annotated[Literal["auto"] | NonNegativeInt, BeforeValidator(_room)]
 
 
 @dataclass(frozen=True, config=ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True))
@@ -79,11 +66,21 @@ class OpenAIChat(HttpModel):
         images: whether the model sees pictures; they are sent as content parts.
         structured: how a call's JSON schema is sent: as `"json_schema"`, as `"json_object"` (JSON, of any shape), not
             at all (`"none"`), or `"auto"`: the strictest of these the server takes, found out and remembered.
+        thinking_budget: output tokens in which the model may think before each answer, on top of what the answer
+            needs; 0: none. `"auto"`: 4096 for a model that is known to think, by its name or because a reply held a
+            thought, unless `extra_body` switches thinking off. It is a limit: what is not thought is not paid for.
+            Token budgets reserve it and dry runs count it. `timeout` must be long enough for it.
+        token_limit: the field that holds the output limit, `"max_tokens"` or `"max_completion_tokens"`; `"auto"`: as
+            the model is known to need it, else as the server asks for.
         architecture: for counting FLOPs, where `model` is not the name of a well-known open model: such a name, or the
             fields of a `tamis.compute.flops.Architecture`.
         extra_body: further fields of the request, such as `{"chat_template_kwargs": {"enable_thinking": False}}`.
         headers: further headers. Like `api_key` never printed or written as data.
         max_reply_bytes: the longest reply that is read, unpacked; default 32 MiB.
+
+    What a server refuses is sent another way, in a further request that counts in budgets, and remembered for this
+    object: the field of the output limit, a looser output format, no `temperature`, no `stop`, fewer `top_logprobs`,
+    the system's message at the beginning of the user's. An output limit in `extra_body` replaces all others.
 
     `choice_logprobs` reads the 20 most likely first tokens (fewer where the server allows fewer): a token counts for
     the choice it spells, spaces aside, and for one it spells in another case when that is unambiguous. A choice not
@@ -108,10 +105,14 @@ class OpenAIChat(HttpModel):
     context_window: PositiveInt | None = None
     images: bool = False
     structured: Literal["auto", "json_schema", "json_object", "none"] = "auto"
+    thinking_budget: ThinkingBudget = "auto"
+    token_limit: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
     extra_body: dict[str, Any] | None = field(default=None, hash=False)
     headers: dict[str, str] | None = field(default=None, repr=False, hash=False)
     architecture: ArchitectureRef = None
     max_reply_bytes: PositiveInt = MOST
+
+    survive_fork: ClassVar[frozenset[str]] = frozenset({"_dialect"})
 
     def __post_init__(self) -> None:
         self._settle(PATH)
@@ -131,7 +132,8 @@ class OpenAIChat(HttpModel):
     @property
     def cache_key(self) -> str:
         extra = json.dumps(self.extra_body, sort_keys=True, default=repr) if self.extra_body else ""
-        return f"openai:{self.base_url}:{self.model}:{extra}{self._tenant}"
+        room = "" if self.thinking_budget == "auto" else f":{self.thinking_budget}"
+        return f"openai:{self.base_url}:{self.model}:{extra}{room}{self._tenant}"
 
     def generate(self, calls: Sequence[Generate]) -> list[Generated | Failure]:
         """Write one text a call, each from its own request."""
@@ -149,28 +151,81 @@ class OpenAIChat(HttpModel):
         """As `choice_logprobs`, without blocking the event loop."""
         return [await self._ahold("chat/completions", self._choice(call)) for call in calls]
 
+    @property
+    def thinking_tokens(self) -> int | None:
+        """Output tokens in which the model may think before each answer; `None`: no room is needed."""
+        own = self._own_limit
+        if own is not None:
+            return own
+        if self.thinking_budget != "auto":
+            return self.thinking_budget or None
+        return THINKING_TOKENS if self._thinks else None
+
+    @property
+    def _own_limit(self) -> int | None:
+        """The caller's own limit, which replaces that of every call."""
+        given = [count_of((self.extra_body or {}).get(name)) for name in LIMITS]
+        return max((limit for limit in given if limit is not None), default=None)
+
+    @property
+    def _thinks(self) -> bool:
+        switched = thinking_switch(self.extra_body)
+        return self._dialect.thinks or (habits_of(self.model).thinks if switched is None else switched)
+
     def _generation(self, call: Generate) -> Dialogue[Generated | Failure]:
-        def body(dialect: Dialect) -> dict[str, Any]:
-            request = self._request(call.messages, call.max_tokens, call.temperature, dialect)
-            if call.stop:
+        """An answer; of a model that turns out to think, and had no room for it, the answer to a second request."""
+        allowed = (call if is_asked_by_an_engine() else with_thoughts(call)).thoughts or 0
+        answer, thought = yield from self._written(call, allowed)
+        if not thought or self.thinking_budget != "auto":
+            return answer
+        known = self._dialect
+        self._remember(known, replace(known, thinks=True))
+        if allowed or call.thoughts is not None or answer.complete or answer.stopped_by or answer_text(answer.text):
+            return answer
+        room = with_thoughts(call).thoughts
+        if not room or not another_request(call.tokens_at_most() + room):
+            return answer
+        second, _ = yield from self._written(call, room)
+        both = [
+            (one.tokens_in or call.tokens_read(), one.tokens_out or one.tokens_written()) for one in (answer, second)
+        ]
+        thoughts = sum(one.thoughts or 0 for one in (answer, second)) or None
+        read, wrote = (sum(counts) for counts in zip(*both, strict=True))
+        return replace(second, tokens_in=read, tokens_out=wrote, thoughts=thoughts)
+
+    def _written(self, call: Generate, thoughts: int) -> Dialogue[tuple[Generated, bool]]:
+        """The answer to one request, and whether the reply held a thought."""
+
+        def body(dialect: Dialect, room: int) -> dict[str, Any]:
+            request = self._request(call.messages, call.max_tokens + room, call.temperature, dialect)
+            if call.stop and dialect.stop:
                 request["stop"] = list(call.stop)
             if call.schema is not None and dialect.format != "none":
                 request["response_format"] = response_format(dialect.format, call.schema)
             return request
 
-        data = yield from self._asked(body)
+        data, request = yield from self._asked(body, call, thoughts)
         choice = self._first_choice(data)
         text = message_text(choice["message"])
+        thought = has_thought(text) or thought_apart(choice["message"], data)
+        complete, stopped_by = ending_of(choice.get("finish_reason"))
+        if call.stop and "stop" not in request:
+            places = [place for mark in call.stop if (place := text.find(mark)) >= 0]
+            text, complete = (text[: min(places)], True) if places else (text, complete)
+        limit = next((request[name] for name in reversed(LIMITS) if name in request), None)
         read, wrote = token_counts(data)
-        return Generated(text, choice.get("finish_reason") != "length", tokens_in=read, tokens_out=wrote)
+        answer = Generated(text, complete, limit=limit, stopped_by=stopped_by, tokens_in=read, tokens_out=wrote)
+        return replace(answer, thoughts=tokens_thought(data)), thought
 
     def _choice(self, call: ChoiceLogprobs) -> Dialogue[Logprobs | Failure]:
-        def body(dialect: Dialect) -> dict[str, Any]:
+        def body(dialect: Dialect, room: int) -> dict[str, Any]:
             # Temperature 1: some servers give the probabilities after it. Which token is drawn does not matter.
             request = self._request(call.messages, 1, 1.0, dialect)
             return {"logprobs": True, "top_logprobs": dialect.top_logprobs, **request}
 
-        data = yield from self._asked(body)
+        if not self._dialect.logprobs:
+            raise ModelError(self._without_logprobs)
+        data, _ = yield from self._asked(body, call)
         try:
             shown = self._first_choice(data)["logprobs"]["content"][0]["top_logprobs"]
             tokens = [(str(item["token"]), float(item["logprob"])) for item in shown]
@@ -182,32 +237,59 @@ class OpenAIChat(HttpModel):
         read, wrote = token_counts(data)
         return replace(answer, tokens_in=read, tokens_out=wrote)
 
+    @property
+    def _without_logprobs(self) -> str:
+        return (
+            f"{self.base_url} does not give log-probabilities for {self.model}; use a pipeline that lets it write, "
+            "such as 'listwise' or 'rebel'"
+        )
+
     def _request(
         self, messages: Iterable[Message], max_tokens: int, temperature: float, dialect: Dialect
     ) -> dict[str, Any]:
+        if not dialect.system:
+            messages = without_system(messages)
         return {
             "model": self.model,
-            "messages": [{"role": message.role, "content": _content(message)} for message in messages],
-            dialect.token_limit: max_tokens,
+            "messages": [{"role": message.role, "content": content_of(message)} for message in messages],
+            **({} if self._own_limit is not None else {dialect.token_limit: max_tokens}),
             **({"temperature": temperature} if dialect.temperature else {}),
         }
 
-    def _asked(self, body: Callable[[Dialect], dict[str, Any]]) -> Dialogue[Any]:
-        """The JSON of the completion. When the server rejects part of the protocol, asks again without it."""
+    def _asked(
+        self, body: Callable[[Dialect, int], dict[str, Any]], call: Generate | ChoiceLogprobs, thoughts: int = 0
+    ) -> Dialogue[tuple[Any, dict[str, Any]]]:
+        """The JSON of the completion, and the request that was taken. When the server rejects part of the protocol,
+        asks again without it; where the thoughts have no room beside the prompt, with less room for them."""
         known = dialect = self._dialect
-        request = {**body(dialect), **(self.extra_body or {})}
-        while True:
-            reply = yield request
-            if reply.status == 200:
-                break
-            other = dialect.adapted(request, reply, any_format=self.structured == "auto")
-            adapted = None if other is None else {**body(other), **(self.extra_body or {})}
-            if other is None or adapted is None or adapted == request:
+        tried = {dialect}
+        answer_tokens = call.max_tokens if isinstance(call, Generate) else 1
+        room = dialect.room(thoughts, answer_tokens, call.tokens_read()) if thoughts else 0
+        request = {**body(dialect, room), **(self.extra_body or {})}
+        while (reply := (yield request)).status != 200:
+            if room and (sized := dialect.sized(reply)):
+                other, read = sized
+                left = other.room(room, answer_tokens, max(read, call.tokens_read()))
+                room = left if left < room else 0
+            else:
+                given = self.token_limit != "auto"
+                found = dialect.adapted(request, reply, any_format=self.structured == "auto", own_limit=given)
+                if found is None or found in tried:
+                    raise self._error(reply)
+                other = found
+            self._remember(dialect, replace(other, format=dialect.format, proven=dialect.proven))
+            if "logprobs" in request and not other.logprobs:
+                raise ModelError(self._without_logprobs)
+            tried.add(other)
+            adapted = {**body(other, room), **(self.extra_body or {})}
+            if adapted == request:
                 raise self._error(reply)
+            if not another_request():
+                raise ModelError(f"{self._error(reply)}; no further request may be made now", retryable=True)
             dialect, request = other, adapted
         data = self._checked(reply)
         self._remember(known, replace(dialect, proven=True) if "response_format" in request else dialect)
-        return data
+        return data, request
 
     def _checked(self, reply: Reply) -> Any:
         data = self._data(reply)
@@ -225,7 +307,10 @@ class OpenAIChat(HttpModel):
 
     @once
     def _dialect(self) -> Dialect:
-        return Dialect() if self.structured == "auto" else Dialect(self.structured)
+        form: Format = "json_schema" if self.structured == "auto" else self.structured
+        habits = habits_of(self.model)
+        limit: TokenLimit = habits.token_limit if self.token_limit == "auto" else self.token_limit
+        return Dialect(form, token_limit=limit, temperature=habits.temperature, stop=habits.stop)
 
     def _remember(self, known: Dialect, found: Dialect) -> None:
         """Keep what was found out on the way from `known` to `found`, beside what other calls found meanwhile."""
@@ -242,57 +327,3 @@ class OpenAIChat(HttpModel):
     @property
     def _home(self) -> Home:
         return OPENAI
-
-
-def _content(message: Message) -> str | list[dict[str, Any]]:
-    """The text, or parts of it and its pictures."""
-    if not message.images:
-        return message.content
-    pictures = [{"type": "image_url", "image_url": {"url": image}} for image in message.images]
-    return [{"type": "text", "text": message.content}, *pictures]
-
-
-def response_format(kind: Format, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The `response_format` of a request."""
-    if kind == "json_object":
-        return {"type": "json_object"}
-    strict = {"strict": True} if is_closed(schema) else {}
-    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, **strict}}
-
-
-def is_closed(schema: Any) -> bool:
-    """Whether every object in the schema requires all its properties and allows no others: what `strict` takes."""
-    if isinstance(schema, (list, tuple)):
-        return all(map(is_closed, schema))
-    if not isinstance(schema, Mapping):
-        return True
-    if schema.get("type") == "object":
-        properties = schema.get("properties", {})
-        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != set(properties):
-            return False
-    return all(map(is_closed, schema.values()))
-
-
-def message_text(message: Mapping[str, Any]) -> str:
-    """The text of a reply: a string, the text parts of a list, or a refusal; empty where it has none. Reasoning is left
-    out."""
-    content = message.get("content")
-    if isinstance(content, list):
-        texts = (part.get("text") for part in content if isinstance(part, Mapping))
-        content = "".join(text for text in texts if isinstance(text, str))
-    for text in (content, message.get("refusal")):
-        if isinstance(text, str) and text:
-            return text
-    return ""
-
-
-def token_counts(data: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """Tokens in and out as the server reports them; `None` for what is not a count."""
-    usage = data.get("usage")
-    usage = usage if isinstance(usage, Mapping) else {}
-    read, wrote = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
-    return _count(read), _count(wrote)
-
-
-def _count(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None
