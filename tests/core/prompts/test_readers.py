@@ -47,6 +47,7 @@ READERS: dict[str, Read] = {
     "read_scores": lambda text: read_scores(text, 20, 0, 10),
     "stated": orders.stated,
     "negated": orders.negated,
+    "has_thought": thoughts.has_thought,
     "uncut": lambda text: uncut(Generated(text, complete=False)),
     "parse_rubric": lambda text: parse_rubric(text, TWO, 10),
     "parse_selection": lambda text: parse_selection(text, 20),

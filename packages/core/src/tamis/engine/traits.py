@@ -40,7 +40,7 @@ def check_limits(model: Any) -> None:
 
 
 def with_thoughts(call: C) -> C:
-    """`call` with the room for thoughts that its model asks for, as far as its context window reaches.
+    """`call` with the output tokens that its model asks for to think in, as far as its context window reaches.
 
     >>> class Thinker:
     ...     thinking_tokens = 4096

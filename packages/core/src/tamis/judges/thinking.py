@@ -36,7 +36,7 @@ class Thinking(Judge):
     number of independent thoughts, their verdicts merged by the mean. `opens`, `closes`: the model's marks of thought;
     `then`: the text between the closing mark and the answer. `expected`: tokens of a thought that a dry run and a token
     budget count on; default: all of `budget`, so that the prediction is an upper bound. The budget takes the place of
-    the room for thoughts that a model asks for itself (`thinking_budget` of `OpenAIChat`): a call gets one of the two.
+    the tokens that a model asks for to think in (`thinking_budget` of `OpenAIChat`): a call gets one of the two.
 
     A judge that reads probabilities reads them after the thought, at the place of the answer; that needs a model that
     continues a begun answer (a last message of the assistant). A model that says the label at once is asked without
