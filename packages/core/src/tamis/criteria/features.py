@@ -10,7 +10,8 @@ from tamis.criteria.sources import Source
 from tamis.parts.numbers import Positive, TwoOrMore
 from tamis.parts.part import part
 from tamis.stage.scoring import Given
-from tamis.text.terms import COMMON, WORD, terms
+from tamis.text.normal import matched
+from tamis.text.terms import COMMON, terms, words
 from tamis.values.calls import Asking
 from tamis.values.ranking import Ranked, Ranking
 
@@ -43,13 +44,14 @@ class Clarity(Source):
         return [self._score(ranked.text) for ranked in head]
 
     def _score(self, text: str) -> float:
-        words = WORD.findall(text)
-        if not words:
+        text = matched(text)
+        found = words(text)
+        if not found:
             return 0.0
-        per_sentence = len(words) / max(1, len(SENTENCE_END.findall(text)))
+        per_sentence = len(found) / max(1, len(SENTENCE_END.findall(text)))
         ease = math.exp(-abs(math.log(per_sentence / self.ideal)) / 2)
         visible = sum(not character.isspace() for character in text)
-        return ease * min(1.0, sum(map(len, words)) / max(1, visible) / 0.9)
+        return ease * min(1.0, sum(map(len, found)) / max(1, visible) / 0.9)
 
 
 @part

@@ -6,18 +6,30 @@ from collections.abc import Mapping
 
 from tamis.errors import installed
 from tamis.evaluate.dataset import Run
+from tamis.text.terms import UNSPACED_BLOCKS, marks, spaced
 from tamis.values.ranking import Candidate
 
 
 def bm25_run(queries: Mapping[str, str], corpus: Mapping[str, Candidate], depth: int = 100) -> Run:
-    """The best `depth` passages of the corpus for each query by BM25 (Lucene's form, k1 0.9, b 0.4, English stems)."""
+    """The best `depth` passages of the corpus for each query by BM25 (Lucene's form, k1 0.9, b 0.4, English stems).
+
+    Words are spelled as those of the pipelines are; scripts without spaces are read in pairs of characters.
+    """
     with installed("Evaluation", "eval"):
         import bm25s
         import Stemmer
 
     def tokens(texts: list[str]) -> bm25s.tokenization.Tokenized:
-        return bm25s.tokenize(texts, stopwords="en", stemmer=Stemmer.Stemmer("english"), show_progress=False)
+        return bm25s.tokenize(
+            list(map(spaced, texts)),
+            token_pattern=words,
+            stopwords="en",
+            stemmer=Stemmer.Stemmer("english"),
+            show_progress=False,
+        )
 
+    # Two letters or more with their marks, as is usual, but also a single character that is a word.
+    words = rf"\w[\w{marks()}]+|[{UNSPACED_BLOCKS}]"
     ids = list(corpus)
     index = bm25s.BM25(method="lucene", k1=0.9, b=0.4)
     index.index(tokens([passage.full_text for passage in corpus.values()]), show_progress=False)

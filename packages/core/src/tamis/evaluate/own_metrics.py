@@ -12,6 +12,7 @@ from statistics import fmean
 from tamis.evaluate import ties
 from tamis.evaluate.dataset import Dataset, Question
 from tamis.evaluate.dropped import by_stage
+from tamis.text.normal import folded
 from tamis.text.terms import UNSPACED
 from tamis.text.tokens import estimate_tokens
 from tamis.values.ranking import Ranked, Ranking
@@ -121,7 +122,7 @@ def normalised(text: str) -> str:
     >>> normalised("The U.S.A., (1990)")
     'usa 1990'
     """
-    words = unicodedata.normalize("NFKC", text).casefold().translate(SIGNS).split()
+    words = folded(text).translate(SIGNS).split()
     return " ".join(word for word in words if word not in ARTICLES)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tamis.text.terms import STOPWORDS, WORD, terms
+from tamis.text.normal import fold
+from tamis.text.terms import STOPWORDS, terms, words
 
 if TYPE_CHECKING:
     from tamis.text.vectors import WordVectors
@@ -39,5 +40,5 @@ def hints(query: str, passage: str, vectors: WordVectors | None = None) -> list[
 
 def _content(text: str) -> list[str]:
     """Lower-case words of letters, each once, without stop words and single letters."""
-    words = dict.fromkeys(word.lower() for word in WORD.findall(text))
-    return [word for word in words if len(word) > 1 and word.isalpha() and word not in STOPWORDS]
+    found = dict.fromkeys(map(fold, words(text)))
+    return [word for word in found if len(word) > 1 and word.isalpha() and word not in STOPWORDS]

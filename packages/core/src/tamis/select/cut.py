@@ -8,6 +8,7 @@ from pydantic import FiniteFloat, PositiveInt
 
 from tamis.parts.part import part
 from tamis.stage.base import Selection
+from tamis.text.normal import folded
 from tamis.values.calls import Plan
 from tamis.values.ranking import Ranked, Ranking, Why
 from tamis.values.scale import DISTANCES, Kind, Kinds
@@ -55,7 +56,8 @@ class Threshold(Selection):
 
 @part
 class Deduplicate(Selection):
-    """Drop later candidates with the same text (white space and case aside) or the same id as an earlier one."""
+    """Drop later candidates with the same text (white space, case and spelling of characters aside) or the same id as
+    an earlier one."""
 
     by: Literal["text", "id"] = "text"
 
@@ -67,7 +69,7 @@ class Deduplicate(Selection):
 
         def repeated(ranked: Ranked) -> bool:
             candidate = ranked.candidate
-            key = candidate.id if self.by == "id" else " ".join(candidate.text.split()).casefold()
+            key = candidate.id if self.by == "id" else " ".join(folded(candidate.text).split())
             new = key is not None and key not in seen
             seen.add(key)
             return not new and key is not None

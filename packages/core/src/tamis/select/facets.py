@@ -14,6 +14,7 @@ from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.prompts.prompting import PassageTokens
 from tamis.stage.base import Stage, StageRef
+from tamis.text.normal import folded
 from tamis.values.answers import Failure, Generated, unread
 from tamis.values.calls import Asking, Plan, together
 from tamis.values.model import ModelRef, require
@@ -88,7 +89,7 @@ class Facets(Stage):
         read = [answer if isinstance(answer, Failure) else _facets(answer) for answer in answers]
         votes: dict[str, list[str]] = {}
         for facet in (facet for named in read if isinstance(named, list) for facet in named):
-            votes.setdefault(facet.casefold(), []).append(facet)
+            votes.setdefault(folded(facet), []).append(facet)
         chosen = sorted(votes.values(), key=lambda named: -len(named))[: self.most]
         unread = [ranked.position for ranked, named in zip(head, read, strict=True) if not isinstance(named, list)]
         if not unread:

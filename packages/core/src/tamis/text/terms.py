@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+import unicodedata
+from functools import cache, lru_cache
 from itertools import chain
+
+from tamis.text.normal import fold, folded, matched
 
 WORD = re.compile(r"[^\W_]+")
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 RUN = re.compile(r"\S+")
 SENTENCE_END = re.compile(r"[.!?。！？]['\")\]”’]*$")
-UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+")
+UNSPACED_BLOCKS = (
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"  # Burmese
+    "\u1780-\u17ff"  # Khmer
+    "\u1950-\u19df\u1a20-\u1aaf\uaa80-\uaadf"  # Tai
+    "\u1b00-\u1b7f\ua980-\ua9df"  # Balinese, Javanese
+    "\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff"  # Japanese, Bopomofo
+    "\u3400-\u9fff\ua000-\ua4cf\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003347f"  # Chinese, Yi
+    "\uac00-\ud7af"  # Korean: words are spaced, but carry their particles
+)
+UNSPACED = re.compile(f"[{UNSPACED_BLOCKS}][{UNSPACED_BLOCKS}\u0300-\u036f]*")
+"""A run of a script that does not put spaces between words."""
+LAST_MARK = 0x1F000
+"""No combining mark of letters has a code from here on."""
+MAY_HAVE_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u1dff\u20d0-\u20ff\u2c80-\u2eff\u302a-\u302f\u3099\u309a\ua000-\uabff\ufb1e\ufe20-\ufe2f"
+    "\U00010000-\U0001efff]"
+)
+"""What texts with combining marks have: the marks, or a letter of their blocks."""
 
 STOPWORDS = frozenset(
     """
@@ -24,12 +45,39 @@ STOPWORDS = frozenset(
 def terms(text: str) -> list[str]:
     """Lower-case word stems of `text` in order, `camelCase` and `snake_case` split.
 
-    Scripts written without spaces give overlapping pairs of characters.
+    Words are compared as `tamis.text.normal.matched` spells them, without case, and keep their combining marks. Scripts
+    written without spaces give overlapping pairs of characters, each with its marks.
 
     >>> terms("Parsing ISO dates with dateTime_parser")
     ['parsing', 'iso', 'date', 'with', 'date', 'time', 'parser']
+    >>> terms("東京タワー2024")
+    ['東京', '京タ', 'タワ', 'ワー', '2024']
     """
-    return list(chain.from_iterable(map(_of_word, WORD.findall(text))))
+    return list(chain.from_iterable(map(_of_word, words(text))))
+
+
+def words(text: str) -> list[str]:
+    """Runs of letters, digits and their combining marks in `text`, as `tamis.text.normal.matched` spells them.
+
+    >>> words("the ｆｕｌｌ width of मेला")
+    ['the', 'full', 'width', 'of', 'मेला']
+    """
+    if text.isascii():
+        return WORD.findall(text)
+    text = matched(text)
+    return (marked_word() if MAY_HAVE_MARKS.search(text) else WORD).findall(text)
+
+
+def spaced(text: str) -> str:
+    """`text` as `tamis.text.normal.folded` spells it, with spaces between the terms of a run of a script without
+    spaces: for tools that find words by themselves. ASCII is returned as it is.
+
+    >>> spaced("see 東京タワー")
+    'see  東京 京タ タワ ワー '
+    """
+    if text.isascii():
+        return text
+    return UNSPACED.sub(lambda run: f" {' '.join(_pairs(run[0]))} ", folded(text))
 
 
 @lru_cache(maxsize=65_536)
@@ -37,15 +85,52 @@ def _of_word(word: str) -> tuple[str, ...]:
     """Terms of one run of letters and digits. Remembered: most words of a text were met before."""
     found: list[str] = []
     for part in CAMEL.split(word):
-        if part.isascii() or not UNSPACED.search(part):
+        if part.isascii():
             found.append(stem(part.lower()))
         else:
-            found.extend(_pairs(part))
+            found.extend(_of_part(fold(part)))
     return tuple(found)
 
 
-def _pairs(word: str) -> list[str]:
-    return [word[i : i + 2] for i in range(len(word) - 1)] or [word]
+def _of_part(part: str) -> list[str]:
+    """Pairs of characters of the runs without spaces, stems of what is between them."""
+    found: list[str] = []
+    start = 0
+    for run in UNSPACED.finditer(part):
+        found += [stem(part[start : run.start()])] if run.start() > start else []
+        found += _pairs(run[0])
+        start = run.end()
+    return [*found, stem(part[start:])] if start < len(part) else found
+
+
+def _pairs(run: str) -> list[str]:
+    letters = _letter().findall(run) if MAY_HAVE_MARKS.search(run) else run
+    return ["".join(letters[i : i + 2]) for i in range(len(letters) - 1)] or [run]
+
+
+@cache
+def marks() -> str:
+    """All combining marks, as the inside of a character class. Made when the first text needs it (20 ms)."""
+    ranges: list[list[int]] = []
+    for code in range(0x300, LAST_MARK):
+        if unicodedata.category(chr(code)) in ("Mn", "Mc"):
+            if ranges and ranges[-1][1] == code - 1:
+                ranges[-1][1] = code
+            else:
+                ranges.append([code, code])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
+
+
+@cache
+def marked_word() -> re.Pattern[str]:
+    """As `WORD`, with the marks on its letters."""
+    return re.compile(rf"[^\W_](?:[^\W_]|[{marks()}])*")
+
+
+@cache
+def _letter() -> re.Pattern[str]:
+    """A character with its marks."""
+    return re.compile(rf"(?s).[{marks()}]*")
 
 
 @lru_cache(maxsize=65_536)

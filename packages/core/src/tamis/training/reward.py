@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from tamis.prompts.parsing import number
+from tamis.text.normal import folded
 from tamis.text.terms import terms
 
 Likeness = Callable[[str, str], float]
@@ -47,7 +48,7 @@ def reward(exact: float, similarity: float, fluency: float, selected: int, judge
 
 def contains(answer: str, gold: str) -> float:
     """1 when one of the two holds the other, case and white space aside; never for empty ones."""
-    a, b = " ".join(answer.casefold().split()), " ".join(gold.casefold().split())
+    a, b = " ".join(folded(answer).split()), " ".join(folded(gold).split())
     return float(bool(a and b) and (a in b or b in a))
 
 

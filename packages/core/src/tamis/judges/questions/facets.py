@@ -9,6 +9,7 @@ from typing import Any
 from tamis.prompts.harmless import neutralise
 from tamis.prompts.parsing import json_objects, nested
 from tamis.prompts.prompting import DATA_ONLY, chat, fitting, passage_blocks, query_block
+from tamis.text.normal import folded
 from tamis.values.answers import Generated
 from tamis.values.calls import Generate
 from tamis.values.ranking import Query
@@ -60,7 +61,7 @@ def parse_facets(text: str) -> list[str] | None:
         return None
     lines: dict[str, str] = {}
     for line in (plain(item) for item in lists[-1][:READ] if isinstance(item, str)):
-        lines.setdefault(line.casefold(), line)
+        lines.setdefault(folded(line), line)
     return [line for line in lines.values() if line][:MOST]
 
 
