@@ -17,9 +17,16 @@ from tamis.errors import CapabilityError, ConfigError, ScaleError
 from tamis.models import CostOnly, Function
 from tamis.pool.similar import Rows
 from tamis.select.cover import most_covering, normalised
-from tamis.select.near_duplicates import shingles
+from tamis.text.terms import terms
 from tamis.values.answers import Failure
 from tamis.values.scale import PROBABILITY
+
+
+def shingles(text: str, words: int) -> set[tuple[str, ...]]:
+    """Every run of `words` words; the whole text where it has fewer."""
+    found = terms(text)
+    return {tuple(found[start : start + words]) for start in range(max(1, len(found) - words + 1))} if found else set()
+
 
 LONG = "the bridge over the river was built in 1890 by two brothers who lived nearby"
 

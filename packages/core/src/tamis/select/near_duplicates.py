@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from typing import ClassVar
 
 from pydantic import PositiveInt
 
 from tamis.parts.numbers import ShareAboveZero
 from tamis.parts.part import part
+from tamis.pool.shingles import HOLDERS, repeats
 from tamis.stage.base import Selection
-from tamis.text.terms import terms
 from tamis.values.calls import Plan
-from tamis.values.ranking import Ranking, Why
-
-Shingle = tuple[str, ...]
+from tamis.values.ranking import Notice, Ranking, Why
 
 
 @part
@@ -23,7 +20,8 @@ class NearDuplicates(Selection):
     before it.
 
     The share is Jaccard's: common runs / runs of both together. 1.0 takes out only the same words in the same order. A
-    text without words is not a duplicate. `Deduplicate` is for equal texts and equal ids.
+    text without words is not a duplicate. `Deduplicate` is for equal texts and equal ids. A run that more than 1,000
+    kept candidates have leads to the first 1,000 of them; a notice names candidates that so were not compared with all.
     Source: shingles (Broder, 1997).
 
     >>> texts = ["the cat sat on the mat today", "The cat sat on the mat, today!", "a dog"]
@@ -38,22 +36,11 @@ class NearDuplicates(Selection):
 
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()
-        holders: dict[Shingle, list[int]] = defaultdict(list)
-        sizes: list[int] = []
-        repeated: set[int] = set()
-        for index, ranked in enumerate(ranking.kept):
-            own = shingles(ranked.candidate.text, self.words)
-            common = Counter(holder for shingle in own for holder in holders.get(shingle, ()))
-            if any(n >= self.similarity * (sizes[holder] + len(own) - n) for holder, n in common.items()):
-                repeated.add(index)
-                continue
-            for shingle in own:
-                holders[shingle].append(len(sizes))
-            sizes.append(len(own))
-        return ranking.drop("duplicate", lambda index, ranked: index in repeated)
-
-
-def shingles(text: str, words: int) -> set[Shingle]:
-    """Every run of `words` words; the whole text where it has fewer."""
-    found = terms(text)
-    return {tuple(found[start : start + words]) for start in range(max(1, len(found) - words + 1))} if found else set()
+        found = repeats([ranked.candidate.text for ranked in ranking.kept], self.words, self.similarity)
+        repeated = found.repeated.tolist()
+        left = ranking.drop("duplicate", lambda index, ranked: repeated[index])
+        unsure = [r.position for r, some in zip(ranking.kept, found.unsure.tolist(), strict=True) if some]
+        if not unsure:
+            return left
+        said = f"NearDuplicates: {len(unsure):,} candidates share words with over {HOLDERS:,} kept ones and were "
+        return left.warn(Notice(f"{said}compared with the first of these only", tuple(unsure), degraded=False))
