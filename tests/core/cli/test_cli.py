@@ -130,7 +130,7 @@ def test_rerank_prints_lines_or_json(tmp_path: Path) -> None:
 def test_presets_are_listed_and_shown() -> None:
     told = run("presets")
     assert "rebel" in told
-    assert "llm" in told
+    assert "With a language model" in told
     shown = run("presets", "show", "rankzephyr")
     assert "arXiv 2312.02724" in shown
     assert "window: 20" in shown

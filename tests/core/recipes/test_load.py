@@ -312,10 +312,10 @@ def test_the_schema_and_the_loader_both_reject_a_typo(written: Any, schema: json
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("lexcal", r"unknown pipeline 'lexcal'\. Did you mean 'lexical'\? Known: .*rebel.*end in \.yaml"),
+        ("lexcal", r"unknown pipeline 'lexcal'\. Did you mean 'lexical'\? .*end in \.yaml"),
         ("nowhere/pipeline.yaml", "no pipeline file at 'nowhere/pipeline.yaml'"),
         (Path("nowhere"), "no pipeline file at 'nowhere'"),
-        ([{"lexicl": {}}], r"unknown stage 'lexicl'\. Did you mean 'lexical'\? Known: "),
+        ([{"lexicl": {}}], r"unknown stage 'lexicl'\. Did you mean 'lexical'\?"),
         ([{3: {}}], "unknown stage 3"),
         ([{}], "a stage is written as a name or as {name: options}, got {}"),
         (None, "a stage is written as a name or as .*got None"),

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from tamis.cli import calibrate, compare, evaluate, export, presets, rerank, train
+from tamis.cli import calibrate, compare, evaluate, export, options, presets, rerank, train
 from tamis.errors import TamisError
 
 app = typer.Typer(
@@ -30,7 +30,8 @@ def _reported(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except TamisError as error:
-            Console(stderr=True).print(f"Error: {error}", style="red", markup=False, highlight=False)
+            told = f"Error: {error}"
+            options.say(Console(stderr=True), told, "red")
             raise typer.Exit(2) from None
 
     return run

@@ -73,9 +73,16 @@ def calibrate(
         found = [Bin(*row) for row in artefact.reliability]
         written[1].write_text(diagram(found, f"{method}: {dataset.name}", note), encoding="utf-8")
     console = Console()
-    console.print(f"{method} for {artefact.scorer}, from {artefact.queries} queries", markup=False, highlight=False)
+    console.print(
+        f"{method} for {artefact.scorer}, from {artefact.queries} queries",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
     for name, value in artefact.report.items():
-        console.print(f"  {name}: {value:.4f}", markup=False, highlight=False)
+        options.say(console, f"  {name}: {value:.4f}")
     for note in artefact.notes:
-        console.print(f"  note: {note}", style="yellow", markup=False, highlight=False)
-    console.print(f"wrote {' and '.join(map(str, written))}", style="dim", markup=False, highlight=False)
+        options.note(console, note, "  ")
+    console.print(
+        f"wrote {' and '.join(map(str, written))}", style="dim", markup=False, highlight=False, soft_wrap=True
+    )

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from tamis.cli import options
 from tamis.evaluate import Dataset, Evaluation, Result, read
@@ -18,7 +16,8 @@ from tamis.evaluate.metrics import DEFAULT_METRICS
 from tamis.evaluate.prediction import predict
 from tamis.evaluate.terminal import cost, quality
 from tamis.evaluate.writing import spelling_notice, write, write_runs
-from tamis.view.picture import large
+from tamis.view.fitted import Column, fitted
+from tamis.view.wording import large
 
 METRICS = list(DEFAULT_METRICS)
 
@@ -79,11 +78,11 @@ def evaluate(
         _print(console, evaluation)
         write_runs(evaluation, out / "runs")
         if notice := spelling_notice(evaluation):
-            console.print(f"note: {notice}", style="yellow", markup=False, highlight=False)
+            options.note(console, notice)
         sections.append(_section(evaluation))
         slim.append(_without_rankings(evaluation))
     for path in write(replace(result, evaluations=slim), out, sections):
-        console.print(f"wrote {path}", style="dim", highlight=False)
+        options.say(console, f"wrote {path}", "dim")
 
 
 def _section(evaluation: Evaluation) -> Any:
@@ -102,14 +101,14 @@ def _without_rankings(evaluation: Evaluation) -> Evaluation:
 
 def _print(console: Console, evaluation: Evaluation) -> None:
     for notice in (*evaluation.dataset.notices, *evaluation.notices):
-        console.print(f"note: {notice}", style="yellow", markup=False, highlight=False)
-    console.print(quality(evaluation))
-    console.print(cost(evaluation))
+        options.note(console, notice)
+    for table in (*quality(evaluation, console), *cost(evaluation, console)):
+        console.print(table)
     for system in evaluation.systems:
         first = next((row.error for row in system.rows.values() if row.error), None)
         if first:
             told = f"{system.name}: {system.failed} queries failed; the first: {first}"
-            console.print(told, style="red", markup=False, highlight=False)
+            options.say(console, told, "red")
 
 
 def _print_prediction(
@@ -117,19 +116,22 @@ def _print_prediction(
 ) -> None:
     predictions = predict(pipelines, dataset, models=models, **settings)
     title = f"{dataset.name}: predicted, without asking a model"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("system")
-    heads = ("calls per query", "rounds per query", "tokens in", "tokens out", "calls", "tokens", "FLOPs")
-    for head in heads:
-        table.add_column(head, justify="right")
-    for item in predictions:
-        count, usage = item.queries or 1, item.usage
-        each = [usage.calls / count, usage.rounds / count, usage.tokens_in / count, usage.tokens_out / count]
-        flops = "unknown" if usage.unmetered else large(usage.flops)
-        table.add_row(item.system, *map(large, each), large(usage.calls), large(usage.tokens), flops)
-    console.print(table)
-    console.print("The last three columns are totals over all queries.", style="dim")
+    heads = ("calls", "rounds", "tokens in", "tokens out")
+    each = [
+        [amount / (item.queries or 1) for amount in (u.calls, u.rounds, u.tokens_in, u.tokens_out)]
+        for item in predictions
+        for u in (item.usage,)
+    ]
+    columns = [Column(f"{head}\nper query", [large(row[n]) for row in each]) for n, head in enumerate(heads)]
+    usages = [item.usage for item in predictions]
+    columns += [
+        Column("calls,\nall queries", [large(usage.calls) for usage in usages]),
+        Column("tokens,\nall queries", [large(usage.tokens) for usage in usages]),
+        Column("FLOPs,\nall queries", ["unknown" if usage.unmetered else large(usage.flops) for usage in usages]),
+    ]
+    for table in fitted(console, title, Column("system", [item.system for item in predictions]), columns):
+        console.print(table)
     for item in predictions:
         if item.usage.thoughts:
             room = f"{item.system}: tokens out include {large(item.usage.thoughts / (item.queries or 1))} per query"
-            console.print(f"{room} in which its models may think: an upper bound.", style="dim", markup=False)
+            options.say(console, f"{room} in which its models may think: an upper bound.", "dim")

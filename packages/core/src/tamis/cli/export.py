@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tamis.cli import options
+
 
 def onnx(
     model: Annotated[
@@ -24,4 +26,4 @@ def onnx(
 
     console = Console()
     for made in export_onnx(model, out, int8=int8, max_length=max_length):
-        console.print(str(made), markup=False, highlight=False)
+        options.say(console, str(made))

@@ -77,6 +77,17 @@ def passages(path: Path) -> list[Candidate]:
     return read_passages(path)
 
 
+def say(console: Console, text: object, style: str = "") -> None:
+    """A line as it is: nothing in it is markup, and it is not broken at the console's width, so that logs have it
+    whole."""
+    console.print(str(text), style=style or None, markup=False, highlight=False, soft_wrap=True)
+
+
+def note(console: Console, notice: object, indent: str = "") -> None:
+    """A notice on a line of its own."""
+    say(console, f"{indent}note: {notice}", "yellow")
+
+
 @contextmanager
 def progress(console: Console, name: str) -> Iterator[Any]:
     """A progress bar. Yields a function to call with the number done, the total, and a label."""

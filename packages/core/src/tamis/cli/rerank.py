@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -42,10 +43,20 @@ def _print(ranking: Ranking) -> None:
         text = " ".join(ranked.candidate.full_text.split())
         console.print(f"{place:>3}  {score:>8}  {text[:160]}", markup=False, highlight=False)
     for notice in ranking.warnings:
-        console.print(f"note: {notice}", style="yellow", markup=False, highlight=False)
+        options.note(console, notice)
 
 
 def _print_json(ranking: Ranking) -> None:
     for ranked in ranking.kept:
         line = {"position": ranked.position, "id": ranked.candidate.id, "score": ranked.score, "text": ranked.text}
-        typer.echo(json.dumps(line, ensure_ascii=False, default=str))
+        typer.echo(_as_json(line))
+
+
+def _as_json(line: dict[str, Any]) -> str:
+    """JSON in letters that the output can write, so that none is replaced."""
+    text = json.dumps(line, ensure_ascii=False, default=str)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(line, default=str)
+    return text

@@ -90,8 +90,8 @@ def _train(
             engine=Engine(cache=str(cache) if cache else "memory"),
             on_progress=lambda done, total, best: report(done, total, f"MRR {best:.4f}"),
         )
-    console.print(str(trained), markup=False, highlight=False)
-    console.print(f"wrote {out}", style="dim", highlight=False)
+    options.say(console, str(trained))
+    options.say(console, f"wrote {out}", "dim")
 
 
 def default(
@@ -114,4 +114,4 @@ def default(
     from tamis.training.vectors import Encoder
 
     train(data, Encoder(encoder, cache), out, seed, Teacher(teacher, cache) if teacher else None)
-    Console().print(f"wrote {out}", style="dim", highlight=False)
+    options.say(Console(), f"wrote {out}", "dim")

@@ -39,7 +39,8 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+|\d+,(?!\d{3}$)\d+)([eE][+-]?\d+)?", 
 class Form:
     """A kind of table.
 
-    `shape` says what the fields of a line are, by their number; it is told whether the second one is TREC's iteration.
+    `shape` says what the fields of a line are, by their number; its second argument says whether the second
+    field is TREC's iteration.
     `roles`: what columns are called in heads. `numbers`: the fields that must be numbers; `always`: those that no line
     may lack where the head names them. `what` and `wanted` describe a line in errors.
     """

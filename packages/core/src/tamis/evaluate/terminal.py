@@ -1,4 +1,4 @@
-"""An evaluation as tables for a terminal."""
+"""An evaluation as tables for a terminal, a pipe or a log."""
 
 from __future__ import annotations
 
@@ -6,65 +6,58 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tamis.errors import installed
-from tamis.evaluate.result import Comparison, Evaluation, Interval, System
-from tamis.view.picture import large, number
+from tamis.evaluate.result import Evaluation, Interval, System
+from tamis.view.fitted import Column, fitted
+from tamis.view.wording import large, number
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 COLOURS = {"better": "green", "worse": "red"}
+CACHED = "*"
+"""Marks a number that a cache made smaller than it would be."""
 
 
-def quality(evaluation: Evaluation) -> Table:
+def quality(evaluation: Evaluation, console: Console) -> list[Table]:
     """One row per system: the main metric with its interval, the difference from the first stage, the other metrics."""
-    with installed("Evaluation", "eval"):
-        from rich import box
-        from rich.markup import escape
-        from rich.table import Table
-
-    main = evaluation.main
-    others = [name for name in evaluation.metrics if name != main and _any(evaluation.systems, name)]
+    main, systems = evaluation.main, evaluation.systems
+    pairs = [evaluation.comparison(system.name) for system in systems]
+    verdicts = [pair.verdict() if pair else "" for pair in pairs]
+    columns = [
+        Column(main, [_mean(system.means.get(main)) for system in systems]),
+        Column("95 %", [_span(system.means.get(main)) for system in systems]),
+        Column("difference", [f"{pair.difference:+.4f}" if pair else "" for pair in pairs]),
+        Column("against the\nfirst stage", verdicts, [COLOURS.get(verdict, "") for verdict in verdicts], left=True),
+        Column("p", [f"{pair.corrected:.2g}" if pair else "" for pair in pairs]),
+        Column("better/worse", [f"{pair.better}/{pair.worse}" if pair else "" for pair in pairs]),
+        *(
+            Column(name, [_mean(system.means.get(name)) for system in systems])
+            for name in evaluation.metrics
+            if name != main and _any(systems, name)
+        ),
+    ]
     title = f"{evaluation.dataset.name}: {len(evaluation.query_ids)} queries"
-    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("system", overflow="fold")
-    for head in (main, "95 %", "difference", "better/worse", *others):
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("against the first stage")
-    for system in evaluation.systems:
-        pair = evaluation.comparison(system.name)
-        verdict = pair.verdict() if pair else ""
-        table.add_row(
-            escape(system.name),
-            _mean(system.means.get(main)),
-            _span(system.means.get(main)),
-            f"{pair.difference:+.4f}" if pair else "",
-            f"{pair.better}/{pair.worse}" if pair else "",
-            *(_mean(system.means.get(name)) for name in others),
-            _verdict(pair, verdict),
-            style="dim" if system.kind == "bound" else None,
-        )
-    return table
+    names = Column("system", [system.name for system in systems])
+    return fitted(console, title, names, columns, styles=["dim" if s.kind == "bound" else "" for s in systems])
 
 
-def cost(evaluation: Evaluation) -> Table:
+def cost(evaluation: Evaluation, console: Console) -> list[Table]:
     """One row per system: what a query costs. Columns without any value are left out."""
-    with installed("Evaluation", "eval"):
-        from rich import box
-        from rich.markup import escape
-        from rich.table import Table
-
     systems = [system for system in evaluation.systems if system.kind == "pipeline"]
-    shown = [column for column in COSTS if any(column[1](system) for system in systems)]
-    table = Table(title="Cost, a query", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("system", overflow="fold")
-    for head, _, _ in shown:
-        table.add_column(head, justify="right")
-    for system in systems:
-        cells = [read(system) for _, read, _ in shown]
-        texts = ["–" if value is None else write(value) for value, (_, _, write) in zip(cells, shown, strict=True)]
-        table.add_row(escape(system.name), *texts)
-    return table
+    some = any(system.usage.cached for system in systems)
+    shown = [c for c in COSTS if any(map(c[1], systems)) or (some and c[0] == "calls")]
+    columns = [Column(head, [_cost(system, head, read, write) for system in systems]) for head, read, write in shown]
+    cached = f"{CACHED} A cache answered some of the calls; a first run costs more."
+    names = Column("system", [system.name for system in systems])
+    return fitted(console, "Cost, a query", names, columns, caption=cached if some else "")
+
+
+def _cost(system: System, head: str, read: Callable[[System], float | None], write: Callable[[float], str]) -> str:
+    value = read(system)
+    if value is None:
+        return "–"
+    return write(value) + (CACHED if system.usage.cached and head in LESS_FROM_A_CACHE else "")
 
 
 def _each(read: Callable[[System], float]) -> Callable[[System], float | None]:
@@ -87,6 +80,9 @@ COSTS: Sequence[tuple[str, Callable[[System], float | None], Callable[[float], s
 )
 
 
+LESS_FROM_A_CACHE = ("calls", "tokens in", "tokens out", "FLOPs", "ms p50", "ms p95", "queries/s")
+
+
 def _any(systems: Sequence[System], name: str) -> bool:
     return any(_known(system.means.get(name)) for system in systems)
 
@@ -105,11 +101,3 @@ def _span(interval: Interval | None) -> str:
     if interval is None or not math.isfinite(interval.low):
         return "–"
     return f"{interval.low:.3f}–{interval.high:.3f}"
-
-
-def _verdict(pair: Comparison | None, verdict: str) -> str:
-    if pair is None:
-        return ""
-    colour = COLOURS.get(verdict)
-    text = f"{verdict} (p {pair.corrected:.2g})"
-    return f"[{colour}]{text}[/]" if colour else text

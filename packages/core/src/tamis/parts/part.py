@@ -15,6 +15,8 @@ from tamis.errors import ConfigError, TamisError
 from tamis.parts.secrets import is_secret, shown
 
 T = TypeVar("T")
+FEW, MANY = 12, 40
+"""How many known names are listed after a suggestion, and at most."""
 PART = ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True)
 
 
@@ -58,14 +60,17 @@ def explain(what: str, error: ValidationError, cls: type | None = None) -> str:
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """A message for an unknown name, with the nearest known one: the shortest that contains it, or else the
-    most similar. How words are joined does not count."""
+    most similar. How words are joined does not count. Where one is near, a long list of the others is left out."""
     known = sorted(known)
     bare = {_letters(one): one for one in known}
     wanted = _letters(name)
     longer = sorted((one for one in bare if wanted in one), key=len) if len(wanted) >= 4 else []
     near = longer or difflib.get_close_matches(wanted, bare, n=1)
-    hint = f"Did you mean {bare[near[0]]!r}? " if near else ""
-    return f"unknown {kind} {name!r}. {hint}Known: {', '.join(known) or 'none'}."
+    hint = f" Did you mean {bare[near[0]]!r}?" if near else ""
+    if near and len(known) > FEW:
+        return f"unknown {kind} {name!r}.{hint}"
+    more = f" and {len(known) - MANY} more" if len(known) > MANY else ""
+    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known[:MANY]) or 'none'}{more}."
 
 
 def _letters(name: Any) -> str:
