@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -411,17 +412,35 @@ def test_a_thousand_near_duplicates_of_enormous_texts_end_at_the_deadline() -> N
     assert len(ranking.kept) + len(ranking.dropped) == 1000
 
 
-def test_a_thread_that_is_left_behind_is_not_counted_for_ever() -> None:
-    workers, stop = Workers("test", most=2), threading.Event()
-    stuck = [workers.submit(lambda: stop.wait(20)) for _ in range(4)]
-    fifth = workers.submit(lambda: 5)
-    assert not fifth.done()
+def test_work_that_never_ends_costs_its_own_thread_and_no_other() -> None:
+    workers, stop = Workers("test", most=1), threading.Event()
+    stuck = [workers.submit(lambda: stop.wait(30)) for _ in range(20)]
+    assert within(20, workers.submit(lambda: 5).result) == 5
+    assert not any(each.done() for each in stuck)
     stop.set()
-    assert within(10, fifth.result) == 5
-    assert within(10, lambda: [each.result() for each in stuck]) == [True] * 4
+    assert within(20, lambda: [each.result() for each in stuck]) == [True] * 20
+    assert eventually(lambda: not workers._placed and not workers._waiting and not workers._watched)
 
 
-def test_work_that_was_left_behind_takes_nobodys_place() -> None:
+def test_work_that_ends_soon_is_done_by_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tamis.engine import workers as module
+
+    monkeypatch.setattr(module, "PATIENCE", 20.0)
+    workers, seen = Workers("test", most=2), set[int]()
+
+    def work(number: int) -> int:
+        seen.add(threading.get_ident())
+        return number
+
+    futures = [workers.submit(partial(work, number)) for number in range(300)]
+    assert within(20, lambda: [future.result() for future in futures]) == list(range(300))
+    assert len(seen) <= 2
+
+
+def test_work_that_was_left_behind_takes_nobodys_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tamis.engine import workers as module
+
+    monkeypatch.setattr(module, "PATIENCE", 60.0)
     workers, stop = Workers("test", most=2), threading.Event()
     stuck = [workers.submit(lambda: stop.wait(20)) for _ in range(2)]
     waiting = workers.submit(lambda: stop.wait(20))
@@ -432,7 +451,7 @@ def test_work_that_was_left_behind_takes_nobodys_place() -> None:
     assert [within(10, each.result) for each in both] == [5, 6]
     stop.set()
     assert [within(10, each.result) for each in stuck] == [True, True]
-    assert eventually(lambda: workers._count <= 2 and not workers._left)
+    assert eventually(lambda: not workers._placed and not workers._waiting)
 
 
 def test_a_hundred_threads_that_wait_for_models_do_not_wait_for_each_other() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tamis import Engine, Listwise
-from tamis.engine.turns import AT_ONCE, Turns, turn
+from support.watch import within
+from tamis import Cancellation, Engine, Listwise
+from tamis.engine.turns import AT_ONCE, FREELY, Turns, turns_here
 from tamis.values.answers import Generated
 from tamis.values.ranking import Ranking
 
@@ -28,8 +29,11 @@ def rounds_of(starts: int, cancelled: set[int]) -> list[int]:
                 loop.call_soon(count)
 
         async def one() -> None:
-            await turn()
+            turns = turns_here()
+            await turns.next()
             given.append(now)
+            await asyncio.sleep(0)
+            turns.end()
 
         tasks = [asyncio.create_task(one()) for _ in range(starts)]
         loop.call_soon(count)
@@ -77,3 +81,86 @@ async def test_a_deadline_counts_from_the_call_and_not_from_the_turn() -> None:
 
     rankings = await asyncio.gather(*[one() for _ in range(300)])
     assert rankings[-1].degraded
+
+
+class Waits:
+    """Counts the reranks that wait for it, which is until `go` is set."""
+
+    name, max_concurrency = "waits", 1000
+
+    def __init__(self) -> None:
+        self.go, self.now, self.most = asyncio.Event(), 0, 0
+
+    async def agenerate(self, calls: Sequence[Any]) -> list[Any]:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await self.go.wait()
+        self.now -= 1
+        return [Generated("[2] > [1]")] * len(calls)
+
+
+async def test_those_under_way_that_never_end_keep_nobody_from_beginning() -> None:
+    engine, model = Engine(cache=None), Waits()
+    tasks = [asyncio.create_task(engine.arerank(Listwise(model), f"q{n}", ["a", "b"])) for n in range(2 * FREELY)]
+    while model.now < 2 * FREELY:
+        await asyncio.sleep(0.01)
+    turns = turns_here()
+    assert turns.open == 2 * FREELY
+    model.go.set()
+    assert all(ranking.positions == (1, 0) for ranking in await asyncio.gather(*tasks))
+    assert turns.open == 0
+    assert not turns._waiting
+
+
+def test_few_of_many_quick_reranks_are_under_way_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tamis.engine.turns.TICK", 60.0)
+    most = 0
+
+    class Quick:
+        name, max_concurrency = "quick", 1000
+
+        async def agenerate(self, calls: Sequence[Any]) -> list[Any]:
+            nonlocal most
+            most = max(most, turns_here().open)
+            return [Generated("[2] > [1]")] * len(calls)
+
+    async def main() -> None:
+        engine, stage = Engine(cache=None), Listwise(Quick())
+        await asyncio.gather(*[engine.arerank(stage, f"q{n}", ["a", "b"]) for n in range(4 * FREELY)])
+
+    within(30, lambda: asyncio.run(main()))
+    assert 1 <= most <= FREELY
+
+
+def test_a_model_that_reranks_in_its_own_call_waits_for_no_end() -> None:
+    class Nested:
+        name, max_concurrency = "nested", 1000
+
+        async def agenerate(self, calls: Sequence[Any]) -> list[Any]:
+            if "inner" not in str(calls[0].messages):
+                await engine.arerank(stage, "inner", ["a", "b"])
+            return [Generated("[2] > [1]")] * len(calls)
+
+    engine, stage = Engine(cache=None), Listwise(Nested())
+
+    async def main() -> list[Ranking]:
+        return await asyncio.gather(*[engine.arerank(stage, f"q{n}", ["a", "b"]) for n in range(2 * FREELY)])
+
+    assert all(ranking.positions == (1, 0) for ranking in within(30, lambda: asyncio.run(main())))
+
+
+@pytest.mark.parametrize("how", ["deadline", "cancel", "task"])
+async def test_who_waits_for_a_turn_ends_with_its_deadline_or_cancellation(how: str) -> None:
+    turns, loop = Turns(asyncio.get_running_loop()), asyncio.get_running_loop()
+    turns.open, turns._ticking = FREELY, True
+    cancel = Cancellation()
+    waiting = asyncio.create_task(turns.next(0.01 if how == "deadline" else None, cancel))
+    await asyncio.sleep(0)
+    if how == "cancel":
+        await loop.run_in_executor(None, cancel.cancel)
+    elif how == "task":
+        waiting.cancel()
+    done, _ = await asyncio.wait({waiting}, timeout=10)
+    assert done
+    assert turns.open == (FREELY if how == "task" else FREELY + 1)
+    assert not cancel._wakers

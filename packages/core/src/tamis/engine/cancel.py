@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from tamis.processes import renewed_in_child
 
@@ -36,3 +38,13 @@ class Cancellation:
         if late:
             wake()
         return lambda: self._wakers.discard(wake)
+
+    def subscribe_in_loop(self, wake: Callable[[], Any]) -> Callable[[], None]:
+        """As `subscribe`, with `wake` called in the event loop that runs here."""
+        loop = asyncio.get_running_loop()
+
+        def later() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(wake)
+
+        return self.subscribe(later)

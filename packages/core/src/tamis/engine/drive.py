@@ -124,7 +124,6 @@ def _send(batch: Batch, asker: Asker, abandoned: Abandoned, done: queue.SimpleQu
 
 async def adrive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | None = None) -> None:
     """As `drive`, inside the running event loop, which it never blocks: plans advance in threads of their own."""
-    loop = asyncio.get_running_loop()
     done: asyncio.Queue[Settled | None] = asyncio.Queue()
     tasks: set[asyncio.Task[None]] = set()
     abandoned = Abandoned()
@@ -137,10 +136,6 @@ async def adrive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | No
                 raise
             outcome = Outcome(None, error)
         done.put_nowait((batch, outcome))
-
-    def wake() -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(done.put_nowait, None)
 
     async def step(work: Callable[[], Any]) -> bool:
         """Advance plans in a thread. False when a deadline or the caller ended the wait before they came back."""
@@ -175,7 +170,7 @@ async def adrive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | No
             dispatcher.give_up(LATE, _is_late)
         return False
 
-    unsubscribe = cancel.subscribe(wake) if cancel else lambda: None
+    unsubscribe = cancel.subscribe_in_loop(lambda: done.put_nowait(None)) if cancel else lambda: None
     try:
         going = await step(dispatcher.start)
         while going and not dispatcher.finished:
@@ -205,13 +200,8 @@ async def adrive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | No
 
 async def _cancelled(cancel: Cancellation) -> None:
     """Returns once `cancel` has been cancelled."""
-    loop, seen = asyncio.get_running_loop(), asyncio.Event()
-
-    def wake() -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(seen.set)
-
-    unsubscribe = cancel.subscribe(wake)
+    seen = asyncio.Event()
+    unsubscribe = cancel.subscribe_in_loop(seen.set)
     try:
         await seen.wait()
     finally:

@@ -17,7 +17,7 @@ from tamis.engine.memory import Memory
 from tamis.engine.options import checked
 from tamis.engine.trace import Listener, Trace, log
 from tamis.engine.traits import whole
-from tamis.engine.turns import turn
+from tamis.engine.turns import turns_here
 from tamis.engine.vectors import DiskVectors, MemoryVectors, VectorCache
 from tamis.errors import BudgetError
 from tamis.parts.dump import dump_fields
@@ -104,8 +104,12 @@ class Engine:
     ) -> Ranking:
         """Rerank one query's candidates without blocking the event loop."""
         began = time.monotonic()
-        await turn()
-        return _rankings(await self._aoutcomes(stage, [Ranking.of(query, candidates)], cancel, began))[0]
+        turns = turns_here()
+        await turns.next(self.options.deadline, cancel)
+        try:
+            return _rankings(await self._aoutcomes(stage, [Ranking.of(query, candidates)], cancel, began))[0]
+        finally:
+            turns.end()
 
     def rerank_many(
         self, stage: Plans, rankings: Sequence[Ranking], *, cancel: Cancellation | None = None
@@ -139,8 +143,12 @@ class Engine:
     ) -> list[Ranking | BaseException]:
         """As `outcomes`, without blocking the event loop."""
         began = time.monotonic()
-        await turn()
-        return await self._aoutcomes(stage, rankings, cancel, began)
+        turns = turns_here()
+        await turns.next(self.options.deadline, cancel)
+        try:
+            return await self._aoutcomes(stage, rankings, cancel, began)
+        finally:
+            turns.end()
 
     async def _aoutcomes(
         self, stage: Plans, rankings: Sequence[Ranking], cancel: Cancellation | None, began: float

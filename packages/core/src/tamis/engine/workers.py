@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -16,11 +19,24 @@ T = TypeVar("T")
 IDLE_SECONDS = 10.0
 """How long a thread without work stays."""
 
-Task = tuple[Future[Any], Callable[[], None]]
+PATIENCE = 0.05
+"""How long work may keep others waiting for its place, in seconds."""
+
+
+@dataclass(eq=False, slots=True)
+class Task:
+    """Work for a thread. `began`: when it last took one of the places, `None` while it has none."""
+
+    future: Future[Any]
+    run: Callable[[], None]
+    began: float | None = None
 
 
 class Workers:
-    """Threads that run what is submitted at once, or after others once `most` are busy.
+    """Threads that run what is submitted at once, or after others while `most` of them are busy.
+
+    Work that takes longer than `PATIENCE` loses its place to work that waits: `most` keeps many threads from competing
+    for the interpreter, and work that never ends costs its own thread and no more.
 
     They are daemons, since a model that hangs must not keep the interpreter from ending. Work runs with the context
     variables of the thread that submitted it. A forked child starts with none.
@@ -34,10 +50,10 @@ class Workers:
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._idle: list[SimpleQueue[Task]] = []
+        self._idle: list[SimpleQueue[Task | None]] = []
         self._waiting: deque[Task] = deque()
-        self._left: set[Future[Any]] = set()
-        self._count = 0
+        self._placed: dict[Future[Any], Task] = {}
+        self._watched = False
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Run `work` in a thread. Whatever it raises, `BaseException` included, is in the future."""
@@ -53,49 +69,56 @@ class Workers:
             else:
                 future.set_result(result)
 
-        context = contextvars.copy_context()
-        self._start((future, lambda: context.run(run)))
+        task = Task(future, partial(contextvars.copy_context().run, run))
+        with self._lock:
+            if self._most is not None and len(self._placed) >= self._most:
+                self._waiting.append(task)
+                if not self._watched:
+                    self._watched = True
+                    self._hand(None)
+            else:
+                self._place(task)
         return future
 
     def leave(self, future: Future[Any]) -> None:
         """Wait no longer for work that may never end: its thread takes nobody's place from now on."""
+        future.cancel()
         with self._lock:
-            if future.cancel() or future.done() or future in self._left:
-                return
-            self._left.add(future)
-            if not self._waiting:
-                self._count -= 1
-                return
-            task = self._waiting.popleft()
-        self._begin_thread(task)
+            if self._placed.pop(future, None) is not None:
+                self._refill()
 
-    def _start(self, task: Task) -> None:
-        with self._lock:
-            if self._idle:
-                self._idle.pop().put(task)
-                return
-            if self._most is not None and self._count >= self._most:
-                self._waiting.append(task)
-                return
-            self._count += 1
-        self._begin_thread(task)
+    def _place(self, task: Task) -> None:
+        if self._most is not None:
+            task.began = time.monotonic()
+            self._placed[task.future] = task
+        self._hand(task)
 
-    def _begin_thread(self, task: Task) -> None:
-        threading.Thread(target=self._work, args=(task,), name=self._name, daemon=True).start()
+    def _refill(self) -> None:
+        """Give free places to work that waits. With the lock."""
+        while self._waiting and self._most is not None and len(self._placed) < self._most:
+            self._place(self._waiting.popleft())
 
-    def _work(self, task: Task) -> None:
-        inbox: SimpleQueue[Task] = SimpleQueue()
+    def _hand(self, task: Task | None) -> None:
+        """To a thread that has nothing to do, or a new one. `None`: it watches over the places."""
+        if self._idle:
+            self._idle.pop().put(task)
+        else:
+            threading.Thread(target=self._work, args=(task,), name=self._name, daemon=True).start()
+
+    def _work(self, task: Task | None) -> None:
+        inbox: SimpleQueue[Task | None] = SimpleQueue()
         while True:
-            future, run = task
-            run()
-            del task, run
+            if task is None:
+                self._watch()
+            else:
+                task.run()
             with self._lock:
-                if future in self._left:
-                    self._left.discard(future)
-                    return
-                del future
-                if self._waiting:
+                held = None if task is None else self._placed.pop(task.future, None)
+                task = None
+                if held is not None and self._waiting:
                     task = self._waiting.popleft()
+                    task.began = time.monotonic()
+                    self._placed[task.future] = task
                     continue
                 self._idle.append(inbox)
             try:
@@ -104,15 +127,28 @@ class Workers:
                 with self._lock:
                     if inbox in self._idle:
                         self._idle.remove(inbox)
-                        self._count -= 1
                         return
                 task = inbox.get()
+
+    def _watch(self) -> None:
+        """Take their places from those that keep others waiting, until nobody waits."""
+        while True:
+            time.sleep(PATIENCE)
+            with self._lock:
+                now = time.monotonic()
+                for task in list(self._placed.values()):
+                    if self._waiting and task.began is not None and now - task.began >= PATIENCE:
+                        del self._placed[task.future]
+                        self._refill()
+                if not self._waiting:
+                    self._watched = False
+                    return
 
 
 MODELS = Workers("tamis-model")
 DRIVERS = Workers("tamis-driver")
-PLANS = Workers("tamis-plan", most=32)
-"""Advance plans for event loops; what is stuck is left behind and counts no longer."""
+PLANS = Workers("tamis-plan", most=1)
+"""Advance plans for event loops. They compute in Python, where more threads would only wait for each other."""
 
 
 def in_model_thread(work: Callable[[], T]) -> Future[T]:
