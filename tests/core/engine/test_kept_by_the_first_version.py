@@ -58,6 +58,10 @@ def test_a_call_has_the_key_it_had(call: calls.Call, key: str) -> None:
     assert (cache_key(call) or b"").hex() == key
 
 
+def test_a_field_that_came_later_is_part_of_a_key_where_it_is_set() -> None:
+    assert cache_key(calls.Embed(Model(), "t", controls=True)) != cache_key(calls.Embed(Model(), "t"))
+
+
 def test_every_kind_of_call_has_a_key_here() -> None:
     assert {type(call) for call in KEYS} == set(calls.CALLS)
 

@@ -602,3 +602,58 @@ class TestImages:
         sees = CostOnly()
         object.__setattr__(sees, "images", True)
         assert Listwise(sees, judge=Permutation(show=("images",))).rerank(self.QUERY, ["a", "b"]).positions == (0, 1)
+
+    ADDRESSES = (
+        "https://example.org/a.png",
+        "http://169.254.169.254/latest",
+        "file:///etc/passwd",
+        "/etc/passwd",
+        " data:image/png;base64,AA",
+        "ftp://data:1@host/a.png",
+        b"data:1",
+    )
+
+    @pytest.mark.parametrize("address", ADDRESSES)
+    def test_an_address_is_shown_to_no_model_that_does_not_permit_it(self, address: Any) -> None:
+        query = Query("which shows a boat?", images=("data:q", address))
+        candidates = [Candidate("alpha", images=(address, "data:1")), Candidate("beta"), Candidate("gamma")]
+        model = Seeing()
+        ranking = Listwise(model, judge=Permutation(show=("images",))).rerank(query, candidates)
+        (user,) = [message for message in model.asked[0].messages if message.role == "user"]
+        assert user.images == ("data:q", "data:1")
+        assert "images: 2\nalpha" in user.content
+        (notice,) = ranking.warnings
+        assert "allow_image_addresses" in str(notice)
+        assert notice.positions == (0,)
+        assert not ranking.degraded
+        assert ranking.positions == (2, 1, 0)
+
+    def test_a_model_that_permits_addresses_is_shown_them(self) -> None:
+        model = Seeing(allow_image_addresses=True)
+        candidates = [Candidate("alpha", images=("https://example.org/a.png",)), Candidate("beta")]
+        ranking = Listwise(model, judge=Permutation(show=("images",))).rerank("a boat", candidates)
+        assert model.asked[0].messages[-1].images == ("https://example.org/a.png",)
+        assert not ranking.warnings
+
+    def test_what_is_not_shown_needs_no_permission_and_no_notice(self) -> None:
+        model = Seeing()
+        ranking = Listwise(model).rerank(
+            "a boat", [Candidate("a", images=("https://example.org/a.png",)), Candidate("b")]
+        )
+        assert not ranking.warnings
+        assert all(not message.images for message in model.asked[0].messages)
+
+
+class Seeing:
+    """Takes pictures; puts the last passage first."""
+
+    name = "seeing"
+    images = True
+
+    def __init__(self, **about: Any) -> None:
+        self.asked: list[Any] = []
+        vars(self).update(about)
+
+    def generate(self, calls: Sequence[Any]) -> list[Generated]:
+        self.asked += calls
+        return [Generated(" > ".join(reversed(call.expect.split(" > ")))) for call in calls]

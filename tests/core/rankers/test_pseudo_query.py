@@ -41,7 +41,7 @@ def test_the_best_so_far_speak_in_the_query() -> None:
     model = Letters()
     template = Template("{passages} {query}", passage="{passage}")
     ranking = PseudoQuery(model, template, first=1).rerank("q", texts)
-    assert model.asked[0] == Embed(model, "qxx q", "query")
+    assert model.asked[0] == Embed(model, "qxx q", "query", controls=True)
     spoken = np.array([2.0, 2.0, 0.0, 0.0]) / np.sqrt(8)
     rows = np.array([[text.count(letter) for letter in LETTERS] for text in texts], float)
     expected = rows @ spoken / np.linalg.norm(rows, axis=1)
@@ -61,6 +61,13 @@ def test_a_title_and_the_ending_are_embedded_and_only_the_first_are_shown() -> N
         "yy\nxx<e>",
         "zz<e>",
     ]
+    assert all(call.controls for call in model.asked)
+
+
+def test_the_ending_is_ours_alone() -> None:
+    model = Letters()
+    PseudoQuery(model, first=1, ending="<|endoftext|>").rerank("q", ["xx", "yy<|endoftext|>zz"])
+    assert [call.text for call in model.asked[1:]] == ["xx<|endoftext|>", "yy‹|endoftext|>zz<|endoftext|>"]
 
 
 def test_with_vectors_given_a_query_costs_one_call_and_its_own_vector_is_not_taken() -> None:

@@ -63,6 +63,7 @@ WANTED: dict[str, tuple[list[Any], set[str]]] = {
         [{"cross_encoder": {"model": {"transformers_cross_encoder": {"model": "o/n", "trust_remote_code": True}}}}],
         {"network:huggingface.co", "code"},
     ),
+    "addresses of pictures": (chat(base_url=LOCAL, allow_image_addresses=True), {"network:localhost:8000", "images"}),
     "a calibration": ([{"calibrate": {"artefact": "fit.json"}}], {"files:fit.json"}),
     "a calibration of a policy": (
         [{"dynamic_k": {"policy": {"softmax_mass": {"fitted": "f.json"}}}}],

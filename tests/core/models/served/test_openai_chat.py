@@ -71,9 +71,10 @@ def test_a_generation_is_one_chat_completion():
 
 
 def test_pictures_are_parts_of_their_message():
+    pictures = "data:image/png;base64,AA", "https://x/y.png"
     with chat_server(completion("hi")) as server:
-        model = OpenAIChat("m", base_url=server.url, images=True)
-        model.generate([Generate(model, (Message("user", "which?", ("data:image/png;base64,AA", "https://x/y.png")),))])
+        model = OpenAIChat("m", base_url=server.url, images=True, allow_image_addresses=True)
+        model.generate([Generate(model, (Message("user", "which?", pictures),))])
     (message,) = server.requests[0]["messages"]
     assert message["content"] == [
         {"type": "text", "text": "which?"},
@@ -82,6 +83,20 @@ def test_pictures_are_parts_of_their_message():
     ]
     assert model.images
     assert not OpenAIChat("m").images
+
+
+@pytest.mark.parametrize("address", ["https://x/y.png", "http://127.0.0.1/", "file:///etc/passwd", "/a.png", ""])
+def test_an_address_of_a_picture_is_not_sent_without_permission(address):
+    message = Message("user", "which?", ("data:image/png;base64,AA", address))
+    with chat_server(completion("hi")) as server:
+        model = OpenAIChat("m", base_url=server.url, images=True)
+        written = model.generate([Generate(model, (message,)), Generate(model, (Message("user", "hi"),))])
+        (chosen,) = model.choice_logprobs([ChoiceLogprobs(model, (message,), ("Yes", "No"))])
+    assert isinstance(written[0], Failure)
+    assert isinstance(chosen, Failure)
+    assert "allow_image_addresses" in chosen.message
+    assert written[1].text == "hi"
+    assert len(server.requests) == 1
 
 
 def test_one_answer_a_call_in_order():

@@ -44,13 +44,14 @@ def cache_key(call: Call) -> bytes | None:
         return None
     kind: Any = type(call)
     asked = tuple([_whole(getattr(call, name)) for name in _keyed(kind)])
+    asked += tuple([(name, value) for name in sorted(kind.later) if (value := getattr(call, name))])
     return hashlib.blake2b(repr((model, call.capability, asked)).encode(), digest_size=16).digest()
 
 
 @cache
 def _keyed(kind: Any) -> tuple[str, ...]:
     """The fields of a kind of call that change its answer."""
-    return tuple(f.name for f in fields(kind) if f.compare and f.name not in kind.unkeyed)
+    return tuple(f.name for f in fields(kind) if f.compare and f.name not in kind.unkeyed | kind.later)
 
 
 def _whole(value: Any) -> Any:

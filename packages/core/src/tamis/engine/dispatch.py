@@ -21,6 +21,7 @@ from tamis.engine.traits import check_limits, group_of, whole, with_thoughts
 from tamis.errors import DegradedError
 from tamis.values.answers import Answer, Failure
 from tamis.values.calls import Call, Plan
+from tamis.values.images import refused
 from tamis.values.ranking import Notice, Ranking
 from tamis.values.usage import Usage
 
@@ -274,9 +275,9 @@ class Dispatcher:
 
     def _answer_now(self, job: Job, call: Call, index: int) -> Any:
         """The answer when no model is needed for it, else `None` and the call is queued."""
-        if job.stopped:
+        if failure := job.stopped or refused(call):
             job.spend(failed=1)
-            return job.stopped
+            return failure
         key = self._memory.key(call)
         if key is not None and (cached := self._memory.get(call, key)) is not None:
             job.spend(cached=1)

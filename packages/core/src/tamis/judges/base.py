@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from tamis.parts.family import Family
 from tamis.values.answers import Failure
 from tamis.values.calls import Asking, Call, Capability, Classify, together
+from tamis.values.images import sendable
 from tamis.values.ranking import Query, Ranked
 from tamis.values.scale import ORDINAL, Scale
 
@@ -33,6 +34,10 @@ class Asked:
 
     def __len__(self) -> int:
         return len(self.shown)
+
+    def pictures(self, of: Query | Ranked) -> tuple[str, ...]:
+        """The pictures of the query or a candidate that the model may be sent."""
+        return sendable(self.model, of.images if isinstance(of, Query) else of.candidate.images)
 
     def of(self, places: Sequence[int]) -> Asked:
         """The same question about some of the candidates, in another order."""
@@ -93,8 +98,8 @@ PICTURES = "images"
 
 def pictured(call: Any, asked: Asked, show: Sequence[str]) -> Any:
     """`call` with the pictures of the query and of those shown at its last user turn, in the order of their numbers."""
-    shown = [image for ranked in asked.shown for image in ranked.candidate.images]
-    images = (*asked.query.images, *shown) if PICTURES in show else ()
+    shown = [image for ranked in asked.shown for image in asked.pictures(ranked)]
+    images = (*asked.pictures(asked.query), *shown) if PICTURES in show else ()
     if not images or not hasattr(call, "messages"):
         return call
     last = max(place for place, message in enumerate(call.messages) if message.role == "user")

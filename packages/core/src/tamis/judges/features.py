@@ -14,7 +14,7 @@ from tamis.values.scale import rescale
 Show = tuple[str, ...]
 """Names of metadata fields to show above each passage. `"score"` is the first stage's, 0..100 within the query;
 `"hints"` are the passage's words nearest in meaning to the query's (`judges.hints`); `"images"` are the pictures, which
-follow the prompt and go by numbers in it, the query's first."""
+follow the prompt and go by numbers in it, the query's first (addresses only where the model permits them)."""
 
 SCORE, HINTS = "score", "hints"
 SCORE_HINT = (
@@ -46,9 +46,9 @@ def texts(asked: Asked, show: Show) -> list[str]:
     """The text of each candidate shown, under its features."""
     if not show:
         return [ranked.candidate.full_text for ranked in asked.shown]
-    found, number = [], len(asked.query.images) + 1
+    found, number = [], len(asked.pictures(asked.query)) + 1
     for ranked in asked.shown:
-        numbers = range(number, number := number + len(ranked.candidate.images))
+        numbers = range(number, number := number + len(asked.pictures(ranked)))
         found.append(_featured(asked, ranked, show, ", ".join(map(str, numbers))))
     return found
 

@@ -20,20 +20,23 @@ from tamis.errors import ConfigError
 from tamis.parts.part import unknown
 from tamis.parts.secrets import shown
 
-Permission = Literal["code", "environment", "files", "network"]
+Permission = Literal["code", "environment", "files", "images", "network"]
 KINDS: Mapping[str, str] = {
     "code": "run code that comes with model weights",
     "environment": "read the environment variable",
     "files": "open the file or folder",
+    "images": "have addresses of pictures opened that documents name",
     "network": "open the address",
 }
 """What each permission lets a pipeline do."""
+FLAGS = ("code", "images")
+"""Permissions of which there is no narrower form."""
 ALL = "all"
 HUB = "https://huggingface.co"
 """Where weights that are no folder are downloaded from."""
 Allow = str | Iterable[str]
 """Permissions: `"network"`, or narrower `"network:api.example.com"`, `"network:localhost:8000"`, `"files:models"`,
-`"environment:OPENAI_API_KEY"`; `"code"`; `"all"`. One, or a collection of them."""
+`"environment:OPENAI_API_KEY"`; `"images"`; `"code"`; `"all"`. One, or a collection of them."""
 
 
 class NotPermitted(ConfigError):
@@ -66,14 +69,14 @@ class Need:
     @property
     def grant(self) -> str:
         """The narrowest permission that is enough."""
-        if self.permission == "code":
-            return "code"
+        if self.permission in FLAGS:
+            return self.permission
         if self.permission == "network":
             return f"network:{_host(self.value)}"
         return f"{self.permission}:{self.value}"
 
     def __str__(self) -> str:
-        value = "" if self.permission == "code" else f" {shown(self.value)}"
+        value = "" if self.permission in FLAGS else f" {shown(self.value)}"
         return f"{KINDS[self.permission]}{value} (field {self.field})"
 
 
@@ -92,7 +95,7 @@ class Permissions:
             kind, narrowed, value = str(one).partition(":")
             if kind not in (*KINDS, ALL):
                 raise ConfigError(unknown("permission", str(one)[:40], (*KINDS, ALL)))
-            if narrowed and (not value or kind in ("code", ALL)):
+            if narrowed and (not value or kind in (*FLAGS, ALL)):
                 raise ConfigError(f"the permission {kind!r} is written {'alone' if value else 'with a value behind :'}")
         return cls(given)
 
@@ -145,7 +148,8 @@ class Needs:
         permissions = asked(info.context)
         if permissions is not None and isinstance(value, (str, bytes, int, os.PathLike)) and value is not False:
             text = os.fsdecode(value) if isinstance(value, (str, bytes, os.PathLike)) else str(value)
-            permissions.need(Need(self.permission, info.field_name or "", text), at_once=True)
+            at_once = self.permission not in FLAGS  # Nothing happens yet where a field is but set to true.
+            permissions.need(Need(self.permission, info.field_name or "", text), at_once=at_once)
         return value
 
 

@@ -8,6 +8,7 @@ stays readable; other text is left as it is. Every function takes time linear in
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from tamis.prompts.lookalikes import origins, seen
 
@@ -24,7 +25,7 @@ LETTER_LINE = re.compile(
     r"^[^\w\n]{0,9}(?:(?:passage|document|answer)[^\w\n]{1,9})?[A-Z](?:[^\w\n]{1,9}[A-Z])*[^\w\n]{0,9}$",
     re.IGNORECASE | re.MULTILINE,
 )
-GAP = r"\s{0,3}"
+GAP = r"\s{0,9}"
 
 
 def _spaced(*names: str) -> str:
@@ -32,42 +33,61 @@ def _spaced(*names: str) -> str:
 
 
 ALONE = (
-    r"s|[bes]os|eo[dtmuha]|pad|unk|mask|sep|cls|inst|sys|system|user|assistant|human|think(?:ing)?|thoughts?"
-    r"|reason(?:ing)?|reflection|scratchpad|answer|image|turn|utterance|(?:unused|reserved|special|sentinel)\d{1,5}"
+    r"s|[bes]os|eo[dtmuhap]|sop|pad|unk|mask|sep|cls|inst|sys|system|user|assistant|human|think(?:ing)?|thoughts?"
+    r"|reason(?:ing)?|reflection|scratchpad|answer|image|audio|video|__\w{1,20}__|turn|utterance|no_?speech"
+    r"|tool_?calls?|available_tools|(?:unused|reserved|special|sentinel|ctrl)\d{1,5}|bot_end|arg_(?:key|value)"
+    r"|repo_?name|filename|file_sep|gh_stars|issue_(?:start|comment|closed)|jupyter_\w{1,20}|empty_output"
+    r"|commit_(?:before|msg|after)"
 )
 """Control words that are whole names of tags."""
 PART = (
-    r"[bes]os|eot|eom|pad|unk|tool|turn|utterance|think|thought|unused|reserved|special|extra_id|sentinel|fim|im"
+    r"[bes]os|eo[tmpd]|pad|unk|tool|turn|utterance|think|thought|unused|reserved|special|extra_id|sentinel|fim|im"
     r"|soft_token"
 )
 """Words that make a name of several words one of a control token: seed:bos, extra_id_1."""
-JOIN = r"[_:]"
+JOIN = r"[-_:]"
 CONTROL = (
     rf"(?:{ALONE})|(?:\w{{1,20}}?{JOIN}){{1,3}}(?:{PART})(?:{JOIN}\w{{1,20}}){{0,3}}|(?:{PART})(?:{JOIN}\w{{1,20}}){{1,3}}"
     r"|(?:start|end|begin|beginning)[_ -]of[_ -]\w{1,20}(?:[_ -]\w{1,20}){0,2}"
 )
-ENCLOSED = (
+IDENTIFIERS = (
     re.compile(r"\[[\s,;'\"]*\d[\s\d,;'\"]*\]"),
     re.compile(r"\[\s*[A-Z]\s*\]"),
     re.compile(r"[\"']\[?\d{1,9}\]?[\"'](?=\s{0,9}:)"),
+)
+"""Identifiers and keys of an answer in JSON: put in parentheses instead."""
+CONTROL_ENCLOSED = (
     re.compile(
-        rf"\[{GAP}/?{GAP}(?:inst|[gs]?mask|cls|sep|pad|unk|[be]os|think|thinking|img|img_break|img_end|system_prompt|model_settings|args"
-        rf"|call_id|prefix|suffix|middle|(?:available_)?tools?(?:_\w{{1,20}})?){GAP}\]",
+        rf"\[{GAP}/?{GAP}(?:inst|[gs]?mask|cls|sep|(?:pad|unused|reserved|unk){JOIN}?\d{{0,9}}|[be]os|eo[tdm]|think|thinking"
+        rf"|img|img_break|img_end|system_prompt|model_settings|args|call_id|prefix|suffix|middle"
+        rf"|(?:available_)?tools?(?:_\w{{1,20}})?){GAP}\]",
         re.IGNORECASE,
     ),
-    re.compile(rf"\[{GAP}/?{GAP}[A-Z]{{2,20}}(?:_[A-Z]{{1,20}}){{1,4}}{GAP}\]"),
+    re.compile(rf"\[{GAP}/?{GAP}[A-Z]{{2,20}}(?:_[A-Z0-9]{{1,20}}){{1,4}}{GAP}\]"),
     re.compile(rf"\[{GAP}/{GAP}[A-Z]{{2,20}}{GAP}\]"),
+    re.compile(rf"\[{GAP}@{GAP}\w{{2,20}}{GAP}@{GAP}\]"),
     re.compile(rf"[\[({{]{GAP}\|{GAP}/?{GAP}\w{{2,30}}(?:{JOIN}\w{{1,30}}){{0,4}}{GAP}\|{GAP}[\])}}]"),
-    re.compile(r"\]~!?b[\[\]]|\[e~\["),
+    re.compile(
+        rf"\]{GAP}~{GAP}!?{GAP}b{GAP}[\[\]]|\[{GAP}e{GAP}~{GAP}\[|\]{GAP}<{GAP}\]{GAP}\w{{1,20}}{GAP}\[{GAP}>{GAP}\["
+    ),
 )
-"""Identifiers, keys of an answer in JSON and control words in square brackets: put in parentheses instead."""
+"""Control words in square brackets: put in parentheses instead."""
+FENCES = re.compile(rf"<(?=[\s/]*(?:{_spaced('query', 'passage')})\b)", re.IGNORECASE)
+LABELS = re.compile(rf"<(?={GAP}/?{GAP}(?:{_spaced('query', 'passage', 'document', 'instruct')}|doc)\b)", re.IGNORECASE)
+"""Tags that prompts of published checkpoints put in front of their parts."""
+CONTROL_OPENINGS = (
+    re.compile(rf"<(?={GAP}/?{GAP}\||{GAP}<{GAP}/?{GAP}sys{GAP}>{GAP}>)", re.IGNORECASE),
+    re.compile(rf"<(?={GAP}/?{GAP}\w{{1,30}}(?:{JOIN}\w{{1,30}}){{0,3}}{GAP}\|{GAP}>)"),
+    re.compile(rf"<(?={GAP}/?{GAP}(?:{CONTROL}){GAP}/?{GAP}>)", re.IGNORECASE),
+    re.compile(rf"<(?={GAP}/?{GAP}[A-Z]{{2,20}}(?:_[A-Z0-9]{{1,20}}){{0,3}}_TOKEN{GAP}>)"),
+    re.compile(rf"<(?={GAP}\[{GAP}(?:{CONTROL}){GAP}\]{GAP}>)", re.IGNORECASE),
+    re.compile(rf"[◁◀](?={GAP}/?{GAP}\w{{1,30}}{GAP}[▷▶])"),
+)
+JSON_ANSWER = re.compile(r"\{(?=[^{}]*\"(?:passages?|relevance)\"\s{0,9}:)")
 OPENINGS = (
-    (re.compile(rf"<(?=[\s/]*(?:{_spaced('query', 'passage')})\b)", re.IGNORECASE), "‹"),
-    (re.compile(rf"<(?={GAP}/?{GAP}\||{GAP}</?sys>>)", re.IGNORECASE), "‹"),
-    (re.compile(rf"<(?={GAP}/?{GAP}\w{{1,30}}(?:{JOIN}\w{{1,30}}){{0,3}}{GAP}\|{GAP}>)"), "‹"),
-    (re.compile(rf"<(?={GAP}/?{GAP}(?:{CONTROL}){GAP}/?{GAP}>)", re.IGNORECASE), "‹"),
-    (re.compile(rf"[◁◀](?={GAP}/?{GAP}\w{{1,30}}{GAP}[▷▶])"), "‹"),
-    (re.compile(r"\{(?=[^{}]*\"(?:passages?|relevance)\"\s{0,9}:)"), "("),
+    (FENCES, "‹"),
+    *((pattern, "‹") for pattern in CONTROL_OPENINGS),
+    (JSON_ANSWER, "("),
 )
 """What opens a tag, a control word or an answer in JSON, and what is written instead."""
 
@@ -85,12 +105,27 @@ def neutralise(text: str, *, lettered: bool = False) -> str:
     """
     for pattern in (*ANSWER_LINES, *((LETTER_LINE,) if lettered else ())):
         text = _without(text, pattern)
+    return _changed(text, (*IDENTIFIERS, *CONTROL_ENCLOSED), OPENINGS)
+
+
+def neutralise_control(text: str) -> str:
+    """`text` with control words of chat templates and the tags of our prompts and of checkpoints' (`<Query>`,
+    `<Document>`) made harmless, and nothing else: for models that were trained to score and write no answer.
+
+    >>> neutralise_control("See [3].<|im_end|> <Document>: [SEP]")
+    'See [3].‹|im_end|> ‹Document>: (SEP)'
+    """
+    return _changed(text, CONTROL_ENCLOSED, tuple((pattern, "‹") for pattern in (LABELS, *CONTROL_OPENINGS)))
+
+
+def _changed(text: str, enclosed: Sequence[re.Pattern[str]], openings: Sequence[tuple[re.Pattern[str], str]]) -> str:
+    """`text` with parentheses around what is `enclosed`, and other characters for `openings`."""
     read = seen(text)
     changes: dict[int, str] = {}
-    for pattern in ENCLOSED:
+    for pattern in enclosed:
         for match in pattern.finditer(read):
             changes[match.start()], changes[match.end() - 1] = "(", ")"
-    for pattern, instead in OPENINGS:
+    for pattern, instead in openings:
         changes.update((match.start(), instead) for match in pattern.finditer(read))
     if not changes:
         return text

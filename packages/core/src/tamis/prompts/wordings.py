@@ -11,6 +11,7 @@ from tamis.checkpoints.published import CHECKPOINTS, Published, every, made, pub
 from tamis.errors import ConfigError
 from tamis.parts.numbers import Positive
 from tamis.parts.part import part, unknown
+from tamis.prompts.harmless import neutralise_control
 
 OPTIONAL_LINE = re.compile(r"[^\n]*\{instruction\}[^\n]*\n?")
 PLACE = re.compile(r"(\{(?:instruction|query|passage)\})")
@@ -31,7 +32,8 @@ class Wording:
         models: beginnings of the names of the models that read this, in lower case.
         source: where the wording was published.
 
-    What is filled in is never looked at again. Raises `ConfigError` for a wording without query or passage.
+    What is filled in is never looked at again; control words of chat templates and tags such as `<Document>` in it are
+    made harmless. Raises `ConfigError` for a wording without query or passage.
     """
 
     before: tuple[str, ...]
@@ -58,14 +60,14 @@ class Wording:
     def front(self, query: str, instruction: str | None = None) -> list[list[tuple[str, bool]]]:
         """The pieces before the passage, each as runs of text and whether the run is the asker's own."""
         told = instruction or self.instruction
-        values = {"{query}": query, "{instruction}": told}
+        values = {"{query}": neutralise_control(query), "{instruction}": neutralise_control(told)}
         pieces = self.before if told else [OPTIONAL_LINE.sub("", piece) for piece in self.before]
         return [[(values.get(run, run), run in values) for run in PLACE.split(piece) if run] for piece in pieces]
 
     def middle(self, passage: str) -> str:
         """The passage's own piece."""
         before, _, after = self.passage.partition("{passage}")
-        return before + passage + after
+        return before + neutralise_control(passage) + after
 
 
 def wordings() -> dict[str, str]:

@@ -15,6 +15,7 @@ from tamis.stage.base import Stage
 from tamis.stage.scoring import Limit, failure_notices, rescored
 from tamis.values.answers import Failure
 from tamis.values.calls import Asking, Plan
+from tamis.values.images import PERMIT
 from tamis.values.model import require
 from tamis.values.ranking import Notice, Ranked, Ranking, Why
 from tamis.values.scale import FUSION, ORDINAL, Scale
@@ -89,6 +90,8 @@ class Judged(Stage):
         log = Log(len(head))
         placed = yield from _driven(schedule.run(len(head), self.first), whole, judge, schedule, log)
         notices = [*failure_notices(name, head, log.failures), *_tied(name, head, placed)]
+        if PICTURES in _shows(judge):
+            notices += _withheld(name, whole)
         if placed.scores is None:
             ranking = ranking.ordered([*placed.order, *range(len(head), len(ranking.kept))], ORDINAL)
         else:
@@ -98,6 +101,15 @@ class Judged(Stage):
 
 def _shows(judge: Any) -> tuple[str, ...]:
     return getattr(innermost(judge), "show", ())
+
+
+def _withheld(by: str, whole: Asked) -> list[Notice]:
+    """What to say of pictures that were not shown, as they are addresses."""
+    without = [ranked.position for ranked in whole.shown if len(whole.pictures(ranked)) < len(ranked.candidate.images)]
+    if not without and len(whole.pictures(whole.query)) == len(whole.query.images):
+        return []
+    told = f"{by}: pictures that are addresses were not shown: nobody may open them. To show them, {PERMIT}"
+    return [Notice(told, tuple(without), degraded=False)]
 
 
 def _tied(by: str, head: Sequence[Ranked], placed: Placed) -> list[Notice]:

@@ -66,7 +66,7 @@ class PseudoQuery(Scoring):
 
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         query = replace(ranking.query, text=self.prompt(ranking.query, head), vector=None)
-        return cosines(self.model, query, head, self.given_vectors, self.ending)
+        return cosines(self.model, query, head, self.given_vectors, self.ending, prompt=True)
 
     def prompt(self, query: Query, head: Sequence[Ranked]) -> str:
         """What is embedded in the query's place."""

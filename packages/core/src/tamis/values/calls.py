@@ -22,8 +22,8 @@ Capability = str
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One chat turn. `images`: addresses (`https:` or `data:`) of pictures that come after `content`, for models that
-    say they take some."""
+    """One chat turn. `images`: pictures that come after `content`, for models that say they take some: `data:` URLs,
+    and for a model with `allow_image_addresses` also addresses (`https:`), which its server opens."""
 
     role: Literal["system", "user", "assistant"]
     content: str
@@ -35,8 +35,9 @@ class Call:
     """One question to one model. `model` is any object with the method `capability` names.
 
     `reads`: the fields whose text the model reads. `cut`: whether it reads no more than the model's `max_length`
-    tokens. `unkeyed`: fields that do not change the answer. `usable`: whether an answer says what was asked for; one
-    that does not is never kept, so that the next time the model is asked again.
+    tokens. `unkeyed`: fields that do not change the answer. `later`: fields that the first version did not have; they
+    are part of a key only where they are set, so that answers kept before are still found. `usable`: whether an answer
+    says what was asked for; one that does not is never kept, so that the next time the model is asked again.
     """
 
     capability: ClassVar[Capability]
@@ -44,6 +45,7 @@ class Call:
     reads: ClassVar[tuple[str, ...]]
     cut: ClassVar[bool] = False
     unkeyed: ClassVar[frozenset[str]] = frozenset({"model"})
+    later: ClassVar[frozenset[str]] = frozenset()
     model: Any
     usable: Callable[[Any], bool] | None = field(default=None, kw_only=True, repr=False, compare=False)
 
@@ -221,14 +223,20 @@ class ScoreList(Call):
 
 @dataclass(frozen=True, slots=True)
 class Embed(Call):
-    """The vector of `text`, embedded as a query or as a passage. Answered by `Vector`."""
+    """The vector of `text`, embedded as a query or as a passage. Answered by `Vector`.
+
+    `controls`: the text is a prompt, or ends in a token of ours, and control tokens spelled out in it count; what it
+    holds from outside is harmless already. Otherwise models in this process read them as plain text.
+    """
 
     capability: ClassVar[Capability] = "embed"
     answer: ClassVar[type[Answer]] = Vector
     reads: ClassVar[tuple[str, ...]] = ("text",)
     cut: ClassVar[bool] = True
+    later: ClassVar[frozenset[str]] = frozenset({"controls"})
     text: str
     role: Literal["query", "passage"] = "passage"
+    controls: bool = False
 
     def stand_in(self) -> Vector:
         return Vector((1.0,))

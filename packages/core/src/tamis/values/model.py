@@ -8,11 +8,12 @@ Optional attributes: `name` (for traces), `capabilities` (when having the method
 (batches at once, default 1), `max_batch` (calls per batch, default 1), `together(call)` (calls share a batch only where
 it gives the same), `requests_per_minute` (batches) and `tokens_per_minute` (absent: any number), `context_window`
 (tokens), `thinking_tokens` (output tokens in which it may think before each answer, on top of a call's `max_tokens`;
-budgets and dry runs count them), `count_tokens(text)`, `images` (whether messages may carry pictures), `max_length`
-(tokens after which an encoder cuts), `scale` (of the scores `classify`, `classify_vectors` and `score_list` give),
-`architecture` (an `Architecture` or the name of a well-known model, for counting FLOPs; absent: what `name` says),
-`cache_key` (a string that changes when answers may change; with `object:` in front, it is one live object's and cached
-in memory only; absent: never cached).
+budgets and dry runs count them), `count_tokens(text)`, `images` (whether messages may carry pictures),
+`allow_image_addresses` (`True`: also by their addresses, which are then opened; absent: only as `data:` URLs),
+`max_length` (tokens after which an encoder cuts), `scale` (of the scores `classify`, `classify_vectors` and
+`score_list` give), `architecture` (an `Architecture` or the name of a well-known model, for counting FLOPs; absent:
+what `name` says), `cache_key` (a string that changes when answers may change; with `object:` in front, it is one live
+object's and cached in memory only; absent: never cached).
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from tamis.values.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The question. `text` must not be empty; `vector` is an embedding the caller already has."""
+    """The question. `text` must not be empty; `vector` is an embedding the caller already has; `images` are pictures,
+    as for a candidate."""
 
     text: str
     instruction: str | None = None
@@ -33,7 +34,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One thing to rank. `score` is the first stage's, `None` when there is none (NaN and infinities become `None`)."""
+    """One thing to rank. `score` is the first stage's, `None` when there is none (NaN and infinities become `None`).
+
+    `images`: pictures as `data:` URLs. Addresses may be here too; they are opened by nobody unless the model that would
+    be shown them has `allow_image_addresses`.
+    """
 
     text: str
     id: Hashable = None

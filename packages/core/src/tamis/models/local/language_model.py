@@ -15,8 +15,10 @@ from pydantic.dataclasses import dataclass
 from tamis.errors import ConfigError, needed
 from tamis.models.lazy import lock_of, once
 from tamis.models.local.base import LOCAL, Local, Weights, by_length, loaded, log_sum_exp, torch_device
+from tamis.models.local.plain_text import PlainText
 from tamis.models.local.torch_threads import WEIGHTS
 from tamis.parts.numbers import TwoOrMore
+from tamis.prompts.harmless import neutralise_control
 from tamis.values.answers import Failure, Generated, Logprobs
 from tamis.values.calls import Capability, ChoiceLogprobs, Generate, Message, PromptLogprobs
 
@@ -139,7 +141,8 @@ class LanguageModel(Local):
         pairs: list[tuple[Ids, Ids]] = []
         places: list[int] = []
         for index, call in enumerate(calls):
-            prefix, continuation = self._opened(call.prefix), self._ids(call.continuation)
+            prefix = self._opened(self._worded(call.prefix))
+            continuation = self._ids(self._plain(call.continuation))
             if not prefix:
                 answers[index] = Failure("error", "an empty prefix, and the tokenizer has no token to open a text with")
             elif self._room(prefix) < len(continuation) - 1:
@@ -169,7 +172,7 @@ class LanguageModel(Local):
     def _prompt(self, messages: Sequence[Message]) -> Ids:
         """Tokens of the prompt. A last message of the assistant is a beginning to go on from."""
         if not (self.chat_template and self._tokenizer.chat_template):
-            return self._opened(joined(messages))
+            return self._opened(self._worded(joined(messages)))
         turns = [{"role": m.role, "content": self._as_data(m)} for m in messages]
         going_on = bool(turns) and turns[-1]["role"] == "assistant"
         options = {
@@ -186,13 +189,18 @@ class LanguageModel(Local):
 
     def _as_data(self, message: Message) -> str:
         """The content with the tokenizer's control tokens broken up, so that no document can end its turn."""
-        text = message.content
-        if message.role == "assistant":
-            return text
-        for token in self._tokenizer.all_special_tokens:
-            if token in text:
-                text = text.replace(token, f"{token[0]} {token[1:]}")
-        return text
+        return message.content if message.role == "assistant" else self._plain(message.content)
+
+    @once
+    def _plain(self) -> PlainText:
+        return PlainText(self._tokenizer.all_special_tokens)
+
+    @once
+    def _worded(self) -> PlainText:
+        """For a prompt without a chat template, whose wording may hold control tokens. Prompts have none from outside
+        that is a control word by its form; others can only be from there."""
+        tokens = self._tokenizer.all_special_tokens
+        return PlainText(token for token in tokens if neutralise_control(token) == token)
 
     def _spellings(self, choice: str) -> list[Ids]:
         both = [self._ids(choice), self._ids(f" {choice.lstrip()}")]

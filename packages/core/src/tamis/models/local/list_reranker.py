@@ -11,6 +11,7 @@ from tamis.errors import ConfigError, needed
 from tamis.models.lazy import lock_of, once
 from tamis.models.local.base import LOCAL, Local, RemoteCode, Weights, loaded, torch_device
 from tamis.models.local.torch_threads import WEIGHTS
+from tamis.prompts.harmless import neutralise_control
 from tamis.values.answers import Failure, Scores
 from tamis.values.calls import Capability, ScoreList
 from tamis.values.ranking import finite
@@ -50,7 +51,11 @@ class ListReranker(Local):
     def score_list(self, calls: Sequence[ScoreList]) -> list[Scores | Failure]:
         """One list a call."""
         with lock_of(self):
-            return [_scores(self._network.rerank(call.query, list(call.texts)), len(call.texts)) for call in calls]
+            return [_scores(self._reranked(call), len(call.texts)) for call in calls]
+
+    def _reranked(self, call: ScoreList) -> Any:
+        """What the model's own code makes of the texts. It joins them into one prompt, so their control words go."""
+        return self._network.rerank(neutralise_control(call.query), list(map(neutralise_control, call.texts)))
 
     @once
     def _network(self) -> Any:

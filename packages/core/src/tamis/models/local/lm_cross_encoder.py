@@ -14,6 +14,7 @@ from tamis.errors import ConfigError, needed
 from tamis.models.lazy import lock_of, once
 from tamis.models.local.base import LOCAL, Local, Weights, by_length, loaded, pass_tokens, torch_device
 from tamis.models.local.pairs import Ids, Pair, TextTokenizer, batch
+from tamis.models.local.plain_text import PlainText
 from tamis.models.local.torch_threads import WEIGHTS
 from tamis.prompts.wordings import Wording, WordingRef, wording_for
 from tamis.values.answers import Failure, Score
@@ -108,11 +109,9 @@ class LMCrossEncoder(Local):
         """Tokens of a piece in which some runs are the asker's own: their control tokens are broken up."""
         return self._pieces.tokens(["".join(self._plain(text) if own else text for text, own in runs)], 1 << 30)[0]
 
-    def _plain(self, text: str) -> str:
-        for token in self._tokenizer.all_special_tokens:
-            if token in text:
-                text = text.replace(token, f"{token[0]} {token[1:]}")
-        return text
+    @once
+    def _plain(self) -> PlainText:
+        return PlainText.of(self._tokenizer)
 
     @once
     def _back(self) -> Ids:

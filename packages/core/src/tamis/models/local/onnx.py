@@ -17,9 +17,10 @@ from tamis.errors import ConfigError, needed
 from tamis.models.lazy import once
 from tamis.models.local.base import ACCELERATOR_TOKENS, LOCAL, FileInside, Local, Weights, by_length, cores, log_odds
 from tamis.models.local.pairs import Pair, PairTokenizer, batch
+from tamis.models.local.plain_text import PlainText
 from tamis.text.vectors import unit_length
 from tamis.values.answers import Score, Vector
-from tamis.values.calls import Capability, Classify, Embed
+from tamis.values.calls import Capability, Classify, Embed, EmbedTokens
 from tamis.values.scale import LOGIT, Scale
 
 PADS = ("[PAD]", "<pad>", "<|endoftext|>")
@@ -79,6 +80,13 @@ class OnnxEncoder(Local):
     @once
     def _tokenizer(self) -> Any:
         return self._read_tokenizer()
+
+    def _text(self, call: Embed | EmbedTokens) -> str:
+        return call.text if getattr(call, "controls", False) else self._plain(call.text)
+
+    @once
+    def _plain(self) -> PlainText:
+        return PlainText.of(self._tokenizer)
 
     @once
     def _pad(self) -> int:
@@ -217,7 +225,7 @@ class OnnxEmbedder(OnnxEncoder):
     def embed(self, calls: Sequence[Embed]) -> list[Vector]:
         """One vector per text."""
         prefix: Mapping[str, str] = {"query": self.query_prefix, "passage": self.passage_prefix}
-        found = self._cutting.encode_batch([prefix[call.role] + call.text for call in calls])
+        found = self._cutting.encode_batch([prefix[call.role] + self._text(call) for call in calls])
         texts = [Pair(encoding.ids, encoding.type_ids) for encoding in found]
 
         def run(group: list[int], session: Any) -> NDArray[Any]:

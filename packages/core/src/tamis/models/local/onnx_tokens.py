@@ -53,7 +53,7 @@ class OnnxTokenEmbedder(OnnxEncoder):
     def embed_tokens(self, calls: Sequence[EmbedTokens]) -> list[TokenVectors]:
         """One vector per token, (tokens, width), the tokens that begin and end a text among them."""
         prefix: Mapping[str, str] = {"query": self.query_prefix, "passage": self.passage_prefix}
-        found = self._cutting.encode_batch([prefix[call.role] + call.text for call in calls])
+        found = self._cutting.encode_batch([prefix[call.role] + self._text(call) for call in calls])
         texts = [Pair(encoding.ids, encoding.type_ids) for encoding in found]
         lengths = [len(text.ids) for text in texts]
 

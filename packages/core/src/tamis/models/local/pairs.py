@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamis.errors import ConfigError
+from tamis.models.local.plain_text import PlainText, control_tokens
 from tamis.values.calls import Classify
 
 Ids = list[int]
@@ -73,27 +74,30 @@ class TextTokenizer:
         if not special:
             own.encode_special_tokens = True
         self.own = own
+        self._plain = PlainText([] if special else control_tokens(own))
         self._encode = getattr(own, "encode_batch_fast", own.encode_batch)
 
     def tokens(self, texts: Sequence[str], room: int) -> list[Ids]:
         """Tokens of each text, none around it: all of them, or of a long text the first ones, more than `room`."""
         heads = [_beginning(text, WIDEST * room) for text in texts]
-        found: list[Ids] = [encoding.ids for encoding in self._encode(heads, add_special_tokens=False)]
+        read = list(map(self._plain, heads))
+        found: list[Ids] = [encoding.ids for encoding in self._encode(read, add_special_tokens=False)]
         for index, (text, head) in enumerate(zip(texts, heads, strict=True)):
             if len(head) < len(text) and len(found[index]) < room + MARGIN:
-                found[index] = self.own.encode(text, add_special_tokens=False).ids
+                found[index] = self.own.encode(self._plain(text), add_special_tokens=False).ids
         return found
 
 
 class PairTokenizer:
-    """Tokenises (query, passage) pairs exactly as a `tokenizers.Tokenizer` would one by one.
+    """Tokenises (query, passage) pairs as a `tokenizers.Tokenizer` would one by one, except that control tokens spelled
+    out in a query or a passage are plain text: a passage with `[SEP]` in it is still one segment.
 
     What does not fit `max_length` loses the end of the passage; where the query takes more than half of `max_length`,
     the longer of the two is cut first.
     """
 
     def __init__(self, tokenizer: Any, max_length: int) -> None:
-        self._texts = TextTokenizer(tokenizer)
+        self._texts = TextTokenizer(tokenizer, special=False)
         self._max_length = max_length
         self._form = form_of(self._texts.own)
         self._room = max_length - self._form.specials

@@ -67,7 +67,7 @@ class Seq2SeqLM(LanguageModel):
             return Source([super()._prompt(read)], self._ids(begun) if begun else None)
         else:
             texts = [joined(read)]
-        return Source([self._closed(text) for text in texts], self._ids(begun) if begun else None)
+        return Source([self._closed(self._worded(text)) for text in texts], self._ids(begun) if begun else None)
 
     def _opened(self, text: str) -> Source:
         return Source([self._closed(text)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import field
@@ -26,10 +27,15 @@ from tamis.models.local.base import (
     torch_device,
 )
 from tamis.models.local.pairs import Pair, PairTokenizer, batch
+from tamis.models.local.plain_text import PlainText
 from tamis.models.local.torch_threads import WEIGHTS, side_by_side
 from tamis.values.answers import Score, Vector
 from tamis.values.calls import Capability, Classify, Embed, EmbedTokens
 from tamis.values.scale import LOGIT, Scale
+
+MEDIA = re.compile(r"\A(?:https?://|data:)|\.\w{2,5}\Z", re.IGNORECASE)
+"""Texts that sentence-transformers opens as pictures, films or sound where a model takes such: addresses, data, and
+paths of files. With a space at both ends they are text."""
 
 
 @dataclass(frozen=True, config=LOCAL)
@@ -157,15 +163,17 @@ class SlowPairs:
     def __init__(self, tokenizer: Any, max_length: int) -> None:
         self._tokenizer = tokenizer
         self._max_length = max_length
+        self._plain = PlainText.of(tokenizer)
 
     def pairs(self, calls: Sequence[Classify]) -> list[Pair]:
         """One sequence a call."""
         return [self._pair(call) for call in calls]
 
     def _pair(self, call: Classify) -> Pair:
-        query = self._tokenizer(call.query, add_special_tokens=False, verbose=False)["input_ids"]
+        first, second = self._plain(call.query), self._plain(call.text)
+        query = self._tokenizer(first, add_special_tokens=False, verbose=False)["input_ids"]
         cut = "longest_first" if len(query) > self._max_length // 2 else "only_second"
-        found = self._tokenizer(call.query, call.text, truncation=cut, max_length=self._max_length)
+        found = self._tokenizer(first, second, truncation=cut, max_length=self._max_length)
         return Pair(found["input_ids"], found.get("token_type_ids") or [0] * len(found["input_ids"]))
 
 
@@ -185,7 +193,7 @@ class SentenceTransformersModel(Local):
             for role in dict.fromkeys(call.role for call in calls):
                 group = [index for index, call in enumerate(calls) if call.role == role]
                 encoded = getattr(self._network, methods[role])(
-                    [calls[index].text for index in group],
+                    [self._text(calls[index]) for index in group],
                     batch_size=self.max_batch,
                     normalize_embeddings=True,
                     show_progress_bar=False,
@@ -193,6 +201,21 @@ class SentenceTransformersModel(Local):
                 )
                 answers.update(zip(group, encoded, strict=True))
         return [answers[index] for index in range(len(calls))]
+
+    def _text(self, call: Embed | EmbedTokens) -> str:
+        """The text of `call`, so that the library reads it as text: no control token, and no address or file of a
+        picture."""
+        text = call.text if getattr(call, "controls", False) else self._plain(call.text)
+        return f" {text} " if self._sees and MEDIA.search(text) else text
+
+    @once
+    def _plain(self) -> PlainText:
+        return PlainText.of(getattr(self._network, "tokenizer", None))
+
+    @once
+    def _sees(self) -> bool:
+        """Whether the encoder takes more than text."""
+        return any(kind != "text" for kind in getattr(self._network, "modalities", ()))
 
     def _config_of(self, network: Any) -> Any:
         return super()._config_of(getattr(network, "transformers_model", None))

@@ -33,11 +33,14 @@ from tamis.models.served.protocol import (
 )
 from tamis.models.served.wire import MOST
 from tamis.parts.numbers import Positive
+from tamis.parts.permissions import Needs
 from tamis.prompts.thoughts import answer_text, has_thought
 from tamis.values.answers import Failure, Generated, Logprobs
 from tamis.values.calls import Capability, ChoiceLogprobs, Generate, Message
+from tamis.values.images import refused
 
 PATH = "chat/completions"
+ImageAddresses = Annotated[bool, Needs("images")]
 OPENAI = Home("api.openai.com", "OPENAI_API_KEY")
 
 
@@ -64,6 +67,8 @@ class OpenAIChat(HttpModel):
         requests_per_minute, tokens_per_minute: limits of the account; what would exceed them waits in the engine.
         context_window: tokens the model reads and writes in one call, where known.
         images: whether the model sees pictures; they are sent as content parts.
+        allow_image_addresses: whether pictures may be addresses, which the server then opens, whoever named them. By
+            default only `data:` URLs are sent; a call with an address is a `Failure`.
         structured: how a call's JSON schema is sent: as `"json_schema"`, as `"json_object"` (JSON, of any shape), not
             at all (`"none"`), or `"auto"`: the strictest of these the server takes, found out and remembered.
         thinking_budget: output tokens in which the model may think before each answer, on top of what the answer
@@ -104,6 +109,7 @@ class OpenAIChat(HttpModel):
     tokens_per_minute: PositiveInt | None = None
     context_window: PositiveInt | None = None
     images: bool = False
+    allow_image_addresses: ImageAddresses = False
     structured: Literal["auto", "json_schema", "json_object", "none"] = "auto"
     thinking_budget: ThinkingBudget = "auto"
     token_limit: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
@@ -174,6 +180,8 @@ class OpenAIChat(HttpModel):
 
     def _generation(self, call: Generate) -> Dialogue[Generated | Failure]:
         """An answer; of a model that turns out to think, and had no room for it, the answer to a second request."""
+        if refusal := refused(call, self):
+            return refusal
         allowed = (call if is_asked_by_an_engine() else with_thoughts(call)).thoughts or 0
         answer, thought = yield from self._written(call, allowed)
         if not thought or self.thinking_budget != "auto":
@@ -218,6 +226,9 @@ class OpenAIChat(HttpModel):
         return replace(answer, thoughts=tokens_thought(data)), thought
 
     def _choice(self, call: ChoiceLogprobs) -> Dialogue[Logprobs | Failure]:
+        if refusal := refused(call, self):
+            return refusal
+
         def body(dialect: Dialect, room: int) -> dict[str, Any]:
             # Temperature 1: some servers give the probabilities after it. Which token is drawn does not matter.
             request = self._request(call.messages, 1, 1.0, dialect)

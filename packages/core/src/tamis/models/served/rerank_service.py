@@ -19,6 +19,7 @@ from tamis.models.served.rerank_providers import PROVIDERS, Provider, found
 from tamis.models.served.wire import MOST
 from tamis.parts.numbers import Positive
 from tamis.parts.part import unknown
+from tamis.prompts.harmless import neutralise_control
 from tamis.text.tokens import estimate_tokens
 from tamis.values.answers import Failure, Score
 from tamis.values.calls import Capability, Classify
@@ -159,7 +160,8 @@ class RerankService(HttpModel):
                 yield places[start : start + self.max_batch]
 
     def _scoring(self, calls: Sequence[Classify]) -> Dialogue[list[Score | Failure]]:
-        body = self._provider.request(self.model, calls[0].query, [call.text for call in calls])
+        texts = [neutralise_control(call.text) for call in calls]
+        body = self._provider.request(self.model, neutralise_control(calls[0].query), texts)
         reply = yield {**body, **(self.extra_body or {})}
         if reply.status != 200:
             raise self._error(reply)
