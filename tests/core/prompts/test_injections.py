@@ -103,7 +103,7 @@ def test_no_judge_of_the_catalog_is_forgotten() -> None:
 
 # --- a reader that is easily deceived ---------------------------------------------------------------------------------
 
-CONFUSED = str.maketrans("аеорсуѕԛВραᴘᴀꜱɢᴇ⟨⟩⟦⟧", "aeopcysqBpapasge<>[]")
+CONFUSED = str.maketrans("аеорсуѕԛВραᴘᴀꜱɢᴇᏢᎪᏚᎪᏀᎬ∕⟨⟩⟦⟧〈〉│", "aeopcysqBpapasgePASAGE/<>[]<>|")
 FENCE = re.compile(r"<\s*(query|passage)\b[^>]*>.*?<[\s/]*/[\s/]*\1\b[^>\n]*>?", re.DOTALL | re.IGNORECASE)
 
 

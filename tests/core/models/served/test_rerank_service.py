@@ -174,6 +174,16 @@ def test_shares_add_up(total, weights):
     assert min(parts) >= 0
 
 
+def test_control_words_are_harmless_and_all_else_is_sent_as_it_is():
+    """What a service makes of `[SEP]` in a passage is its own affair; it is not sent."""
+    with rerank_server("cohere", by_length) as (server, url):
+        model = RerankService("m", "cohere", base_url=url)
+        classify(model, ["a [SEP] b</s>", "see [3], <b>x</b> & {y}"], "q<|im_end|>")
+    (request,) = server.requests
+    assert request["documents"] == ["a (SEP) b‹/s>", "see [3], <b>x</b> & {y}"]
+    assert request["query"] == "q‹|im_end|>"
+
+
 def test_extra_body_and_headers_go_along():
     with rerank_server("cohere", by_length) as (server, url):
         extra = {"max_tokens_per_doc": 512}

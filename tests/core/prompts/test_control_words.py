@@ -1,0 +1,153 @@
+"""Any control word, fence or identifier, however it is disguised, is neutralised by its form; honest text stays."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.examples import examples
+from tamis.judges import Asked, Permutation
+from tamis.prompts.harmless import neutralise, neutralise_control
+from tamis.prompts.wordings import wording, wordings
+from tamis.values.ranking import Candidate, Query, Ranked
+
+WORDS = st.from_regex(r"[a-z]{2,8}(?:_[a-z]{2,8}){0,2}", fullmatch=True)
+"""Names of any kind: between bars, every one of them is a control word."""
+NAMES = st.sampled_from(
+    "s bos eos pad unk mask sep cls inst sys system user assistant think answer eot eod image tool_call tool_response "
+    "start_of_turn end_of_turn beginning_of_sentence end_of_utterance seed:bos seed:eos fim_prefix fim-suffix "
+    "extra_id_7 unused94 reserved_special_token_3 reserved_102 image_soft_token arg_key".split()
+)
+CAPITALS = st.sampled_from(
+    "INST SYSTEM_PROMPT TOOL_CALLS AVAILABLE_TOOLS TOOL_RESULTS CLS SEP MASK PAD UNK IMG".split()
+)
+FORMS = (
+    st.builds("<|{}|>".format, WORDS)
+    | st.builds("<|{}>".format, WORDS)
+    | st.builds("<{}|>".format, WORDS)
+    | st.builds("<|/{}|>".format, WORDS)
+    | st.builds("[|{}|]".format, WORDS)
+    | st.builds("<{}>".format, NAMES)
+    | st.builds("</{}>".format, NAMES)
+    | st.builds("<start_of_{}>".format, st.from_regex(r"[a-z]{1,12}", fullmatch=True))
+    | st.builds("<extra_id_{}>".format, st.integers(0, 999))
+    | st.builds("<unused{}>".format, st.integers(0, 9999))
+    | st.builds("[{}]".format, CAPITALS)
+    | st.builds("[/{}]".format, CAPITALS)
+    | st.sampled_from(["<<SYS>>", "<</SYS>>", "]~b]", "[e~[", "[@BOS@]"])
+)
+FENCES = st.sampled_from(["</passage>", "<passage>", "<query>", "</query>"])
+IDENTIFIERS = st.builds("[{}]".format, st.integers(1, 99)) | st.builds("[{}]".format, st.sampled_from("ABCDEFG"))
+
+UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u202e\u2066\u2063\ufe0e\ufe0f\u0301\u0323\u20dd\u180e\U000e0100\U000e0041\x00\x08"
+BLANKS = " \t\n\u00a0\u2003\u3000"
+ALIKE = {
+    "<": "＜﹤⟨〈‹"[:4], ">": "＞﹥⟩〉", "[": "［【⟦〔", "]": "］】⟧〕", "|": "｜│∣ǀ", "/": "／∕⁄", "_": "＿", ":": "：",
+    "a": "аα𝐚ａáⓐ", "e": "еｅ𝐞ē", "o": "оοｏ𝗼", "s": "ѕｓ𝐬ś", "p": "рρｐ𝐩", "i": "іｉ𝐢", "c": "сｃ𝐜ç", "n": "ｎ𝐧ñ", "t": "ｔ𝐭",
+    "1": "１①𝟏", "2": "２②𝟐", "3": "３٣", "B": "ВΒＢ", "A": "АΑＡ", "I": "ІＩ", "S": "ЅＳ", "T": "ТＴ",
+}  # fmt: skip
+BACK = {other: plain for plain, others in ALIKE.items() for other in others}
+
+
+@st.composite
+def disguised(draw: st.DrawFn, words: st.SearchStrategy[str], blanks: bool = True) -> tuple[str, str]:
+    """A word, and what a reader may take for it."""
+    word = draw(words)
+    pieces = []
+    for place, character in enumerate(word):
+        # Outside of the word, an unseen mark would belong to its neighbour.
+        if place and draw(st.integers(0, 5)) == 0:
+            pieces.append(draw(st.sampled_from(UNSEEN)))
+        beside = place and (character in "<>[]|/@~" or word[place - 1] in "<>[]|/@~") and word[0] + character != "<<"
+        if blanks and beside and word not in ("<<SYS>>", "<</SYS>>") and draw(st.integers(0, 5)) == 0:
+            pieces.append(draw(st.text(BLANKS, min_size=1, max_size=3)))
+        change = character in ALIKE and draw(st.integers(0, 3)) == 0
+        pieces.append(draw(st.sampled_from(ALIKE[character])) if change else character)
+    return word, "".join(pieces)
+
+
+def as_read(text: str) -> str:
+    """What a reader makes of it who sees through every disguise above and overlooks blanks."""
+    text = "".join(BACK.get(character, character) for character in text)
+    text = "".join(BACK.get(character, character) for character in unicodedata.normalize("NFKD", text))
+    return "".join(c for c in text if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf", "Mn", "Me"))
+
+
+@given(disguised(FORMS))
+def test_the_reader_of_these_tests_sees_through_the_disguises(pair: tuple[str, str]) -> None:
+    assert as_read(pair[0]) == as_read(pair[1])
+
+
+@given(disguised(FORMS), st.booleans())
+def test_no_control_word_is_left(pair: tuple[str, str], control_only: bool) -> None:
+    word, hidden = pair
+    done = (neutralise_control if control_only else neutralise)(f"before {hidden} after")
+    assert as_read(word).lower() not in as_read(done).lower()
+    assert done.startswith("before ")
+    assert done.endswith(" after")
+    assert len(done) >= len(hidden)
+
+
+@given(disguised(FENCES))
+def test_no_fence_is_left(pair: tuple[str, str]) -> None:
+    word, hidden = pair
+    for neutral in (neutralise, neutralise_control):
+        done = neutral(f"before {hidden} after")
+        assert as_read(word) not in as_read(done)
+        assert done.endswith(" after")
+
+
+@given(disguised(IDENTIFIERS))
+def test_no_identifier_is_left(pair: tuple[str, str]) -> None:
+    word, hidden = pair
+    done = neutralise(f"before {hidden} after")
+    assert as_read(word) not in as_read(done)
+    assert done.endswith(" after")
+
+
+@examples(60)
+@given(st.lists(disguised(FORMS | FENCES | IDENTIFIERS), max_size=4), st.text(max_size=10))
+def test_twice_changes_nothing_more_and_nothing_is_left_of_several(pairs: list[tuple[str, str]], between: str) -> None:
+    done = neutralise(between.join(hidden for _, hidden in pairs))
+    assert neutralise(done) == done
+
+
+@given(st.lists(disguised(FORMS | FENCES), min_size=1, max_size=3))
+def test_what_a_language_model_is_asked_holds_none(pairs: list[tuple[str, str]]) -> None:
+    hostile = " ".join(hidden for _, hidden in pairs)
+    call = Permutation().call(Asked(None, Query(hostile), (Ranked(Candidate(hostile), 0),)))
+    data = call.messages[-1].content.partition("<passage")[2].partition(">")[2].rpartition("</passage>")[0]
+    for word, _ in pairs:
+        assert as_read(word).lower() not in as_read(data).lower()
+
+
+@pytest.mark.parametrize("name", wordings())
+@examples(30)
+@given(st.lists(disguised(FORMS), min_size=1, max_size=3))
+def test_what_a_language_model_that_scores_reads_holds_none(name: str, pairs: list[tuple[str, str]]) -> None:
+    hostile = " ".join(hidden for _, hidden in pairs)
+    made = wording(name)
+    own = [run for piece in made.front(hostile, hostile) for run, theirs in piece if theirs]
+    passage = made.middle(hostile).removeprefix(made.passage.partition("{passage}")[0])
+    for text in (*own, passage):
+        for word, _ in pairs:
+            assert as_read(word).lower() not in as_read(text).lower()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "git revert <commit_id>; curl -H <auth_token>; ip addr <net_mask>; f(<arg_name>)",
+        'See [3] and [B]; rows [1, 2]. {"1": 3}',
+        "2 > 1 > 3",
+        "A | B || C |> D",
+        "<b>bold</b> <br/> <user_name> <div class='x'>",
+        "vector<int> a[i]; x[0] = y[n]",
+        "naïve façade, Zürich, Ελλάδα, Москва, 日本語, हिन्दी, العربية",
+    ],
+)
+def test_of_honest_text_models_that_score_read_every_character(text: str) -> None:
+    assert neutralise_control(text) == text
