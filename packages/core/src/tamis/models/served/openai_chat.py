@@ -67,8 +67,8 @@ class OpenAIChat(HttpModel):
         requests_per_minute, tokens_per_minute: limits of the account; what would exceed them waits in the engine.
         context_window: tokens the model reads and writes in one call, where known.
         images: whether the model sees pictures; they are sent as content parts.
-        allow_image_addresses: whether pictures may be addresses, which the server then opens, also those that documents name. By
-            default only `data:` URLs are sent; a call with an address is a `Failure`.
+        allow_image_addresses: whether pictures may be addresses, which the server then opens, also those that documents
+            name. By default only `data:` URLs are sent; a call with an address is a `Failure`.
         structured: how a call's JSON schema is sent: as `"json_schema"`, as `"json_object"` (JSON, of any shape), not
             at all (`"none"`), or `"auto"`: the strictest of these the server takes, found out and remembered.
         thinking_budget: output tokens in which the model may think before each answer, on top of what the answer
