@@ -60,6 +60,8 @@ def test_a_call_has_the_key_it_had(call: calls.Call, key: str) -> None:
 
 def test_a_field_that_came_later_is_part_of_a_key_where_it_is_set() -> None:
     assert cache_key(calls.Embed(Model(), "t", controls=True)) != cache_key(calls.Embed(Model(), "t"))
+    keys = {cache_key(calls.Generate(Model(), USER, thoughts=thoughts)) for thoughts in (None, 0, 10)}
+    assert len(keys) == 3
 
 
 def test_every_kind_of_call_has_a_key_here() -> None:

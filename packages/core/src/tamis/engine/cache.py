@@ -44,7 +44,7 @@ def cache_key(call: Call) -> bytes | None:
         return None
     kind: Any = type(call)
     asked = tuple([_whole(getattr(call, name)) for name in _keyed(kind)])
-    asked += tuple([(name, value) for name in sorted(kind.later) if (value := getattr(call, name))])
+    asked += tuple([(name, value) for name, usual in _later(kind) if (value := getattr(call, name)) != usual])
     return hashlib.blake2b(repr((model, call.capability, asked)).encode(), digest_size=16).digest()
 
 
@@ -52,6 +52,12 @@ def cache_key(call: Call) -> bytes | None:
 def _keyed(kind: Any) -> tuple[str, ...]:
     """The fields of a kind of call that change its answer."""
     return tuple(f.name for f in fields(kind) if f.compare and f.name not in kind.unkeyed | kind.later)
+
+
+@cache
+def _later(kind: Any) -> tuple[tuple[str, Any], ...]:
+    """The fields that the first version did not have, with their defaults."""
+    return tuple((f.name, f.default) for f in fields(kind) if f.name in kind.later)
 
 
 def _whole(value: Any) -> Any:

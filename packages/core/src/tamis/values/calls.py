@@ -109,6 +109,7 @@ class Generate(Call):
     answer: ClassVar[type[Answer]] = Generated
     reads: ClassVar[tuple[str, ...]] = ("messages",)
     unkeyed: ClassVar[frozenset[str]] = frozenset({"model", "expect"})
+    later: ClassVar[frozenset[str]] = frozenset({"thoughts"})
     messages: tuple[Message, ...]
     max_tokens: int = 512
     temperature: float = 0.0
