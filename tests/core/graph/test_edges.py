@@ -222,8 +222,9 @@ class TestNeighbours:
         for is_exact, tolerance in ((True, 1e-12), (False, 1 / 2000)):
             median = Median(n)
             median._exact = is_exact
-            median.see(0, full[: n // 2])
-            median.see(n // 2, full[n // 2 :])
+            above = full[upper]
+            median.see(above[:2][above[:2] > 0])
+            median.see(above[2:][above[2:] > 0])
             assert median.value == pytest.approx(exact, abs=tolerance)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import tracemalloc
+from collections import Counter
 from functools import cache
 
 import pytest
 
 from tamis import Candidate, Graph, Query
-from tamis.graph import ConceptPairs, Concepts, Edges, channels
+from tamis.graph import ConceptPairs, Concepts, Edges, Given, Neighbours, channels
+from tamis.pool import sparse, terms
 from tamis.pool.pool import Pool
+from tamis.pool.sparse import Floats, Ints, added
 
 TIMES, WORDS = 4, 12
 HELD = 8_000
@@ -52,3 +55,47 @@ def test_thousands_of_documents_are_joined_in_memory_that_is_linear_in_them(
     assert many < HELD * size
     assert many < 1.5 * TIMES * few
     assert edges < 20 * size
+
+
+@pytest.mark.parametrize("kinds", [(Neighbours(),), (Concepts(),), (ConceptPairs(),)], ids=["near", "words", "pairs"])
+def test_joining_takes_time_for_what_documents_have_in_common_and_never_for_all_pairs(
+    kinds: tuple[Edges, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted: products of two documents' values, and cells of the matrix that are held."""
+    work = Counter[str]()
+
+    def counted(cells: Ints, amounts: Floats, size: int) -> tuple[Ints, Floats]:
+        work["products"] += len(cells)
+        work["cells"] += size if size <= 16 * len(cells) else len(cells)
+        return added(cells, amounts, size)
+
+    monkeypatch.setattr(terms, "added", counted)
+    monkeypatch.setattr(sparse, "WHOLE", 0)
+    done = []
+    for size in (500, 2_000):
+        work.clear()
+        channels(kinds, pool(size))
+        done.append(dict(work))
+    # Words in at most 100 documents join 12 words x 100 documents at most; below that cap work grows with the pool.
+    assert done[1]["products"] < 12 * 1.5 * 100 * 2_000
+    assert done[1]["cells"] <= 16 * done[1]["products"]
+
+
+@pytest.mark.parametrize("kinds", [(Neighbours(),), (Concepts(),), (ConceptPairs(),), (Given(),)])
+def test_a_large_pool_is_joined_as_a_small_one_is(kinds: tuple[Edges, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(4)
+    words = [f"w{draw.randrange(60)}" for _ in range(4_000)]
+    found = [
+        Candidate(" ".join(words[n * 9 : n * 9 + 14]), title=words[n], metadata={"graph": {"nodes": words[n : n + 4]}})
+        for n in range(400)
+    ]
+    small = channels(kinds, Pool(Query("w1 of w2"), found))
+    monkeypatch.setattr(sparse, "WHOLE", 0)
+    large = channels(kinds, Pool(Query("w1 of w2"), found))
+    for one, other in zip(small, large, strict=True):
+        assert len(one.edges) > 20
+        assert (one.edges.rows.tolist(), one.edges.cols.tolist()) == (
+            other.edges.rows.tolist(),
+            other.edges.cols.tolist(),
+        )
+        assert one.edges.weights == pytest.approx(other.edges.weights, rel=1e-12)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from support.pools import made, squares
 from tamis.pool import sparse
-from tamis.pool.sparse import Adjacency, Products, cut, mutual, symmetric, union
+from tamis.pool.sparse import Adjacency, Products, added, cut, cut_cells, mutual, symmetric, union
 
 
 def same(edges: Adjacency, full: Any) -> bool:
@@ -66,3 +66,18 @@ def test_the_nearest_are_the_heaviest_and_ties_across_the_border_stay_out(full: 
 def test_the_nearest_do_not_depend_on_the_order(full: Any, count: int, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(full))
     assert np.array_equal(cut(full[order][:, order], count), cut(full, count)[order][:, order])
+
+
+@given(full=squares, count=st.integers(1, 5))
+def test_cells_are_cut_as_the_block_they_come_from(full: Any, count: int) -> None:
+    rows, cols = np.nonzero(full)
+    kept = cut_cells(rows, full[rows, cols], count)
+    assert np.array_equal(np.stack([rows[kept], cols[kept]]), np.nonzero(cut(full, count)))
+
+
+@given(cells=st.lists(st.tuples(st.integers(0, 30), st.sampled_from([0.0, 0.5, 2.0])), max_size=20))
+@pytest.mark.parametrize("size", [31, 10_000])
+def test_amounts_add_up_by_cell(cells: list[tuple[int, float]], size: int) -> None:
+    found, sums = added(np.array([c for c, _ in cells], dtype=np.int64), np.array([a for _, a in cells]), size)
+    wanted = {cell: sum(a for c, a in cells if c == cell) for cell, _ in sorted(cells)}
+    assert dict(zip(found.tolist(), sums.tolist(), strict=True)) == {c: a for c, a in wanted.items() if a}

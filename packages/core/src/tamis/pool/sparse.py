@@ -17,6 +17,8 @@ CELLS = 1 << 17
 """How many numbers a block of a sparse product holds at once: what stays in a processor's cache."""
 DENSE = 1 << 21
 """The same for a product of dense rows, which its library cuts up itself."""
+WHOLE = 2_000
+"""Rows up to which a sparse product is computed cell by cell, which is faster."""
 TIE = 1e-9
 """Weights that differ by less than this share of the larger one are equal."""
 
@@ -158,16 +160,44 @@ def cut(block: Floats, count: int) -> NDArray[np.bool_]:
     return block > limit * (1 + TIE)
 
 
+def cut_cells(rows: Ints, weights: Floats, count: int) -> Ints:
+    """As `cut`, for the cells of a sparse matrix, whose rows must be sorted: the indices of those that stay."""
+    order = np.lexsort((-weights, rows))
+    begins = np.flatnonzero(np.diff(rows, prepend=-1))
+    lengths = np.diff(begins, append=len(rows))
+    limits = np.zeros(len(begins))
+    limits[lengths > count] = np.maximum(weights[order[begins[lengths > count] + count]], 0.0)
+    return np.flatnonzero(weights > np.repeat(limits, lengths) * (1 + TIE))
+
+
+def added(cells: Ints, amounts: Floats, size: int) -> tuple[Ints, Floats]:
+    """The different ones of some `cells` below `size`, in order, and the sum of the amounts of each; none of 0."""
+    if size <= 16 * len(cells):
+        sums = summed(cells, amounts, size)
+        found = np.flatnonzero(sums)
+        return found, sums[found]
+    found, place = np.unique(cells, return_inverse=True)
+    sums = summed(place, amounts, len(found))
+    return found[sums != 0], sums[sums != 0]
+
+
+Weigh = Callable[[Ints, Ints, Floats], Floats]
+"""New weights of cells from their rows, columns and weights. The three broadcast: cells of a sparse matrix one after
+the other, or a block of a dense one. May write into the weights."""
+
+
 @dataclass(frozen=True)
 class Products:
     """A `size` x `size` matrix that is computed in blocks: `block(first, last)` gives those rows, as an array to keep.
 
-    `costs`: how many numbers are held while each row is computed, besides the row itself.
+    `costs`: how many numbers are held while each row is computed, besides the row itself. `cells(first, last)`: rows,
+    columns and weights of the cells that are not 0, for a matrix most of whose cells are.
     """
 
     size: int
     block: Callable[[int, int], Floats]
     costs: Ints | None = None
+    cells: Callable[[int, int], tuple[Ints, Ints, Floats]] | None = None
 
     def blocks(self) -> Iterator[tuple[int, Floats]]:
         """Where each block begins, and the block. None holds more than N numbers, unless a single row does."""
@@ -176,18 +206,35 @@ class Products:
         for first, last in parts:
             yield first, self.block(first, last)
 
-    def nearest(self, count: int, weigh: Callable[[int, Floats], Floats] | None = None) -> Adjacency:
-        """The `count` heaviest edges of each row. `weigh(first, block)`: the weights of a block that begins there."""
-        found: list[tuple[Ints, Ints, Floats]] = []
-        for first, block in self.blocks():
-            weights = block if weigh is None else weigh(first, block)
-            weights[np.arange(len(block)), np.arange(first, first + len(block))] = 0.0
-            rows, cols = np.nonzero(cut(weights, count))
-            found.append((rows + first, cols, weights[rows, cols]))
+    def nearest(self, count: int, weigh: Weigh = lambda rows, cols, weights: weights) -> Adjacency:
+        """The `count` heaviest edges of each row, in time for the cells that are not 0 where the matrix is large and
+        sparse."""
+        sparse = self.cells is not None and self.costs is not None and self.size > WHOLE
+        found = list(self._of_cells(count, weigh) if sparse else self._of_blocks(count, weigh))
         if not found:
             return Adjacency.empty(self.size)
         rows, cols, weights = (np.concatenate(column) for column in zip(*found, strict=True))
         return Adjacency(self.size, rows, cols, weights)
+
+    def _of_blocks(self, count: int, weigh: Weigh) -> Iterator[tuple[Ints, Ints, Floats]]:
+        cols = np.arange(self.size)
+        for first, block in self.blocks():
+            own = np.arange(first, first + len(block))
+            block[own - first, own] = 0.0
+            weights = weigh(own[:, None], cols, block)
+            row, col = np.nonzero(cut(weights, count))
+            yield row + first, col, weights[row, col]
+
+    def _of_cells(self, count: int, weigh: Weigh) -> Iterator[tuple[Ints, Ints, Floats]]:
+        assert self.cells is not None
+        assert self.costs is not None
+        for first, last in spans(self.costs + 1, CELLS):
+            rows, cols, weights = self.cells(first, last)
+            others = rows != cols
+            rows, cols = rows[others], cols[others]
+            weights = weigh(rows, cols, weights[others])
+            kept = cut_cells(rows, weights, count)
+            yield rows[kept], cols[kept], weights[kept]
 
 
 def spans(sizes: Ints, most: int) -> Iterator[tuple[int, int]]:

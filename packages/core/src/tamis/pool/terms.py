@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamis.pool.lexicon import Lexicon, lexicon
-from tamis.pool.sparse import Floats, Ints, Products, spans, summed
+from tamis.pool.sparse import Floats, Ints, Products, added, spans, summed
 
 CHARACTERS = 1 << 20
 """How much text is split into words at once: the words of a whole pool take many times the memory of their numbers."""
@@ -197,17 +197,27 @@ class Incidence:
         lengths = self.spread[self.cols]
         rows_begin = np.searchsorted(self.rows, np.arange(self.size + 1))
 
-        def block(first: int, last: int) -> Floats:
+        def pairs(first: int, last: int, begin: Ints) -> tuple[Ints, Floats]:
+            """Cells of a block, as row * size + column, and what each shared thing adds to one."""
             mine = slice(rows_begin[first], rows_begin[last])
-            whole = last - first == self.size
-            begin = own[mine] + 1 if whole else begins[self.cols[mine]]
             length = begins[self.cols[mine] + 1] - begin
             ends = np.cumsum(length)
             posting = np.arange(ends[-1] if len(ends) else 0) + np.repeat(begin - (ends - length), length)
             cell = np.repeat((self.rows[mine] - first) * self.size, length) + documents[posting]
-            product = np.repeat(values[mine], length) * weights[posting]
+            return cell, np.repeat(values[mine], length) * weights[posting]
+
+        def block(first: int, last: int) -> Floats:
+            mine = slice(rows_begin[first], rows_begin[last])
+            whole = last - first == self.size
+            cell, product = pairs(first, last, own[mine] + 1 if whole else begins[self.cols[mine]])
             found = summed(cell, product, (last - first) * self.size).reshape(last - first, self.size)
             return found + found.T if whole else found
 
-        pairs = np.bincount(self.rows, lengths, minlength=self.size).astype(np.int64)
-        return Products(self.size, block, pairs)
+        def cells(first: int, last: int) -> tuple[Ints, Ints, Floats]:
+            mine = slice(rows_begin[first], rows_begin[last])
+            cell, product = pairs(first, last, begins[self.cols[mine]])
+            found, sums = added(cell, product, (last - first) * self.size)
+            return found // self.size + first, found % self.size, sums
+
+        costs = np.bincount(self.rows, lengths, minlength=self.size).astype(np.int64)
+        return Products(self.size, block, costs, cells)

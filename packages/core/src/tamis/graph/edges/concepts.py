@@ -8,7 +8,7 @@ from tamis.graph.edges.base import Degree, Edges, Weight
 from tamis.parts.numbers import Share, TwoOrMore
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
-from tamis.pool.sparse import TIE, Adjacency, Floats, summed, symmetric
+from tamis.pool.sparse import TIE, Adjacency, Floats, Ints, summed, symmetric
 from tamis.pool.terms import Incidence
 
 
@@ -56,9 +56,9 @@ def shared(
     own = summed(counted.rows, rarity[counted.cols], found.size) + alone
     joining = counted.only(connecting)
 
-    def weigh(first: int, block: Floats) -> Floats:
-        limit = duplicates * np.maximum(own[first : first + len(block), None], own)
-        block[block >= limit * (1 - TIE)] = 0.0
-        return block
+    def weigh(rows: Ints, cols: Ints, weights: Floats) -> Floats:
+        limit = duplicates * np.maximum(own[rows], own[cols])
+        weights[weights >= limit * (1 - TIE)] = 0.0
+        return weights
 
     return symmetric(joining.products(np.sqrt(rarity[joining.cols])).nearest(degree, weigh))

@@ -16,6 +16,8 @@ from tamis.pool.terms import Incidence
 from tamis.text.terms import terms
 
 QUESTION = "question"
+MOST = 1_000
+"""Candidates that one node or edge joins: each of them has a pair with each other."""
 SENSE = re.compile(r"-\d+$")
 
 
@@ -27,7 +29,7 @@ class Given(Edges):
     indices into `nodes`: the stored form of the AMR graphs of G-RAG, and of any triples. Two nodes are the same when
     their labels are. The node `question`, nodes with a label made of words of the query, and edges between such nodes
     are left out: they are in every document (`query_concepts` true: they count like others). Of each candidate's
-    edges the `degree` heaviest stay.
+    edges the `degree` heaviest stay. What more than 1,000 candidates have joins none of them.
 
     Source: G-RAG (Dong et al., 2024), whose two edge features these are.
     """
@@ -48,6 +50,7 @@ class Given(Edges):
                 rows.append(place)
                 cols.append(numbers.setdefault(thing, len(numbers)))
         found = Incidence.of(len(pool), len(numbers), np.array(rows, dtype=np.int64), np.array(cols, dtype=np.int64))
+        found = found.only(found.spread <= MOST)
         return symmetric(found.products(np.ones(len(found.rows))).nearest(self.degree))
 
     def _things(self, value: Any, asked: set[str]) -> Iterator[Hashable]:

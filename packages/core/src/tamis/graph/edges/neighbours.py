@@ -10,7 +10,7 @@ from tamis.graph.edges.base import Degree, Edges, Weight
 from tamis.parts.numbers import Share, TwoOrMore
 from tamis.parts.part import part
 from tamis.pool.pool import Pool
-from tamis.pool.sparse import TIE, Adjacency, Floats, Products, mutual, symmetric
+from tamis.pool.sparse import TIE, Adjacency, Floats, Ints, Products, mutual, symmetric
 
 
 @part
@@ -36,12 +36,11 @@ class Neighbours(Edges):
         median = Median(len(pool))
         same = self.duplicates * (1 - TIE)
 
-        def weigh(first: int, block: Floats) -> Floats:
-            block[np.arange(len(block)), np.arange(first, first + len(block))] = 0.0
-            median.see(first, block)
-            if block.max(initial=0.0) >= same:
-                block[block >= same] = 0.0
-            return block
+        def weigh(rows: Ints, cols: Ints, weights: Floats) -> Floats:
+            median.see(weights[(cols > rows) & (weights > 0)])
+            if weights.max(initial=0.0) >= same:
+                weights[weights >= same] = 0.0
+            return weights
 
         near = products.nearest(self.degree, weigh)
         threshold = min(max(median.value, 0.0), 1 - 1e-9)
@@ -65,7 +64,7 @@ class Neighbours(Edges):
 
 
 class Median:
-    """The (lower) median of the cells above the diagonal of a matrix seen in blocks of rows, or 0 where it is negative.
+    """The (lower) median of the cells above the diagonal of a matrix that is seen in parts, or 0 where it is negative.
 
     Exact up to 2,000 rows, to 1/2000 beyond.
     """
@@ -77,11 +76,8 @@ class Median:
         self._positive: list[Floats] = []
         self._counts = np.zeros(2001, dtype=np.int64)
 
-    def see(self, first: int, block: Floats) -> None:
-        """Some rows; `first` is the first of them."""
-        last = first + len(block)
-        above = np.concatenate([block[:, last:].ravel(), block[:, first:last][np.triu_indices(len(block), 1)]])
-        positive = above[above > 0]
+    def see(self, positive: Floats) -> None:
+        """Some of the cells above the diagonal, all of them > 0."""
         self._rest -= len(positive)
         if self._exact:
             self._positive.append(positive)
