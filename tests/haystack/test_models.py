@@ -10,8 +10,9 @@ from haystack.dataclasses import ChatMessage
 from haystack_integrations.components.rankers.tamis import HaystackChat, HaystackTextEmbedder
 from haystack_integrations.components.rankers.tamis.models import as_model
 
-from tamis import Pointwise
+from tamis import Listwise, Pointwise
 from tamis.errors import CapabilityError, ConfigError
+from tamis.models.served.habits import THINKING_TOKENS
 from tamis.values.answers import Failure, Generated, Vector
 from tamis.values.calls import ChoiceLogprobs, Embed, Generate, Message
 from tamis.values.model import capabilities
@@ -65,6 +66,30 @@ def test_usage_in_the_words_of_the_responses_api():
 def test_a_reply_cut_at_the_token_limit_is_incomplete():
     (answer,) = HaystackChat(Generator("4", finish_reason="length")).generate([ASK])
     assert not answer.complete
+
+
+def test_what_ended_a_reply_is_named():
+    (answer,) = HaystackChat(Generator("4", finish_reason="content_filter")).generate([ASK])
+    assert (answer.complete, answer.stopped_by) == (False, "content filter (finish reason: content_filter)")
+    (answer,) = HaystackChat(Settable("", finish_reason="length"), forward=("max_tokens",)).generate([ASK])
+    assert (answer.text, answer.complete, answer.limit) == ("", False, 7)
+
+
+def test_a_model_that_thinks_is_forwarded_a_limit_that_has_room_for_it():
+    generator = Settable("[2] > [1]")
+    generator.model = "gpt-5-mini"
+    model = HaystackChat(generator, forward=("max_tokens", "temperature"))
+    ranking = Listwise(model).rerank("tall mountain", ["a recipe", "a mountain"])
+    assert ranking.positions == (1, 0)
+    assert generator.kwargs.keys() == {"max_completion_tokens"}
+    assert generator.kwargs["max_completion_tokens"] > THINKING_TOKENS
+    for budget, more in ((0, 0), (500, 500)):
+        model = HaystackChat(generator, forward=("max_tokens",), thinking_budget=budget)
+        Listwise(model).rerank("tall mountain", ["a recipe", "a mountain"])
+        assert generator.kwargs["max_completion_tokens"] < 100 + more
+    assert HaystackChat(generator).thinking_tokens is None
+    with pytest.raises(ConfigError, match="thinking_budget"):
+        HaystackChat(generator, forward=("max_tokens",), thinking_budget=-1)
 
 
 def test_no_reply_and_a_reply_without_text_are_failures():

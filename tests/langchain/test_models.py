@@ -86,6 +86,11 @@ def test_an_answer_cut_by_the_output_limit_says_so(metadata: dict[str, Any], com
     assert generated(says(AIMessage("text", response_metadata=metadata))).complete is complete
 
 
+def test_a_content_filter_is_named() -> None:
+    answer = generated(says(AIMessage("", response_metadata={"finish_reason": "content_filter"})))
+    assert (answer.complete, answer.stopped_by) == (False, "content filter (finish reason: content_filter)")
+
+
 def test_text_models_give_plain_strings() -> None:
     answer = generated(LangChainChat(TextJudge()))
     assert type(answer.text) is str

@@ -79,6 +79,27 @@ def test_usage_is_read_where_the_provider_tells_it(raw, told):
     assert (answer.tokens_in, answer.tokens_out) == told
 
 
+@pytest.mark.parametrize(
+    ("raw", "complete", "stopped_by"),
+    [
+        (SimpleNamespace(choices=[SimpleNamespace(finish_reason="length")]), False, ""),
+        ({"choices": [{"finish_reason": "stop"}]}, True, ""),
+        ({"stop_reason": "max_tokens"}, False, ""),
+        ({"candidates": [{"finish_reason": "SAFETY"}]}, False, "content filter (finish reason: safety)"),
+        ({"choices": []}, True, ""),
+        (None, True, ""),
+    ],
+)
+def test_how_an_answer_ended_is_read_where_the_provider_tells_it(raw, complete, stopped_by):
+    class Telling(NativeLLM):
+        def _answer(self, messages, options):
+            return ChatResponse(message=ChatMessage(content=None if stopped_by else "x"), raw=raw)
+
+    model = LlamaIndexLLM(Telling(reply=str))
+    (answer,) = model.generate([Generate(model, ASKED)])
+    assert (answer.complete, answer.stopped_by) == (complete, stopped_by)
+
+
 def test_an_answer_without_text_is_a_failure():
     class Silent(NativeLLM):
         def _answer(self, messages, options):

@@ -19,6 +19,7 @@ from tamis.adapters.models import (
     Reply,
     Role,
     Vectors,
+    ended,
     one_each,
     top_tokens,
     usage_of,
@@ -29,8 +30,6 @@ from tamis.values.calls import CAPABILITIES, ChoiceLogprobs, Classify, Generate
 from tamis.values.scale import UNKNOWN, Scale
 
 ROLES: Mapping[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
-FINISH = ("finish_reason", "stop_reason", "stopReason", "done_reason")
-CUT_SHORT = frozenset({"length", "max_tokens", "model_length"})
 TOP_LOGPROBS = {"logprobs": True, "top_logprobs": 20}
 IN_EXECUTOR = (BaseChatModel._agenerate, SimpleChatModel._agenerate, BaseLLM._agenerate)
 
@@ -211,9 +210,11 @@ def _reply(reply: Any) -> Reply | Failure:
     if not isinstance(reply, BaseMessage):
         return Failure("malformed", f"the runnable gave {type(reply).__name__}; it must give a message or a string")
     meta = reply.response_metadata
+    ending = ended(meta)
     return Reply(
         str(reply.text),
-        {str(meta.get(key)).lower() for key in FINISH}.isdisjoint(CUT_SHORT),
+        ending.complete,
         top_tokens(meta.get("logprobs")),
+        stopped_by=ending.stopped_by,
         **usage_of(getattr(reply, "usage_metadata", None)),
     )

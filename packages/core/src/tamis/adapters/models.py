@@ -9,12 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any, Literal, TypedDict, TypeVar
 from uuid import uuid4
 
 from tamis.adapters.arguments import limit
 from tamis.engine.cache import OBJECT_ONLY
 from tamis.errors import ConfigError, ModelError
+from tamis.models.served.endings import Ending, ending_of
 from tamis.models.served.labels import label_logprobs
 from tamis.values.answers import Failure, Generated, Logprobs, Vector
 from tamis.values.calls import Capability, ChoiceLogprobs, Embed, Generate
@@ -85,8 +87,9 @@ def named(models: Any, wrap: Callable[[Any], Any], **own: Any) -> dict[str, Any]
 class Reply:
     """What a framework's reply says.
 
-    `text`: `None` when the reply has none. `complete`: false when the model hit its token limit. `top`: tokens and
-    natural-log probabilities at the first output position. Token counts are `None` where the reply does not say.
+    `text`: `None` when the reply has none. `complete`, `stopped_by`: whether it ended too early, and what ended it
+    where that was not the token limit (`ended`). `limit`: that limit, where tamis set it. `top`: tokens and natural-log
+    probabilities at the first output position. Token counts are `None` where the reply does not say.
     """
 
     text: str | None
@@ -94,6 +97,8 @@ class Reply:
     top: Sequence[tuple[str, float]] = ()
     tokens_in: int | None = None
     tokens_out: int | None = None
+    stopped_by: str = ""
+    limit: int | None = None
 
 
 class ChatModel(LiveModel, ABC):
@@ -205,6 +210,30 @@ def usage_of(usage: Any) -> Tokens:
     }
 
 
+FINISH = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+
+
+def ended(reply: Any) -> Ending:
+    """How an answer ended, from a provider's reply as a framework keeps it: a mapping or an object that holds the
+    reason itself or in its first choice.
+
+    >>> ended({"choices": [{"finish_reason": "length"}]}).complete
+    False
+    """
+    holders = [reply, *(_first(_held(reply, name)) for name in ("choices", "candidates"))]
+    reasons = [_held(holder, name) for holder in holders for name in FINISH]
+    endings = [ending_of(reason) for reason in reasons if isinstance(reason, (str, Enum))]
+    return next((ending for ending in endings if not ending.complete), Ending())
+
+
+def _held(holder: Any, name: str) -> Any:
+    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
+
+
+def _first(several: Any) -> Any:
+    return several[0] if isinstance(several, Sequence) and several else None
+
+
 def top_tokens(shown: Any) -> list[tuple[str, float]]:
     """The alternatives at the first output position in OpenAI's form: one object, or a list of them from a stream.
 
@@ -227,9 +256,10 @@ def _count(usage: Any, *names: str) -> int | None:
 def _generated(reply: Reply | Failure) -> Generated | Failure:
     if isinstance(reply, Failure):
         return reply
-    if reply.text is None:
+    if reply.text is None and reply.complete:
         return Failure("malformed", "the reply has no text")
-    return Generated(reply.text, reply.complete, tokens_in=reply.tokens_in, tokens_out=reply.tokens_out)
+    answer = Generated(reply.text or "", reply.complete, limit=reply.limit, stopped_by=reply.stopped_by)
+    return replace(answer, tokens_in=reply.tokens_in, tokens_out=reply.tokens_out)
 
 
 def _logprobs(reply: Reply | Failure, labels: Sequence[str]) -> Logprobs | Failure:

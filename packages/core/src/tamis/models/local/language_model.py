@@ -92,7 +92,7 @@ class LanguageModel(Local):
             if room < 1:
                 answers[index] = self._too_long(prompt, 1)
             else:
-                settings = (min(call.max_tokens, room), call.temperature, call.stop)
+                settings = (min(call.max_tokens + (call.thoughts or 0), room), call.temperature, call.stop)
                 alike.setdefault(settings, []).append((index, prompt))
         for settings, group in alike.items():
             for start in range(0, len(group), self.max_batch):
@@ -279,7 +279,10 @@ class LanguageModel(Local):
         cuts = [text.find(mark) for mark in stop if mark in text]
         wrote = len(ids) if end is None else end + 1
         complete = end is not None or bool(cuts)
-        return Generated(text[: min(cuts, default=None)], complete, tokens_in=len(prompt), tokens_out=wrote)
+        limit = None if complete else wrote
+        return Generated(
+            text[: min(cuts, default=None)], complete, limit=limit, tokens_in=len(prompt), tokens_out=wrote
+        )
 
     def _padded(self, rows: list[Ids], *, left: bool = True) -> dict[str, Any]:
         """Token ids and attention mask. Padded on the left, every row ends where its answer begins."""

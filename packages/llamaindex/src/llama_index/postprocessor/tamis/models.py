@@ -11,7 +11,7 @@ from llama_index.core.base.llms.base import BaseLLM
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, MessageRole
 from llama_index.core.llms import CustomLLM
 
-from tamis.adapters.models import ChatModel, EmbeddingModel, Reply, Role, Vectors, name_of, usage_of
+from tamis.adapters.models import ChatModel, EmbeddingModel, Reply, Role, Vectors, ended, name_of, usage_of
 from tamis.values.calls import ChoiceLogprobs, Generate, Message
 
 Response = ChatResponse | CompletionResponse
@@ -151,4 +151,7 @@ def _reply(response: Response) -> Reply:
     raw = response.raw
     usage = raw.get("usage") if isinstance(raw, Mapping) else getattr(raw, "usage", None)
     top = [(top.token, top.logprob) for top in first or []]
-    return Reply(text, top=top, **usage_of(usage or response.additional_kwargs))
+    ending = ended(raw) if raw else ended(response.additional_kwargs)
+    return Reply(
+        text, ending.complete, top, stopped_by=ending.stopped_by, **usage_of(usage or response.additional_kwargs)
+    )
