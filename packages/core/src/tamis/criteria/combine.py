@@ -7,7 +7,10 @@ counts as the middle of its range; a grade that a rubric's answer left out count
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 
 from tamis.criteria.criterion import Criterion
 from tamis.criteria.sources import Rubric
@@ -75,19 +78,54 @@ def pareto(rows: Sequence[Row], criteria: Sequence[Criterion]) -> list[float]:
     """By Pareto front (nothing in a front is beaten on one criterion and equalled on all others by another of it or of
     a later front), within a front by the weighted mean."""
     points = [tuple(value(row, c) for c in criteria) for row in graded_only(rows, criteria)]
-    front = dict.fromkeys(range(len(rows)), 0)
-    left, depth = set(front), 0
-    while left:
-        best = {i for i in left if not any(_dominates(points[j], points[i]) for j in left)}
-        front.update(dict.fromkeys(best, depth))
-        left -= best
-        depth += 1
+    front = _fronts(points)
     means = weighted(rows, criteria)
-    return _places([(-front[index], means[index]) for index in range(len(rows))])
+    return _places([(-front[point], mean) for point, mean in zip(points, means, strict=True)])
 
 
-def _dominates(a: Sequence[float], b: Sequence[float]) -> bool:
-    return all(x >= y for x, y in zip(a, b, strict=True)) and any(x > y for x, y in zip(a, b, strict=True))
+def _fronts(points: Sequence[tuple[float, ...]]) -> dict[tuple[float, ...], int]:
+    """The number of each different point's front, the best 0: one more than that of the last front that beats it.
+
+    Those that beat a point sort before it, and where a front beats a point all earlier ones do. So each is looked
+    up by bisection: ENS-BS (Zhang et al., 2015).
+    """
+    fronts: list[_Front] = []
+    number: dict[tuple[float, ...], int] = {}
+    for point in sorted(set(points), reverse=True):
+        number[point] = bisect_left(fronts, True, key=_unbeaten(point))
+        if number[point] == len(fronts):
+            fronts.append(_Front())
+        fronts[number[point]].add(point)
+    return number
+
+
+def _unbeaten(point: tuple[float, ...]) -> Callable[[_Front], bool]:
+    return lambda front: not front.beats(point)
+
+
+class _Front:
+    """Points of which none beats another, in descending order."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.columns = np.zeros((0, 0))
+
+    def add(self, point: tuple[float, ...]) -> None:
+        if self.size == self.columns.shape[1]:
+            grown = np.zeros((len(point), max(4, 2 * self.size)))
+            grown[: len(self.columns), : self.size] = self.columns
+            self.columns = grown
+        self.columns[:, self.size] = point
+        self.size += 1
+
+    def beats(self, point: tuple[float, ...]) -> bool:
+        """Whether one of its points is nowhere worse than a point that sorts after all of them."""
+        # With two criteria the last point is the best of the front on the second one.
+        first = self.size - 1 if len(point) <= 2 else 0
+        found = np.ones(self.size - first, dtype=bool)
+        for column, share in zip(self.columns, point, strict=True):
+            found &= column[first : self.size] >= share
+        return bool(found.any())
 
 
 def _places(keys: Sequence[tuple[float, ...]]) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import heapify, heappop, heapreplace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import PositiveInt
@@ -80,7 +81,8 @@ class Cover(Selection):
         turn = iter(picked)
         order = [i if i in left else next(turn, None) for i in range(len(ranking.kept))]
         chosen = [i for i in order if i is not None]
-        dropped = [i for i in range(len(ranking.kept)) if i not in set(chosen)]
+        out = set(range(len(ranking.kept))).difference(chosen)
+        dropped = [i for i in range(len(ranking.kept)) if i in out]
         whole = ranking.reorder([*chosen, *dropped])
         return whole.drop("policy_cut", lambda index, ranked: index >= len(chosen)).warn(*notices)
 
@@ -124,14 +126,22 @@ def most_covering(covers: Sequence[Aspects | None], times: int = 1) -> list[int]
     spread = Counter(aspect for own in covers for aspect in own or ())
     weight = {aspect: math.log1p(len(covers) / count) for aspect, count in spread.items()}
     needed = dict.fromkeys(weight, times)
-    left = {index: own for index, own in enumerate(covers) if own}
+
+    def gain(own: Aspects) -> float:
+        return math.fsum(weight[aspect] for aspect in own if needed[aspect])
+
+    # A gain only ever falls, so that one which is still what it was when it came to the top is the largest.
+    heap = [(-gain(own), index) for index, own in enumerate(covers) if own]
+    heapify(heap)
     picked: list[int] = []
-    while left:
-        gains = {i: math.fsum(weight[aspect] for aspect in own if needed[aspect]) for i, own in left.items()}
-        best = max(gains, key=lambda i: (gains[i], -i))
-        if not gains[best]:
-            break
-        picked.append(best)
-        for aspect in left.pop(best):
+    while heap and heap[0][0]:
+        known, index = heap[0]
+        own = covers[index] or frozenset()
+        if (now := -gain(own)) != known:
+            heapreplace(heap, (now, index))
+            continue
+        heappop(heap)
+        picked.append(index)
+        for aspect in own:
             needed[aspect] = max(0, needed[aspect] - 1)
     return picked

@@ -15,6 +15,8 @@ from tamis.select.policies.base import Floats, Policy
 from tamis.values.scale import CALIBRATED
 
 TINY = 1e-300
+CELLS = 1 << 18
+"""Numbers held at once in an array of nodes by candidates."""
 
 
 @part
@@ -59,13 +61,16 @@ def expected_f(probabilities: Floats, beta: float = 1.0) -> Floats:
     p, b = np.clip(probabilities, 0.0, 1.0), beta**2
     nodes, weights = _nodes(64 + 4 * math.isqrt(int(len(p) * (1 + b))))
     log_u = np.log((nodes + 1) / 2)[:, None]
-    log_t = 4 * log_u
-    factor = np.maximum(1 - p + p * np.exp(b * log_t), TINY)
-    hits = np.cumsum(p / factor, axis=1)
     k = np.arange(1, len(p) + 1)
-    power = (k + b - 1) * log_t + 3 * log_u + np.log(factor).sum(axis=1, keepdims=True)
-    means = 2 * (1 + b) * (weights[:, None] * np.exp(power) * hits).sum(axis=0)
-    return np.concatenate([[np.prod(1 - p)], means])
+    means = np.zeros(len(p))
+    rows = max(1, CELLS // len(p))
+    for start in range(0, len(nodes), rows):
+        u, weight = log_u[start : start + rows], weights[start : start + rows, None]
+        factor = np.maximum(1 - p + p * np.exp(4 * b * u), TINY)
+        hits = np.cumsum(p / factor, axis=1)
+        power = (k + b - 1) * (4 * u) + 3 * u + np.log(factor).sum(axis=1, keepdims=True)
+        means += (weight * np.exp(power) * hits).sum(axis=0)
+    return np.concatenate([[np.prod(1 - p)], 2 * (1 + b) * means])
 
 
 @lru_cache(maxsize=32)
