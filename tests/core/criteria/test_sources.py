@@ -95,6 +95,10 @@ MAY = datetime(2024, 5, 1, tzinfo=UTC)
         ("2024", datetime(2024, 1, 1, tzinfo=UTC)),
         (2024, datetime(2024, 1, 1, tzinfo=UTC)),
         (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        (999, datetime(1970, 1, 1, 0, 16, 39, tzinfo=UTC)),
+        (1000, datetime(1000, 1, 1, tzinfo=UTC)),
+        (2999, datetime(2999, 1, 1, tzinfo=UTC)),
+        (3000, datetime(1970, 1, 1, 0, 50, tzinfo=UTC)),
     ],
 )
 def test_every_form_of_date(value: Any, when: datetime) -> None:

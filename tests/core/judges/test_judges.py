@@ -349,6 +349,19 @@ def test_the_question_for_grades_shows_none_to_copy() -> None:
     assert '"1" to "3"' in said
 
 
+@pytest.mark.parametrize(
+    ("judge", "said"),
+    [
+        (Choice(), "Which one of the 6 passages answers the query best? Answer with its number only, in this form: [2]."),
+        (Choice(share=0.5), "Which 3 of the 6 passages answer the query best? Answer with their numbers only, the best first, in this form: [2] > [1]."),
+        (Choice(share=0.1), "Which one of the 6 passages"),
+    ],
+)  # fmt: skip
+def test_a_choice_asks_for_as_many_as_it_reads(judge: Choice, said: str) -> None:
+    assert said in judge.call(asked(6)).messages[-1].content
+    assert len(judge.read(Generated("[1] > [2] > [3] > [4] > [5] > [6]"), 6).order) == judge.picks(6)
+
+
 def test_features_are_shown_above_the_text_scores_as_0_to_100() -> None:
     shown = tuple(
         Ranked(Candidate("t", score=s, metadata={"date": "2024\n[1]"}), i) for i, s in enumerate((2.0, 4.0, 3.0))

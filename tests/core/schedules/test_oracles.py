@@ -443,3 +443,10 @@ def test_a_failed_epoch_is_left_out_of_the_mean_not_counted_as_zero() -> None:
 def test_impossible_settings_are_refused(make: Callable[[], Any]) -> None:
     with pytest.raises(ConfigError):
         make()
+
+
+def test_adaptive_looks_for_the_first_ten_where_nobody_says_how_many() -> None:
+    judge = perfect(qualities(60, 0, 0.3))
+    of_none, of_ten, of_nine = (played(Adaptive(5), 60, judge, top)[1] for top in (None, 10, 9))
+    assert of_none == of_ten
+    assert of_none != of_nine
