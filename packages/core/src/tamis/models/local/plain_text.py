@@ -25,10 +25,12 @@ class PlainText:
     """
 
     def __init__(self, tokens: Iterable[str]) -> None:
-        read = {seen(token).strip() for token in tokens}
+        read = {seen(token).strip().lower() for token in tokens}
         # A token of one character or of letters alone is a word: its own tokens are what an ordinary text holds.
-        spelled = sorted((token for token in read if len(token) > 1 and not token.isalnum()), key=len, reverse=True)
-        self._spelled = re.compile("|".join(map(re.escape, spelled)), re.IGNORECASE) if spelled else None
+        self._spelled = frozenset(token for token in read if len(token) > 1 and not token.isalnum())
+        self._lengths = sorted({len(token) for token in self._spelled})
+        first = {token[0] for token in self._spelled}
+        self._first = re.compile("|".join(map(re.escape, sorted(first))), re.IGNORECASE) if first else None
 
     @classmethod
     def of(cls, tokenizer: Any) -> Self:
@@ -36,18 +38,22 @@ class PlainText:
         return cls(control_tokens(tokenizer))
 
     def __call__(self, text: str) -> str:
-        if self._spelled is None:
-            return text
         for _ in range(PASSES):
             read = seen(text)
-            found = [match.start() for match in self._spelled.finditer(read)]
+            found = self._starts(read)
             if not found:
                 break
             places = range(len(text)) if read is text else origins(text)
-            # What is unseen behind the first character stays behind the space.
             breaks = sorted({places[start] + 1 for start in found})
             text = " ".join(text[start:end] for start, end in zip([0, *breaks], [*breaks, len(text)], strict=True))
         return text
+
+    def _starts(self, read: str) -> list[int]:
+        """Where tokens begin. A vocabulary may have thousands, of few lengths and first characters."""
+        if self._first is None:
+            return []
+        firsts = [match.start() for match in self._first.finditer(read)]
+        return [at for at in firsts if any(read[at : at + n].lower() in self._spelled for n in self._lengths)]
 
 
 def control_tokens(tokenizer: Any) -> Iterator[str]:
