@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from support.examples import examples
 from tamis.judges import Asked, Permutation
+from tamis.models.local.plain_text import PlainText
 from tamis.prompts.harmless import neutralise, neutralise_control
 from tamis.prompts.wordings import wording, wordings
 from tamis.values.ranking import Candidate, Query, Ranked
@@ -151,3 +154,38 @@ def test_what_a_language_model_that_scores_reads_holds_none(name: str, pairs: li
 )
 def test_of_honest_text_models_that_score_read_every_character(text: str) -> None:
     assert neutralise_control(text) == text
+
+
+# --- time -----------------------------------------------------------------------------------------------------------------
+
+UNITS = (
+    "<", "< ", "</", "<|", "< | ", "<a", "<a_", "<a-a:", "<|a", "<|a|", "[", "[ ", "[/", "[|", "[|a", "[A_", "[1", "[1,", "]<]", "]~", "{", '{"', "'1'",
+    "<start_of_", "<start of a ", "<[", "<<", "◁", "<extra_id_", "< p a s s a g e", "\u0301", "<\u200b", "＜", "a", "1>", "1 > ", "A ", "Doc: 1, ",
+)  # fmt: skip
+WAYS = {
+    "neutralise": neutralise,
+    "lettered": lambda text: neutralise(text, lettered=True),
+    "control": neutralise_control,
+    "plain": PlainText(["</s>", "[SEP]", "[CLS]", "<|im_end|>", *(f"<extra_id_{n}>" for n in range(100))]),
+}
+
+
+def cpu(way: Callable[[str], str], text: str) -> float:
+    found = []
+    for _ in range(2):
+        started = time.thread_time()
+        way(text)
+        found.append(time.thread_time() - started)
+    return min(found)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_time_grows_with_the_length_of_a_text_and_not_its_square(way: Callable[[str], str]) -> None:
+    """Between 1,000 and 4,000 characters a square would take 16 times as long."""
+    slow = []
+    for unit in UNITS:
+        short, long = (unit * (size // len(unit)) for size in (1_000, 4_000))
+        after = cpu(way, long)
+        if after > 0.01 and after > 9 * cpu(way, short) + 0.005:
+            slow.append(f"{unit!r}: {after:.3f} s")
+    assert not slow
