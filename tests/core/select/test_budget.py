@@ -13,6 +13,7 @@ from tamis import Candidate, CrossEncoder, FirstStage, Knapsack, Listwise, Ranki
 from tamis.errors import ScaleError
 from tamis.models import CostOnly, Function
 from tamis.select.budget import pack
+from tamis.text.tokens import estimate_tokens, fitting
 from tamis.values.scale import PROBABILITY, graded
 
 LETTERS = Function(lambda call: call.text, "generate", name="letters")
@@ -140,3 +141,27 @@ def test_scores_that_do_not_add_up_are_refused() -> None:
     with pytest.raises(ScaleError, match="ordinal"):
         (Listwise(CostOnly()) | Knapsack(9)).rerank("q", ["a", "b"])
     assert (judged({"a": 7.0}, graded(0, 10)) | Knapsack(9)).rerank("q", ["a"]).positions == (0,)
+
+
+def test_of_huge_texts_only_the_beginning_is_counted() -> None:
+    huge = ["some words of a text " * 5_000] * 20
+    scores = CrossEncoder(Function(lambda call: 1 / len(call.text), "classify", scale=PROBABILITY))
+    counted: list[int] = []
+
+    def count(text: str) -> int:
+        counted.append(len(text))
+        return len(text.split())
+
+    model = Function(lambda call: call.text, "generate", name="words")
+    model.count_tokens = count  # type: ignore[attr-defined]
+    for stage in (TokenBudget(50, model=model, truncate="never"), Knapsack(50, model=model)):
+        counted.clear()
+        assert (scores | stage).rerank("q", [*huge, "a few words that fit", *huge]).positions == (20,)
+        assert sum(counted) < 41 * (16 * 50 + 1024)
+
+
+@given(st.text(max_size=200), st.integers(-2, 60), st.integers(1, 5_000))
+def test_a_count_is_that_of_the_whole_text_or_more_than_there_is_room_for(text: str, most: int, times: int) -> None:
+    repeated = text * times
+    tokens = estimate_tokens(repeated)
+    assert fitting(repeated, most) == (tokens if tokens <= most else None)

@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from tamis.parts.part import part
 from tamis.stage.base import Selection
-from tamis.text.tokens import truncate
+from tamis.text.tokens import fitting, truncate
 from tamis.values.calls import Plan
 from tamis.values.model import ModelRef, token_counter
 from tamis.values.ranking import Candidate, Notice, Ranked, Ranking, Why
@@ -50,8 +50,8 @@ class TokenBudget(Selection):
         cut: list[int] = []
         for index, ranked in enumerate(ranking.kept):
             room = left - self.overhead
-            needed = count(ranked.candidate.full_text) if open_ else 0
-            if open_ and needed <= room:
+            needed = fitting(ranked.candidate.full_text, room, count) if open_ else None
+            if needed is not None:
                 kept[index] = ranked.candidate
                 left -= needed + self.overhead
             elif open_ and (shorter := self._cut(ranked.candidate, room, first=not kept)):
@@ -102,8 +102,9 @@ class Knapsack(Selection):
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()
         self.check_scale(ranking)
-        count = token_counter(self.model)
-        sizes = [count(ranked.candidate.full_text) + self.overhead for ranked in ranking.kept]
+        count, most = token_counter(self.model), self.tokens - self.overhead
+        found = [fitting(ranked.candidate.full_text, most, count) for ranked in ranking.kept]
+        sizes = [self.tokens + 1 if tokens is None else tokens + self.overhead for tokens in found]
         chosen = set(pack(_worth(ranking.kept), sizes, self.tokens))
         return ranking.drop("budget", lambda index, ranked: index not in chosen)
 

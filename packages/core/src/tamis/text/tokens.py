@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 BYTES_PER_TOKEN = 4
+WIDEST = 16
+"""Characters per token: more than texts have."""
+MARGIN = 64
 
 
 def estimate_tokens(text: str) -> int:
@@ -19,11 +22,26 @@ def most_tokens(text: str) -> int:
     return (plain + BYTES_PER_TOKEN - 1) // BYTES_PER_TOKEN + (len(text.encode("utf-8", "surrogatepass")) - plain)
 
 
+def fitting(text: str, most: int, count: Callable[[str], int] = estimate_tokens) -> int | None:
+    """How many tokens `text` has by `count`, or `None` where that is more than `most`. Of a text that is far too long
+    only the beginning is counted.
+
+    >>> fitting("a tall hill", 3), fitting("a tall hill" * 1_000_000, 3)
+    (3, None)
+    """
+    beginning = WIDEST * max(0, most) + 1024
+    # The margin: a word that is cut in two may have more tokens than the whole one.
+    if most < 0 or (len(text) > 2 * beginning and count(text[:beginning]) > most + MARGIN):
+        return None
+    tokens = count(text)
+    return tokens if tokens <= most else None
+
+
 def truncate(text: str, max_tokens: int, count: Callable[[str], int] = estimate_tokens) -> str:
     """The longest prefix of `text` with at most `max_tokens` tokens by `count`, found by bisection."""
     if len(text) <= max_tokens:
         return text
-    low, high = 0, min(len(text), 16 * max_tokens)
+    low, high = 0, min(len(text), WIDEST * max_tokens)
     if high == len(text) and count(text) <= max_tokens:
         return text
     while low < high:
