@@ -65,6 +65,9 @@ def test_eval_takes_models_by_name_and_predicts_without_them(kitchen_folder: Pat
     told = run("eval", "rebel", "--data", kitchen_folder, "--dry-run")
     assert "without asking a model" in told
     assert "rebel" in told
+    assert "upper bound" not in told
+    told = run("eval", "rebel", "--data", kitchen_folder, "--dry-run", "--model", "llm={openai: gpt-5-mini}")
+    assert "may think: an upper bound" in " ".join(told.split())
     told = run("eval", "rebel", "--data", kitchen_folder, "--out", tmp_path / "o", "--model", "llm={cost_only: {}}")
     assert "degraded queries" in told or "calls" in told
 
