@@ -59,8 +59,8 @@ def quiet() -> Any:
     logging.disable(logging.NOTSET)
 
 
-@pytest.mark.timeout(3600)
-@examples(300)
+@pytest.mark.timeout(4 * 3600)
+@examples(300, soak=30_000)
 @given(case=cases())
 def test_chaos_loses_nothing_raises_nothing_hangs_nowhere_and_keeps_its_limits(case: Case) -> None:
     holds(case)

@@ -8,9 +8,10 @@ USUAL, SOAK = 50, 1_000
 """Of a test without a number of its own: in `make test` and in `make soak`. See `tests/conftest.py`."""
 
 
-def examples(number: int) -> settings:
-    """Try `number` examples of a property, and in `make soak` as many times more as of any other.
+def examples(number: int, soak: int | None = None) -> settings:
+    """Try `number` examples of a property, and in `make soak` as many times more as of any other, or `soak`.
 
     `@settings(max_examples=...)` would keep its number there too.
     """
-    return settings(max_examples=number * settings.default.max_examples // USUAL)
+    most = settings.default.max_examples
+    return settings(max_examples=soak if soak is not None and most == SOAK else number * most // USUAL)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -164,3 +166,29 @@ async def test_who_waits_for_a_turn_ends_with_its_deadline_or_cancellation(how: 
     assert done
     assert turns.open == (FREELY if how == "task" else FREELY + 1)
     assert not cancel._wakers
+
+
+async def test_who_is_cancelled_after_its_turn_was_given_gives_it_back() -> None:
+    turns = Turns(asyncio.get_running_loop())
+    turns.open = FREELY
+    turns._ticking = True
+    waiting = asyncio.create_task(turns.next())
+    await asyncio.sleep(0)
+    turns.end()
+    turns._round()
+    waiting.cancel()
+    await asyncio.wait({waiting}, timeout=10)
+    assert waiting.cancelled()
+    assert turns.open == FREELY - 1
+
+
+def test_no_loop_is_kept_after_its_end() -> None:
+    async def main() -> weakref.ref[Any]:
+        engine, model = Engine(cache=None), Waits()
+        model.go.set()
+        await asyncio.gather(*[engine.arerank(Listwise(model), f"q{n}", ["a", "b"]) for n in range(2 * FREELY)])
+        return weakref.ref(asyncio.get_running_loop())
+
+    loop = within(30, lambda: asyncio.run(main()))
+    gc.collect()
+    assert loop() is None

@@ -9,7 +9,9 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from tamis.compute.architectures import architecture_of
@@ -25,6 +27,9 @@ from tamis.values.images import refused
 from tamis.values.ranking import Notice, Ranking
 from tamis.values.usage import Usage
 
+PATIENCE = 0.05
+"""Seconds a plan may compute while the other plans of a dispatcher wait for it."""
+LATE = Failure("deadline", "the deadline passed before a stage had ended")
 LATER = Failure("budget", "calls under way may give back part of the budget")
 
 
@@ -46,6 +51,8 @@ class Job:
     spent_tokens: int = 0
     parked: deque[Work] = field(default_factory=deque)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    away: Future[Any] | None = None
+    """The step of the plan that others do not wait for any longer."""
     ranking: Ranking | None = None
     error: BaseException | None = None
 
@@ -106,7 +113,12 @@ class Outcome:
 
 
 class Dispatcher:
-    """Drives any number of jobs. Give every batch of `take()` to its model and bring the outcome to `settle`."""
+    """Drives any number of jobs. Give every batch of `take()` to its model and bring the outcome to `settle`.
+
+    `apart`: runs a step of a plan in another thread. With it and several jobs, a plan that computes for longer than
+    `PATIENCE` is left to itself while the others go on; `returned` is called from its thread when it is back, and
+    `resume` takes it in.
+    """
 
     def __init__(
         self,
@@ -124,6 +136,8 @@ class Dispatcher:
         self._in_flight: dict[tuple[int, str], int] = {}
         self._shared: dict[bytes, Work] = {}
         self._reserving = threading.Lock()
+        self.apart: Callable[[Callable[[], Any]], Future[Any]] | None = None
+        self.returned: Callable[[Job], None] = lambda job: None
 
     def start(self) -> None:
         for job in self.jobs:
@@ -234,11 +248,17 @@ class Dispatcher:
                 if job.open == 0:
                     self._advance(job, job.answers)
 
-    def stop(self, failure: Failure, where: Callable[[Job], bool] = lambda job: True) -> None:
-        """End jobs with what they have: every answer they wait for, now or later, becomes `failure`."""
+    def stop(
+        self, failure: Failure, where: Callable[[Job], bool] = lambda job: True, *, behind: Failure | None = None
+    ) -> None:
+        """End jobs with what they have: every answer they wait for, now or later, becomes `failure`. What is left to
+        itself ends with the ranking it began with, cut short by `behind` (default `failure`)."""
         for job in self.jobs:
             if not job.done and job.stopped is None and where(job):
                 job.stopped = failure
+                if job.away is not None:
+                    self._end(job, cut_short(job, behind or failure))
+                    continue
                 job.spend(failed=job.open)
                 answers = [failure if answer is None else answer for answer in job.answers]
                 self._advance(job, answers)
@@ -249,12 +269,37 @@ class Dispatcher:
         self.stop(
             Failure("deadline", "the deadline passed before the model answered"),
             lambda job: job.deadline is not None and job.deadline <= now,
+            behind=LATE,
         )
 
-    def _advance(self, job: Job, answers: Sequence[Any] | None) -> None:
+    def resume(self, job: Job) -> None:
+        """Take in a plan that was left to itself and is back."""
+        back, job.away = job.away, None
+        if back is not None and not job.done:
+            self._advance(job, job.answers, back)
+
+    def _step(self, job: Job, answers: Sequence[Any] | None) -> Future[Any] | None:
+        """The next step of a plan in another thread; `None` when it takes longer than others may wait."""
+        assert self.apart is not None
+        step = self.apart(partial(next, job.plan) if answers is None else partial(job.plan.send, answers))
+        wait([step], PATIENCE)
+        if step.done():
+            return step
+        job.away = step
+        step.add_done_callback(lambda _: self.returned(job))
+        return None
+
+    def _advance(self, job: Job, answers: Sequence[Any] | None, step: Future[Any] | None = None) -> None:
+        """Until the plan waits for answers or ends. `step`: one that is made already."""
         while True:
             try:
-                calls = next(job.plan) if answers is None else job.plan.send(answers)
+                if self.apart is not None and len(self.jobs) > 1:
+                    step = step or self._step(job, answers)
+                    if step is None:
+                        return None
+                    calls, step = step.result(), None
+                else:
+                    calls = next(job.plan) if answers is None else job.plan.send(answers)
                 job.answers, job.open = [None] * len(calls), 0
                 for index, call in enumerate(calls):
                     answer = self._answer_now(job, call, index)
@@ -300,8 +345,6 @@ class Dispatcher:
     def _reserve(self, job: Job, work: Work) -> Failure | None:
         """Take the cost of a call out of the job's budget. A `Failure` when it does not fit: `LATER` while calls that
         are under way may give back part of what was reserved for them."""
-        if job.max_calls is None and job.max_tokens is None:
-            return None
         if job.max_calls is None and job.max_tokens is None:
             return None
         with self._reserving:

@@ -18,16 +18,17 @@ from typing import Any
 
 from tamis.engine.asker import Abandoned, Asker, is_meant_for_the_task
 from tamis.engine.cancel import Cancellation
-from tamis.engine.dispatch import Batch, Dispatcher, Job, Outcome
-from tamis.engine.workers import PLANS, in_driver_thread, in_model_thread
+from tamis.engine.dispatch import LATE, Batch, Dispatcher, Job, Outcome
+from tamis.engine.workers import PLANS, STEPS, in_driver_thread, in_model_thread
 from tamis.values.answers import Failure
 
 CANCELLED = Failure("cancelled", "the rerank was cancelled")
-LATE = Failure("deadline", "the deadline passed before a stage had ended")
 GRACE = 0.02
 """Seconds after a deadline in which plans may still end with what they have."""
 
 Settled = tuple[Batch, Outcome]
+Message = Settled | Job | None
+"""For a driver: what a model came to, a plan that is back, or (`None`) that the caller has cancelled."""
 
 
 def drive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | None = None) -> None:
@@ -35,13 +36,15 @@ def drive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | None = No
     if dispatcher.seconds_left() is None and cancel is None:
         _drive(dispatcher, asker, Abandoned(), queue.SimpleQueue(), None)
         return
-    abandoned, inbox = Abandoned(), queue.SimpleQueue[Settled | None]()
+    abandoned, inbox = Abandoned(), queue.SimpleQueue[Message]()
     unsubscribe = cancel.subscribe(lambda: inbox.put(None)) if cancel else lambda: None
+    dispatcher.apart, dispatcher.returned = STEPS.submit, inbox.put
     try:
         _within(in_driver_thread(lambda: _drive(dispatcher, asker, abandoned, inbox, cancel)), dispatcher, cancel)
     finally:
         abandoned.set()
         unsubscribe()
+        inbox.put(None)
 
 
 def _within(running: Future[Any], dispatcher: Dispatcher, cancel: Cancellation | None) -> None:
@@ -79,7 +82,7 @@ def _drive(
     dispatcher: Dispatcher,
     asker: Asker,
     abandoned: Abandoned,
-    done: queue.SimpleQueue[Settled | None],
+    done: queue.SimpleQueue[Message],
     cancel: Cancellation | None,
 ) -> None:
     in_flight = 0
@@ -103,6 +106,9 @@ def _drive(
                 continue
             if settled is None:
                 dispatcher.stop(CANCELLED)
+            elif isinstance(settled, Job):
+                dispatcher.resume(settled)
+                dispatcher.expire()
             else:
                 in_flight -= 1
                 dispatcher.settle(*settled)
@@ -111,7 +117,7 @@ def _drive(
         abandoned.set()
 
 
-def _send(batch: Batch, asker: Asker, abandoned: Abandoned, done: queue.SimpleQueue[Settled | None]) -> None:
+def _send(batch: Batch, asker: Asker, abandoned: Abandoned, done: queue.SimpleQueue[Message]) -> None:
     def ask() -> None:
         try:
             outcome = asker.ask(batch, abandoned)
@@ -124,7 +130,8 @@ def _send(batch: Batch, asker: Asker, abandoned: Abandoned, done: queue.SimpleQu
 
 async def adrive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | None = None) -> None:
     """As `drive`, inside the running event loop, which it never blocks: plans advance in threads of their own."""
-    done: asyncio.Queue[Settled | None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    done: asyncio.Queue[Message] = asyncio.Queue()
     tasks: set[asyncio.Task[None]] = set()
     abandoned = Abandoned()
 
@@ -136,6 +143,10 @@ async def adrive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | No
                 raise
             outcome = Outcome(None, error)
         done.put_nowait((batch, outcome))
+
+    def returned(job: Job) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(done.put_nowait, job)
 
     async def step(work: Callable[[], Any]) -> bool:
         """Advance plans in a thread. False when a deadline or the caller ended the wait before they came back."""
@@ -171,6 +182,7 @@ async def adrive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | No
         return False
 
     unsubscribe = cancel.subscribe_in_loop(lambda: done.put_nowait(None)) if cancel else lambda: None
+    dispatcher.apart, dispatcher.returned = STEPS.submit, returned
     try:
         going = await step(dispatcher.start)
         while going and not dispatcher.finished:
@@ -190,12 +202,13 @@ async def adrive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | No
             if settled is None:
                 going = await step(partial(dispatcher.stop, CANCELLED))
             else:
-                going = await step(partial(_settle, dispatcher, *settled))
+                going = await step(partial(_take_in, dispatcher, settled))
     finally:
         abandoned.set()
         unsubscribe()
-        for task in tasks:
-            task.cancel()
+        if not loop.is_closed():
+            for task in tasks:
+                task.cancel()
 
 
 async def _cancelled(cancel: Cancellation) -> None:
@@ -208,6 +221,9 @@ async def _cancelled(cancel: Cancellation) -> None:
         unsubscribe()
 
 
-def _settle(dispatcher: Dispatcher, batch: Batch, outcome: Outcome) -> None:
-    dispatcher.settle(batch, outcome)
+def _take_in(dispatcher: Dispatcher, came: Settled | Job) -> None:
+    if isinstance(came, Job):
+        dispatcher.resume(came)
+    else:
+        dispatcher.settle(*came)
     dispatcher.expire()

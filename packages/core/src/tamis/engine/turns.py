@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from tamis.engine.cancel import Cancellation
 
@@ -26,8 +26,8 @@ class Turns:
     """Of one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._call_soon, self._call_later = loop.call_soon, loop.call_later
-        self._new = loop.create_future
+        self._loop = ref(loop)
+        """The table of turns must keep no loop alive."""
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._given = 0
         self._counting = self._ticking = False
@@ -39,23 +39,27 @@ class Turns:
         if self._given >= AT_ONCE or self.open >= FREELY or self._waiting:
             await self._wait(left, cancel)
         else:
+            self.open += 1
             self._count()
-        self.open += 1
 
     def end(self) -> None:
         self.open -= 1
-        if self._waiting and not self._counting:
-            self._counting = True
-            self._call_soon(self._round)
+        if self._waiting:
+            self._round_later()
 
     async def _wait(self, left: float | None, cancel: Cancellation | None) -> None:
-        place = self._new()
+        loop = asyncio.get_running_loop()
+        place = loop.create_future()
         self._waiting.append(place)
         self._tick_later()
-        late = None if left is None else self._call_later(left, _give, place)
-        unsubscribe = cancel.subscribe_in_loop(lambda: _give(place)) if cancel else None
+        late = None if left is None else loop.call_later(left, self._give, place)
+        unsubscribe = cancel.subscribe_in_loop(lambda: self._give(place)) if cancel else None
         try:
             await place
+        except BaseException:
+            if place.done() and not place.cancelled():
+                self.end()
+            raise
         finally:
             if late is not None:
                 late.cancel()
@@ -64,9 +68,13 @@ class Turns:
 
     def _count(self) -> None:
         self._given += 1
-        if not self._counting:
+        self._round_later()
+
+    def _round_later(self) -> None:
+        loop = self._loop()
+        if not self._counting and loop is not None and not loop.is_closed():
             self._counting = True
-            self._call_soon(self._round)
+            loop.call_soon(self._round)
 
     def _round(self) -> None:
         self._given, self._counting = 0, False
@@ -74,14 +82,14 @@ class Turns:
 
     def _let_in(self, most: int) -> None:
         while self._waiting and most > 0:
-            if _give(self._waiting.popleft()):
+            if self._give(self._waiting.popleft()):
                 self._count()
                 most -= 1
 
     def _tick_later(self) -> None:
         if not self._ticking:
             self._ticking = True
-            self._call_later(TICK, self._tick)
+            asyncio.get_running_loop().call_later(TICK, self._tick)
 
     def _tick(self) -> None:
         self._ticking = False
@@ -90,13 +98,13 @@ class Turns:
         if self._waiting:
             self._tick_later()
 
-
-def _give(place: asyncio.Future[None]) -> bool:
-    """False when it has been given, or nobody waits for it any more."""
-    if place.done():
-        return False
-    place.set_result(None)
-    return True
+    def _give(self, place: asyncio.Future[None]) -> bool:
+        """False when it has been given, or nobody waits for it any more."""
+        if place.done():
+            return False
+        self.open += 1
+        place.set_result(None)
+        return True
 
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()

@@ -113,9 +113,9 @@ class Workers:
             else:
                 task.run()
             with self._lock:
-                held = None if task is None else self._placed.pop(task.future, None)
-                task = None
-                if held is not None and self._waiting:
+                placed = task is not None and self._placed.pop(task.future, None) is not None
+                task = None  # A thread that waits for work keeps nothing of the last one alive.
+                if placed and self._waiting:
                     task = self._waiting.popleft()
                     task.began = time.monotonic()
                     self._placed[task.future] = task
@@ -147,6 +147,7 @@ class Workers:
 
 MODELS = Workers("tamis-model")
 DRIVERS = Workers("tamis-driver")
+STEPS = Workers("tamis-step")
 PLANS = Workers("tamis-plan", most=1)
 """Advance plans for event loops. They compute in Python, where more threads would only wait for each other."""
 
