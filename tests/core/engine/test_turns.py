@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.watch import within
+from support.watch import eventually, within
 from tamis import Cancellation, Engine, Listwise
 from tamis.engine.turns import AT_ONCE, FREELY, Turns, turns_here
 from tamis.values.answers import Generated
@@ -190,5 +190,9 @@ def test_no_loop_is_kept_after_its_end() -> None:
         return weakref.ref(asyncio.get_running_loop())
 
     loop = within(30, lambda: asyncio.run(main()))
-    gc.collect()
-    assert loop() is None
+
+    def gone() -> bool:
+        gc.collect()
+        return loop() is None
+
+    assert eventually(gone)

@@ -100,13 +100,14 @@ class Workers:
 
     def _hand(self, task: Task | None) -> None:
         """To a thread that has nothing to do, or a new one. `None`: it watches over the places."""
-        if self._idle:
-            self._idle.pop().put(task)
-        else:
-            threading.Thread(target=self._work, args=(task,), name=self._name, daemon=True).start()
+        inbox = self._idle.pop() if self._idle else None
+        if inbox is None:
+            inbox = SimpleQueue()
+            threading.Thread(target=self._work, args=(inbox,), name=self._name, daemon=True).start()
+        inbox.put(task)
 
-    def _work(self, task: Task | None) -> None:
-        inbox: SimpleQueue[Task | None] = SimpleQueue()
+    def _work(self, inbox: SimpleQueue[Task | None]) -> None:
+        task = inbox.get()
         while True:
             if task is None:
                 self._watch()
