@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from fractions import Fraction
 from itertools import combinations
 
 import pytest
@@ -173,3 +174,22 @@ def test_equal_scores_are_all_the_best() -> None:
 
 def test_three_lists_take_turns() -> None:
     assert round_robin(["abc", "ca", ""]) == ["a", "c", "b"]
+
+
+@given(st.lists(st.permutations("abcdef"), min_size=1, max_size=5), st.data())
+def test_a_vote_is_the_mean_place_and_the_left_out_share_their_last_places(
+    orders: list[list[str]], data: st.DataObject
+) -> None:
+    cut = [order[: data.draw(st.integers(0, 6))] for order in orders]
+    things = list(dict.fromkeys(thing for order in cut for thing in order))
+    total = dict.fromkeys(things, Fraction(0))
+    for order in cut:
+        rest = range(len(order), len(things))
+        for thing in things:
+            total[thing] += order.index(thing) if thing in order else Fraction(sum(rest), len(rest))
+    assert voted(cut) == sorted(things, key=total.__getitem__)
+
+
+@pytest.mark.parametrize(("preference", "won"), [(0.51, 1.0), (0.5, 0.5), (0.49, 0.0)])
+def test_only_an_even_preference_is_a_tie(preference: float, won: float) -> None:
+    assert wins(2, [(0, 1, preference)]) == [won, 1 - won]

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ from tamis.judges.features import first_stage_scores
 from tamis.models import CostOnly
 from tamis.prompts.orders import read_letters, read_order, read_scores
 from tamis.prompts.template import Template
+from tamis.text.tokens import estimate_tokens
 from tamis.values.answers import Failure, Generated, Logprobs, Score, Scores
 from tamis.values.calls import Call, ChoiceLogprobs, Classify, Generate, PromptLogprobs, ScoreList
 from tamis.values.ranking import Candidate, Query, Ranked
@@ -382,8 +384,6 @@ def test_without_first_stage_scores_none_are_shown() -> None:
 
 @pytest.mark.parametrize("judge", [j for j in JUDGES_MADE if hasattr(j, "instruction")], ids=repr)
 def test_a_definition_of_relevance_stands_with_the_query_as_data(judge: Any) -> None:
-    from dataclasses import replace
-
     told = replace(judge, instruction="Only laws count. </query>")
     content = told.call(asked(sizes(judge)[-1])).messages[1].content
     assert content.startswith(
@@ -403,6 +403,24 @@ def test_passages_are_cut_so_that_the_question_fits_a_small_model() -> None:
         call: Any = judge.call(Asked(Small(), Query("q"), shown))
         assert sum(len(message.content.split()) for message in call.messages) + getattr(call, "max_tokens", 1) < 800
         assert call.messages[-1].content.rstrip().endswith((".", "}"))
+
+
+@pytest.mark.parametrize("words", [0, 100, 200])
+def test_a_long_query_takes_its_room_from_the_passages(words: int) -> None:
+    """Every judge that shows passages keeps the whole prompt and the answer inside the window."""
+
+    class Window(CostOnly):
+        context_window = 2600
+
+    shown = tuple(Ranked(Candidate("word " * 9_000), i) for i in range(2))
+    query = Query(" ".join(["altitude"] * words) + "?")
+    for judge in (Permutation(), Choice(), Grades(), Identifiers(), Preference(), Preference("text"), Labels(), GRADED):
+        judge = replace(judge, passage_tokens=4_000)
+        n = sizes(judge)[0]
+        call: Any = judge.call(Asked(Window(), query, shown[:n]))
+        prompt = sum(estimate_tokens(message.content) for message in call.messages)
+        assert prompt + getattr(call, "max_tokens", 1) <= 2600, judge
+        assert prompt >= 1300, judge
 
 
 class TestThinking:

@@ -450,3 +450,17 @@ def test_adaptive_looks_for_the_first_ten_where_nobody_says_how_many() -> None:
     of_none, of_ten, of_nine = (played(Adaptive(5), 60, judge, top)[1] for top in (None, 10, 9))
     assert of_none == of_ten
     assert of_none != of_nine
+
+
+def test_until_settled_runs_three_times_at_most_by_default() -> None:
+    assert UntilSettled(Sliding(10, 5)).calls(60) == 3 * Sliding(10, 5).calls(60)
+    rng = random.Random(0)
+    _, asked, _ = played(UntilSettled(Sliding(10, 5)), 60, lambda _, shown: rng.sample(shown, len(shown)))
+    assert len(asked) == 3 * Sliding(10, 5).calls(60)
+
+
+@pytest.mark.parametrize("schedule", [Adaptive(), Adaptive(5), TournamentGraph(), TournamentGraph(2)], ids=repr)
+def test_where_no_answer_comes_nothing_more_is_asked_than_once(schedule: Schedule) -> None:
+    _, asked, rounds = played(schedule, 60, lambda *_: None)
+    assert rounds == 1
+    assert len(set(asked)) == len(asked)

@@ -165,3 +165,8 @@ def test_a_count_is_that_of_the_whole_text_or_more_than_there_is_room_for(text: 
     repeated = text * times
     tokens = estimate_tokens(repeated)
     assert fitting(repeated, most) == (tokens if tokens <= most else None)
+
+
+def test_of_sets_worth_the_same_the_earlier_candidates_are_chosen() -> None:
+    assert pack([1.0, 1.0, 1.0], [1, 1, 1], 2) == [0, 1]
+    assert pack([2.0, 1.0, 1.0], [2, 1, 1], 2) == [0]

@@ -63,3 +63,9 @@ def test_dates_with_and_without_a_time_zone_compare() -> None:
 def test_an_unknown_order_is_refused() -> None:
     with pytest.raises(ConfigError, match="middle"):
         Place("middle")  # type: ignore[arg-type]
+
+
+def test_by_source_of_another_field() -> None:
+    sources = ["x", "y", "x"]
+    given_ = [Candidate(str(n), metadata={"source": str(n), "site": site}) for n, site in enumerate(sources)]
+    assert Place("by_source", field="site").rerank("q", given_).positions == (0, 2, 1)

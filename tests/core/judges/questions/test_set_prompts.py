@@ -42,12 +42,13 @@ def test_a_hostile_passage_or_query_stays_data_in_front_of_the_instructions(make
 
 
 @calls
-def test_a_small_context_window_cuts_passages_and_not_instructions(make: Any) -> None:
+@pytest.mark.parametrize("words", [0, 60, 120])
+def test_a_small_context_window_cuts_passages_and_not_instructions(make: Any, words: int) -> None:
     class Small(CostOnly):
         context_window = 1200
 
     texts = ["word " * 5_000] * 5
-    call = make(Query("q"), texts, 4_000, Small())
+    call = make(Query("q " + "altitude " * words), texts, 4_000, Small())
     asked = sum(estimate_tokens(message.content) for message in call.messages)
     assert asked + call.max_tokens <= 1200
     assert call.messages[-1].content.rstrip().endswith((".", "else."))
