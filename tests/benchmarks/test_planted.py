@@ -64,7 +64,9 @@ def test_gains_are_places_and_an_answer_is_asked_for_once(tmp_path: Path) -> Non
     assert gains(ranks, "undefended") == [1, 1]
     assert gains(ranks, "tamis") == [0, 0]
     assert gains(ranks, "undefended", "an order") == [1]
-    assert interval(ranks) == (0.0, 0.0)
+    assert interval(ranks) is None
+    many = {(prompt, number, kind): found for (prompt, _, kind), found in ranks.items() for number in range(4)}
+    assert interval(many) == (0.0, 0.0)
     asked = model.calls
     assert measured(model, made, Answers(tmp_path / "a" / "kept.jsonl"), kinds) == ranks
     assert model.calls == asked
