@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import random
 import tracemalloc
 from collections import Counter
@@ -9,8 +10,8 @@ from functools import cache
 
 import pytest
 
-from tamis import Candidate, Graph, Query
-from tamis.graph import ConceptPairs, Concepts, Edges, Given, Neighbours, channels
+from tamis import Candidate, Graph, Query, Refinement, Stage
+from tamis.graph import ConceptPairs, Concepts, Edges, Given, Neighbours, Smoothing, SuperGlobal, channels
 from tamis.pool import sparse, terms
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import Floats, Ints, added
@@ -99,3 +100,33 @@ def test_a_large_pool_is_joined_as_a_small_one_is(kinds: tuple[Edges, ...], monk
             other.edges.cols.tolist(),
         )
         assert one.edges.weights == pytest.approx(other.edges.weights, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        Graph((Neighbours("vectors"),)),
+        Refinement(method=Smoothing()),
+        Refinement(method=SuperGlobal()),
+    ],
+    ids=["graph", "smoothing", "super_global"],
+)
+def test_of_very_many_vectors_the_first_are_compared_and_a_notice_says_so(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("edges.neighbours", "graph", "methods.superglobal"):
+        monkeypatch.setattr(importlib.import_module(f"tamis.graph.{module}"), "COMPARED", 30)
+    draw = random.Random(1)
+    vectors = [tuple(draw.gauss(0, 1) for _ in range(4)) for _ in range(40)]
+    found = [{"text": str(n), "score": 1 - n / 40, "vector": vector} for n, vector in enumerate(vectors)]
+    query = Query("q", vector=(1.0, 0.0, 0.0, 0.0))
+    whole, head = stage.rerank(query, found), stage.rerank(query, found[:30])
+    (notice,) = whole.warnings
+    assert "the first 30 of 40 candidates are compared" in str(notice)
+    assert notice.positions == tuple(range(30, 40))
+    assert not head.warnings
+    assert not whole.degraded
+    if isinstance(stage, Graph):
+        kept = {ranked.position: ranked.score for ranked in whole.kept}
+        assert all(kept[n] == found[n]["score"] for n in range(30, 40))
+        assert any(ranked.lifted_by for ranked in whole.kept)

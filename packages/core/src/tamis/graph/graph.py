@@ -12,7 +12,7 @@ from pydantic import PositiveInt
 from tamis.graph.channels import Channel, channels, names
 from tamis.graph.edges.base import EdgesRef
 from tamis.graph.edges.mentions import Mentions
-from tamis.graph.edges.neighbours import Neighbours
+from tamis.graph.edges.neighbours import COMPARED, Neighbours
 from tamis.graph.edges.structure import Structure
 from tamis.graph.spread import Method, spread
 from tamis.parts.numbers import Share
@@ -99,7 +99,8 @@ class Graph(Stage):
             for old, score, lifts in zip(head, found.scores.tolist(), by, strict=True)
         }
         judged = [new.get(ranked.position) or replace(ranked, score=None) for ranked in ranking.kept]
-        return ranking.scored(judged, scale).warn(*unjoined(head, failures))
+        notices = [*unjoined(head, failures), *uncompared("Graph", head, any(kind.uses_vectors for kind in self.edges))]
+        return ranking.scored(judged, scale).warn(*notices)
 
     def _pool(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[tuple[Pool, list[Failure | None]]]:
         candidates = [ranked.candidate for ranked in head]
@@ -117,6 +118,16 @@ def usable(ranking: Ranking, head: Sequence[Ranked]) -> tuple[list[Ranked], list
     if ranking.scale != ORDINAL and (scored or ranking.scale != UNKNOWN):
         return [ranked for ranked, _ in scored], [score for _, score in scored], ranking.scale
     return list(head), [1.0 - place / len(head) for place in range(len(head))], FUSION
+
+
+def uncompared(stage: str, head: Sequence[Ranked], by_vectors: bool) -> list[Notice]:
+    """A notice where there are too many candidates to compare all their vectors."""
+    if not by_vectors or len(head) <= COMPARED:
+        return []
+    said = f"{stage}: the vectors of the first {COMPARED:,} of {len(head):,} candidates are compared with one another"
+    return [
+        Notice(f"{said}; the others count by themselves", tuple(r.position for r in head[COMPARED:]), degraded=False)
+    ]
 
 
 def unjoined(head: Sequence[Ranked], failures: Sequence[Failure | None]) -> list[Notice]:

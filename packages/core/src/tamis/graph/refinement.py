@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tamis.graph.graph import uncompared
 from tamis.graph.methods.expansion import Rocchio
 from tamis.graph.methods.refiner import RefinerRef
 from tamis.parts.options import refuse
 from tamis.parts.part import part
 from tamis.pool.pool import Pool, unit_rows
 from tamis.pool.sparse import Floats
-from tamis.stage.scoring import Given, Limit, Scoring
+from tamis.stage.scoring import Given, Limit, Scored, Scoring
 from tamis.stage.vectors import vectors
 from tamis.values.answers import Failure
 from tamis.values.calls import Asking
@@ -55,7 +56,7 @@ class Refinement(Scoring):
     def scale(self) -> Scale:
         return self.method.scale
 
-    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
+    def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Scored]:
         query, found = yield from vectors(self.model, ranking.query, head, self.given_vectors)
         failures = [query if isinstance(query, Failure) else v if isinstance(v, Failure) else None for v in found]
         rows = unit_rows([None if isinstance(v, Failure) else v for v in (query, *found)])
@@ -68,7 +69,7 @@ class Refinement(Scoring):
             new = self.method.scores(rows[0], rows[1:][judged], so_far(ranking, head)[judged], pool)
             for place, score in zip(judged, new.tolist(), strict=True):
                 scores[place] = score
-        return scores
+        return Scored(scores, notices=uncompared("Refinement", [head[p] for p in judged], self.method.compares))
 
 
 def so_far(ranking: Ranking, head: Sequence[Ranked]) -> Floats:

@@ -12,15 +12,18 @@ from tamis.parts.part import part
 from tamis.pool.pool import Pool
 from tamis.pool.sparse import TIE, Adjacency, Floats, Ints, Products, mutual, symmetric
 
+COMPARED = 4_000
+"""Candidates whose vectors are compared, each with each: the first that have one."""
+
 
 @part
 class Neighbours(Edges):
     """Documents each among the other's `degree` nearest; with `mutual` false, among the nearest of one of them.
 
     `by`: `"terms"`, the cosine of word counts weighted by rarity in the pool, words of the query counted `query_weight`
-    times; `"vectors"`, the cosine of embeddings. An edge weighs (cos - t) / (1 - t), t the median cosine of the pool;
-    what is at or below t is no edge. Candidates with a cosine of at least `duplicates` are one document twice and get
-    no edge.
+    times; `"vectors"`, the cosine of embeddings, of the first 4,000 candidates only, which stages report. An edge
+    weighs (cos - t) / (1 - t), t the median cosine of the pool; what is at or below t is no edge. Candidates with a
+    cosine of at least `duplicates` are one document twice and get no edge.
     """
 
     by: Literal["terms", "vectors"] = "terms"
@@ -42,7 +45,7 @@ class Neighbours(Edges):
                 weights[weights >= same] = 0.0
             return weights
 
-        near = products.nearest(self.degree, weigh)
+        near = self._placed(products.nearest(self.degree, weigh), pool)
         threshold = min(max(median.value, 0.0), 1 - 1e-9)
         kept = mutual(near) if self.mutual else symmetric(near)
         above = np.maximum(kept.weights - threshold, 0.0) / (1.0 - threshold)
@@ -52,15 +55,26 @@ class Neighbours(Edges):
     def uses_vectors(self) -> bool:
         return self.by == "vectors"
 
+    def _placed(self, near: Adjacency, pool: Pool) -> Adjacency:
+        """The edges of those that were compared as edges of the pool."""
+        if self.by == "terms":
+            return near
+        places = _with_vector(pool)
+        return Adjacency(len(pool), places[near.rows], places[near.cols], near.weights)
+
     def _cosines(self, pool: Pool) -> Products:
         if self.by == "vectors":
-            rows = pool.vectors
-            return Products(len(pool), lambda first, last: rows[first:last] @ rows.T)
+            rows = pool.vectors[_with_vector(pool)]
+            return Products(len(rows), lambda first, last: rows[first:last] @ rows.T)
         found = pool.tokens.incidence
         weights = found.rarity * pool.content(pool.tokens, self.query_weight)
         values = found.normalised((1.0 + np.log(found.counts)) * weights[found.cols])
         joining = (weights > 0) & found.connecting(1.0, self.max_documents)
         return found.only(joining).products(values[joining[found.cols]])
+
+
+def _with_vector(pool: Pool) -> Ints:
+    return np.flatnonzero(pool.vectors.any(axis=1))[:COMPARED]
 
 
 class Median:

@@ -18,6 +18,11 @@ class Refiner(ABC):
 
     scale: ClassVar[Scale] = COSINE
 
+    @property
+    def compares(self) -> bool:
+        """Whether it compares the vectors of candidates with one another; then of the first few thousand only."""
+        return False
+
     @abstractmethod
     def scores(self, query: Floats, rows: Floats, normalised: Floats, pool: Pool) -> Floats:
         """A score for each of n candidates, best = highest.

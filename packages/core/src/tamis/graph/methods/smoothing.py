@@ -30,6 +30,10 @@ class Smoothing(Refiner):
     alpha: Share = 0.1
     steps: PositiveInt = 2
 
+    @property
+    def compares(self) -> bool:
+        return any(kind.uses_vectors for kind in self.edges)
+
     def scores(self, query: Floats, rows: Floats, normalised: Floats, pool: Pool) -> Floats:
         return smoothed(rows, walk(channels(self.edges, pool), len(rows)), self.alpha, self.steps) @ query
 

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import PositiveInt
 
+from tamis.graph.edges.neighbours import COMPARED
 from tamis.graph.methods.refiner import Refiner, best
 from tamis.parts.numbers import NonNegative
 from tamis.parts.part import part
@@ -33,8 +34,14 @@ class SuperGlobal(Refiner):
 
     scale: ClassVar[Scale] = FUSION
 
+    @property
+    def compares(self) -> bool:
+        return True
+
     def scores(self, query: Floats, rows: Floats, normalised: Floats, pool: Pool) -> Floats:
-        near = Products(len(rows), lambda first, last: rows[first:last] @ rows.T).nearest(self.neighbours)
+        few = rows[:COMPARED]
+        near = Products(len(few), lambda first, last: few[first:last] @ few.T).nearest(self.neighbours)
+        near = Adjacency(len(rows), near.rows, near.cols, near.weights)
         refined = self._refined(rows, near)
         plain = refined @ query
         chosen = refined[best(plain, self.neighbours + 1) > 0]
