@@ -2,6 +2,7 @@
 # make dynamic-k  fixed against dynamic k in three frameworks: passages and tokens the generator is given
 # make test    all tests but the long ones
 # make soak    the long tests, and every property test with twenty times as many examples
+# make mutants  plants small faults in a copy of the code and reports which of them no test notices (about an hour)
 # make floors  the adapters' tests and a selection of the core's with the lowest versions the packages allow
 # make newest  the same with the newest versions they allow
 # make check   lint, format, types and the import contract
@@ -27,7 +28,7 @@ export HF_HUB_OFFLINE := 1
 export HAYSTACK_TELEMETRY_ENABLED := False
 export LANGSMITH_TRACING := false
 
-.PHONY: demo dynamic-k test soak floors newest check wheels bench clean
+.PHONY: demo dynamic-k test soak mutants floors newest check wheels bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py $(if $(MODEL),--model $(MODEL)) $(ARGS)
@@ -42,6 +43,10 @@ test: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(BIN)/python $(PYTEST) -m "soak or hypothesis" --hypothesis-profile soak --timeout 3600 $(ARGS)
+
+# ARGS="--per-package 40 --seed 8": more and other faults; ARGS="--only engine --minutes 5": a part, and the next run goes on.
+mutants: $(VENV)/.dev
+	$(BIN)/python benchmarks/mutants.py $(ARGS)
 
 # Without torch and transformers: their lowest versions are gigabytes of another build.
 floors: RESOLUTION := lowest-direct
