@@ -1,7 +1,8 @@
 """A rerank with a deadline is back in time whatever its stages, models and caches do, and says what was cut short.
 
 An idle machine is back 50 ms after the deadline (`benchmarks/reliability.py` measures it). A test machine is not idle, so
-these allow more; what they exclude took tens of seconds.
+these allow more, and measure without the time that a bare timer beside them is late (`Stopwatch`); what they exclude took
+tens of seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from support.watch import eventually, within
+from support.watch import Stopwatch, eventually, within
 from tamis import Cancellation, CrossEncoder, Deduplicate, DegradedError, Engine, Listwise, NearDuplicates, Pipeline
 from tamis.engine.workers import Workers
 from tamis.errors import ConfigError
@@ -110,9 +111,9 @@ def stop() -> Any:
 
 
 def took(run: Callable[[], Any]) -> tuple[float, Any]:
-    started = time.monotonic()
+    watch = Stopwatch()
     came = within(25, run)
-    return time.monotonic() - started, came
+    return watch.stop(), came
 
 
 def rerank(engine: Engine, stage: Any, asynchronous: bool, query: str = "q") -> Ranking:
@@ -159,9 +160,9 @@ def test_under_raise_what_was_cut_short_is_an_error_with_the_ranking(asynchronou
 @pytest.mark.parametrize("kind", [Stuck, LazyAnswers])
 def test_a_model_that_never_answers_is_left_behind(kind: Any, asynchronous: bool, stop: threading.Event) -> None:
     async def go() -> tuple[float, Ranking]:
-        started = time.monotonic()
+        watch = Stopwatch()
         ranking = await Engine(deadline=DEADLINE).arerank(Listwise(kind(stop)), "q", TEXTS)
-        seconds = time.monotonic() - started
+        seconds = watch.stop()
         stop.set()
         return seconds, ranking
 
@@ -195,9 +196,9 @@ def test_a_full_default_executor_delays_nothing() -> None:
         loop.set_default_executor(ThreadPoolExecutor(1))
         done = threading.Event()
         busy = [loop.run_in_executor(None, done.wait, 20) for _ in range(4)]
-        started = time.monotonic()
-        ranking = await Engine(deadline=5.0).arerank(Listwise(Chat()), "q", TEXTS)
-        seconds = time.monotonic() - started
+        watch = Stopwatch()
+        ranking = await Engine(deadline=20.0).arerank(Listwise(Chat()), "q", TEXTS)
+        seconds = watch.stop()
         done.set()
         await asyncio.gather(*busy)
         return seconds, ranking
@@ -212,14 +213,14 @@ def test_stages_that_compute_for_ever_do_not_hold_back_other_reranks(stop: threa
     engine, seconds = Engine(deadline=DEADLINE), list[float]()
 
     async def one(number: int) -> Ranking:
-        started = time.monotonic()
         ranking = await engine.arerank(Sleeping(stop), f"q{number}", TEXTS)
-        seconds.append(time.monotonic() - started)
+        seconds.append(watch.stop())
         return ranking
 
     async def go() -> list[Ranking]:
         return await asyncio.gather(*[one(number) for number in range(60)])
 
+    watch = Stopwatch()
     rankings = within(30, lambda: asyncio.run(go()))
     assert all(ranking.degraded for ranking in rankings)
     assert max(seconds) < DEADLINE + ALLOWED
@@ -249,7 +250,7 @@ def test_a_locked_cache_delays_a_rerank_by_a_bounded_wait(lock: str, asynchronou
     rerank(Engine(cache=path), Listwise(Keyed()), asynchronous)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute(lock)
-    seconds, ranking = took(lambda: rerank(Engine(cache=path, deadline=5.0), Listwise(Keyed()), asynchronous, "new"))
+    seconds, ranking = took(lambda: rerank(Engine(cache=path, deadline=20.0), Listwise(Keyed()), asynchronous, "new"))
     assert seconds < ALLOWED
     assert not ranking.degraded
     other.close()
@@ -302,12 +303,12 @@ def test_what_one_query_had_before_the_deadline_is_kept_when_another_is_cut_shor
 
     model, answered = Chat(), threading.Event()
     rankings = [Ranking.of("fast", TEXTS), Ranking.of("slow", TEXTS)]
-    engine = Engine(deadline=DEADLINE)
+    engine = Engine(deadline=1.5)
     if asynchronous:
         seconds, came = took(lambda: asyncio.run(engine.arerank_many(Mixed(), rankings)))
     else:
         seconds, came = took(lambda: engine.rerank_many(Mixed(), rankings))
-    assert seconds < DEADLINE + ALLOWED
+    assert seconds < 1.5 + ALLOWED
     assert [ranking.degraded for ranking in came] == [False, True]
 
 
@@ -441,9 +442,16 @@ def test_work_that_was_left_behind_takes_nobodys_place(monkeypatch: pytest.Monke
     from tamis.engine import workers as module
 
     monkeypatch.setattr(module, "PATIENCE", 60.0)
-    workers, stop = Workers("test", most=2), threading.Event()
-    stuck = [workers.submit(lambda: stop.wait(20)) for _ in range(2)]
-    waiting = workers.submit(lambda: stop.wait(20))
+    workers, stop, begun = Workers("test", most=2), threading.Event(), threading.Semaphore(0)
+
+    def sticks() -> bool:
+        begun.release()
+        return stop.wait(60)
+
+    stuck = [workers.submit(sticks) for _ in range(2)]
+    for _ in stuck:
+        assert begun.acquire(timeout=30)
+    waiting = workers.submit(sticks)
     for each in (waiting, *stuck, *stuck):
         workers.leave(each)
     assert waiting.cancelled()
@@ -462,18 +470,19 @@ def test_a_hundred_threads_that_wait_for_models_do_not_wait_for_each_other() -> 
             time.sleep(1.0)
             return [ORDER] * len(calls)
 
-    engine, stage, came = Engine(deadline=8.0, cache=None), Listwise(Slow()), list[Ranking]()
+    engine, stage, came = Engine(deadline=60.0, cache=None), Listwise(Slow()), list[Ranking]()
     threads = [
         threading.Thread(target=lambda n=n: came.append(engine.rerank(stage, f"q{n}", TEXTS))) for n in range(100)
     ]  # type: ignore[misc]
-    started = time.monotonic()
+    watch = Stopwatch()
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
+    seconds = watch.stop()
     assert len(came) == 100
     assert not any(ranking.degraded for ranking in came)
-    assert time.monotonic() - started < 2.5
+    assert seconds < 10, "one after the other they take 100 s"
 
 
 def test_work_that_nobody_waits_for_any_more_does_not_begin() -> None:
@@ -488,7 +497,11 @@ def test_work_that_nobody_waits_for_any_more_does_not_begin() -> None:
 
 
 @both
-def test_scores_that_came_in_time_are_kept(asynchronous: bool, stop: threading.Event) -> None:
+def test_scores_that_came_in_time_are_kept(
+    asynchronous: bool, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tamis.engine.drive.GRACE", 10.0)
+
     class Half:
         name, max_concurrency, max_batch = "half", 4, 1
 
@@ -497,8 +510,8 @@ def test_scores_that_came_in_time_are_kept(asynchronous: bool, stop: threading.E
                 stop.wait(20)
             return [Score(ord(call.text)) for call in calls]
 
-    seconds, ranking = took(lambda: rerank(Engine(deadline=DEADLINE), CrossEncoder(Half()), asynchronous))
-    assert seconds < DEADLINE + ALLOWED
+    seconds, ranking = took(lambda: rerank(Engine(deadline=1.0), CrossEncoder(Half()), asynchronous))
+    assert seconds < 1.0 + ALLOWED
     assert ranking.degraded
     scores = {ranked.candidate.text: ranked.score for ranked in ranking.kept}
     assert (scores["a"], scores["b"], scores["c"]) == (97.0, 98.0, None)
