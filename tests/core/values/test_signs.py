@@ -24,3 +24,11 @@ def test_variance_never_raises_whatever_the_scores(scores: list[float]) -> None:
 def test_tau_is_one_for_the_same_order_and_minus_one_for_the_reverse() -> None:
     assert kendall_tau([0, 1, 2, 3]) == 1.0
     assert kendall_tau([3, 2, 1, 0]) == -1.0
+
+
+@given(order=st.permutations(range(24)), limit=st.integers(1, 24))
+def test_a_long_order_is_counted_in_halves_with_the_same_result(order: list[int], limit: int) -> None:
+    whole = kendall_tau(order)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tamis.values.signs.SORTED_IN", limit)
+        assert kendall_tau(order) == whole

@@ -69,6 +69,7 @@ class TrainedGraph(Scoring):
         return self._trained.network.scale
 
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Scored]:
+        from tamis.graph.graph import uncompared
         from tamis.graph.networks.trained import name_of
         from tamis.pool.pool import Pool
 
@@ -93,7 +94,8 @@ class TrainedGraph(Scoring):
                 scores[place] = float(found[index])
                 lifted = tuple(replace(n, position=head[known[n.position]].position) for n in told[index])
                 judged[place] = replace(head[place], lifted_by=lifted)
-        return Scored(scores, judged)
+        by_vectors = any(kind.uses_vectors for kind in trained.network.edges)
+        return Scored(scores, judged, uncompared("TrainedGraph", [head[place] for place in known], by_vectors))
 
     @cached_property
     def _trained(self) -> Trained:
