@@ -177,12 +177,13 @@ def test_a_neighbour_that_is_not_in_the_ranking_is_no_edge(kitchens: Evaluation)
 def test_numbers_about_all_queries_together_have_a_table_where_there_are_any(kitchens: Evaluation) -> None:
     assert "All queries together" not in section(kitchens).head
     sure, unsure, silent = (replace(kitchens.systems[1], name=name) for name in ("sure", "unsure", "silent"))
-    sure = replace(sure, summary={"AUROC": 0.875, "<b>": 2.0})
-    unsure = replace(unsure, summary={"AUROC": float("nan")})
+    sure = replace(sure, summary={"abstained": 0.25, "AUROC": 0.875, "<b>": 2.0})
+    unsure = replace(unsure, summary={"abstained": 0.5, "AUROC": float("nan")})
+    silent = replace(silent, summary={"AUROC": 0.75, "nAUC": 0.5})
     head = section(with_systems(kitchens, sure, unsure, silent)).head
     table = visible(head.split("<h3>All queries together</h3>")[1].split("<h3>")[0])
-    assert "system AUROC &lt;b&gt; sure 0.875 2 " in table
-    assert "unsure" not in table
+    assert "system abstained AUROC &lt;b&gt; sure 0.25 0.875 2 unsure 0.5 – – " in table
+    assert "silent" not in table
     assert "0.5 is chance" in table
     assert "nAUC" not in table
 
@@ -201,10 +202,13 @@ def test_compute_is_shown_where_it_is_known(kitchens: Evaluation) -> None:
     known = spending(replace(lexical, rows=rows), 2e13)
     shown = replace(kitchens, systems=[first, known, spending(criteria, 1e13, unmetered=1), short])
     cost = section(shown).head.split("<h3>Cost</h3>")[1]
-    heads = re.findall(r'<th class="number">([^<]+)</th>', cost)
-    row = dict(zip(heads, re.findall(r"<td[^>]+>([^<]*)</td>", cost.split("lexical</bdi>")[1]), strict=False))
+
+    def costs_of(name: str) -> dict[str, str]:
+        cells = "".join(part.split("</tr>")[0] for part in cost.split(f"{name}</bdi>")[1:])
+        return dict(re.findall(r'data-head="([^"]+)"[^>]*>([^<]*)</td>', cells))
+
+    row, unknown = costs_of("lexical"), costs_of("criteria")
     assert (row["FLOPs a query"], row["FLOPs, paper’s form"], row["RPP"], row["QPP"]) == ("20T", "15T", "25", "50")
-    unknown = dict(zip(heads, re.findall(r"<td[^>]+>([^<]*)</td>", cost.split("criteria</bdi>")[1]), strict=False))
     assert {unknown[name] for name in ("FLOPs a query", "FLOPs, paper’s form", "RPP", "QPP")} == {"–"}
     assert set(tradeoff(shown)["flops"]["data"][1]["customdata"]) == {"lexical", "short"}
 

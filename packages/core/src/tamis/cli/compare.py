@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from tamis.cli import options
@@ -18,7 +16,8 @@ from tamis.engine.engine import Engine
 from tamis.errors import ConfigError
 from tamis.evaluate.systems import named
 from tamis.stage.base import Stage
-from tamis.values.ranking import Ranked, Ranking
+from tamis.values.ranking import Ranking
+from tamis.view.fitted import Column, fitted, room
 from tamis.view.picture import fragment, number, safe
 
 META = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -27,6 +26,7 @@ STYLE = (
     "body{font-family:system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}"
     "@media (max-width:600px){body{margin:1rem auto;padding:0 .6rem}}"
 )
+LEAST_TEXT = 30
 WIDEST_HEAD = 12
 PLACES = ("first", "second")
 """Heads for systems whose names would leave no room for the passages."""
@@ -56,7 +56,8 @@ def compare(
     for head, name in zip(heads, rankings, strict=True):
         if head != name:
             options.say(console, f"{head}: {name}")
-    console.print(_table(rankings, heads, top_n))
+    for table in _tables(console, rankings, heads, top_n):
+        console.print(table)
     for name, ranking in rankings.items():
         usage = ranking.usage
         cost = f"{usage.calls} calls, {usage.tokens} tokens, {number(usage.seconds)} s"
@@ -70,27 +71,21 @@ def compare(
         options.say(console, f"wrote {html}", "dim")
 
 
-def _table(rankings: dict[str, Ranking], heads: Sequence[str], top_n: int | None) -> Table:
-    one, two = rankings.values()
-    places = {
-        name: {r.position: place for place, r in enumerate(ranking.kept, 1)} for name, ranking in rankings.items()
-    }
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("incoming", justify="right")
-    for head in heads:
-        table.add_column(escape(head), justify="right", no_wrap=True)
-        table.add_column("score", justify="right", no_wrap=True)
-    table.add_column("passage", overflow="ellipsis", no_wrap=True)
-    shown = {r.position: r for r in (*one.kept[:top_n], *two.kept[:top_n])}
-    ends = [places[name] for name in rankings]
-    for position in sorted(shown, key=lambda p: (ends[1].get(p, 10**9), ends[0].get(p, 10**9))):
-        cells = []
-        for ranking, end in zip(rankings.values(), ends, strict=True):
-            found: Ranked | None = next((r for r in ranking.kept if r.position == position), None)
-            cells += [str(end.get(position, "dropped")), number(found.score) if found else ""]
-        text = " ".join(shown[position].candidate.full_text.split())
-        table.add_row(str(position + 1), *cells, escape(text[:200]))
-    return table
+def _tables(console: Console, rankings: dict[str, Ranking], heads: Sequence[str], top_n: int | None) -> list[Table]:
+    """Passages in the order of the second system, with their place and score in both."""
+    found = [{r.position: (place, r) for place, r in enumerate(ranking.kept, 1)} for ranking in rankings.values()]
+    shown = {r.position: r for ranking in rankings.values() for r in ranking.kept[:top_n]}
+    nowhere = (len(shown) + 10**9, None)
+    order = sorted(shown, key=lambda p: (found[1].get(p, nowhere)[0], found[0].get(p, nowhere)[0]))
+    columns = []
+    for head, of in zip(heads, found, strict=True):
+        columns.append(Column(head, [str(of[p][0]) if p in of else "dropped" for p in order]))
+        columns.append(Column("score", [number(of[p][1].score) if p in of else "" for p in order]))
+    incoming = Column("incoming", [str(position + 1) for position in order])
+    left = max(LEAST_TEXT, room(console, incoming, columns))
+    texts = [" ".join(shown[position].candidate.full_text.split()) for position in order]
+    cut = [text if cell_len(text) <= left else f"{set_cell_size(text, left - 1).rstrip()}…" for text in texts]
+    return fitted(console, "", incoming, [*columns, Column("passage", cut, left=True)])
 
 
 def _page(rankings: dict[str, Ranking]) -> str:

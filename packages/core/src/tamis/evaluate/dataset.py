@@ -56,6 +56,16 @@ class Dataset:
             passage: grade for passage, grade in self.qrels.get(query_id, {}).items() if grade >= self.relevant_from
         }
 
+    @property
+    def judged_by(self) -> str:
+        """Which models judged how much, in words; empty where people judged all."""
+        if not self.judges:
+            return ""
+        made = sum(self.judges.values())
+        every = sum(map(len, self.qrels.values()))
+        names = " and ".join(self.judges)
+        return f"judged by {names}" if made >= every else f"{made:,} of {every:,} judgements by {names}"
+
     def sample(self, size: int | None, seed: int = 0) -> list[str]:
         """Ids of `size` queries that are judged or have results, drawn with `seed`, the same on every machine, in the
         order of the set."""

@@ -32,7 +32,10 @@ def bm25_run(queries: Mapping[str, str], corpus: Mapping[str, Candidate], depth:
     words = rf"\w[\w{marks()}]+|[{UNSPACED_BLOCKS}]"
     ids = list(corpus)
     index = bm25s.BM25(method="lucene", k1=0.9, b=0.4)
-    index.index(tokens([passage.full_text for passage in corpus.values()]), show_progress=False)
+    read = tokens([passage.full_text for passage in corpus.values()])
+    if not any(map(len, read.ids)):  # Nothing but common words: no index can be made of none.
+        return dict.fromkeys(queries, ())
+    index.index(read, show_progress=False)
     found, scores = index.retrieve(tokens(list(queries.values())), k=min(depth, len(ids)), show_progress=False)
     return {
         query: tuple((ids[place], float(score)) for place, score in zip(*row, strict=True) if score > 0)

@@ -38,6 +38,8 @@ def quality(evaluation: Evaluation, console: Console) -> list[Table]:
         ),
     ]
     title = f"{evaluation.dataset.name}: {len(evaluation.query_ids)} queries"
+    if by := evaluation.dataset.judged_by:
+        title += f", {by}, not by people"
     names = Column("system", [system.name for system in systems])
     return fitted(console, title, names, columns, styles=["dim" if s.kind == "bound" else "" for s in systems])
 

@@ -120,6 +120,7 @@ def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
         "passages": len(dataset.corpus),
         "main": evaluation.main,
         "relevant_from": dataset.relevant_from,
+        "judged_by_models": dict(dataset.judges),
         "notices": [*dataset.notices, *evaluation.notices],
         "systems": [_system(system) for system in evaluation.systems],
         "comparisons": [{**asdict(pair), "verdict": pair.verdict()} for pair in evaluation.comparisons],

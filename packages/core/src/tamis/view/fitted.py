@@ -53,6 +53,12 @@ def fitted(
     return tables
 
 
+def room(console: Console, names: Column, columns: Sequence[Column]) -> int:
+    """Characters left in a line for one more column."""
+    gap = 2
+    return console.width - _width(console, _table(console, "", names, columns, ())) - gap
+
+
 def _table(console: Console, title: str, names: Column, columns: Sequence[Column], styles: Sequence[str]) -> Table:
     with installed("The tamis command", "eval"):
         from rich import box

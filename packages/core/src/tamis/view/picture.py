@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from tamis.values.ranking import Dropped, Neighbour, Ranked, Ranking
 from tamis.values.usage import Usage
 from tamis.view.lifts import FIRST, drawing
+from tamis.view.snippets import query_terms, snippet, whole
 from tamis.view.wording import MINUS, WHY, large, number, safe, scale_words
 
 __all__ = ["MINUS", "WHY", "fragment", "large", "number", "safe", "scale_words", "stylesheet"]
@@ -82,6 +83,7 @@ class _View:
         for ranked in everything:
             for name, value in ranked.criteria.items():
                 self.reach[name] = max(self.reach.get(name, 0.0), value or 0.0)
+        self.wanted = query_terms(ranking.query.text)
         self.scored = any(ranked.score is not None for ranked in everything)
 
     def grade(self, ranked: Ranked) -> float | None:
@@ -145,12 +147,21 @@ class _View:
             f'<bdi class="title">{safe(title, 160)}</bdi> ' if title else "",
             f'<bdi class="id">{safe(candidate.id, 80)}</bdi> ' if candidate.id is not None else "",
             self.badge(ranked),
-            f'<div><bdi class="text">{safe(text, 280)}</bdi></div>',
+            self.text(text),
             f'<div class="reason"><bdi>{safe(ranked.reason, 800)}</bdi></div>' if ranked.reason else "",
             self.criteria(ranked.criteria),
             self.lifted(ranked),
         ]
         return "".join(parts)
+
+    def text(self, text: str) -> str:
+        """What the passage says of the query; a click on it shows all of the text."""
+        shown, complete = snippet(text, self.wanted, 280)
+        if complete:
+            return f'<div><bdi class="text">{shown}</bdi></div>'
+        summary = f'<bdi class="text">{shown}</bdi> <span class="more"></span>'
+        full = f'<bdi class="text">{whole(text, self.wanted)}</bdi>'
+        return f'<details class="whole"><summary>{summary}</summary>{full}</details>'
 
     def badge(self, ranked: Ranked) -> str:
         grade = self.grade(ranked)
@@ -200,7 +211,7 @@ class _View:
             "<td class='candidate'>",
             f'<bdi class="id">{safe(candidate.id, 80)}</bdi> ' if candidate.id is not None else "",
             self.badge(ranked),
-            f' <bdi class="text">{safe(candidate.full_text, 110)}</bdi>',
+            f' <bdi class="text">{snippet(candidate.full_text, self.wanted, 110)[0]}</bdi>',
             self.criteria(ranked.criteria),
             "</td>",
         ]

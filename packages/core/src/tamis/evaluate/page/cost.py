@@ -11,6 +11,12 @@ from tamis.evaluate.page.cells import Cell, Head, Row
 from tamis.evaluate.result import Evaluation, System
 from tamis.view.wording import large, number
 
+BESIDE = 7
+"""Most costs in one table."""
+CACHED = "*"
+UNCHANGED = ("from the cache", "peak memory, MiB", "failed calls", "failed queries", "degraded queries")
+"""Costs that answers from a cache do not lower."""
+
 
 def costs(system: System, queries: int) -> dict[str, float | None]:
     """What one query costs a system: `seconds`, `calls`, `tokens` and `flops`; `None` where it is not known."""
@@ -54,20 +60,26 @@ def cost(evaluation: Evaluation) -> dict[str, Any] | None:
     if not shown:
         return None
 
-    def cell(value: float | None, write: Callable[[float], str]) -> Cell:
-        return Cell("–", -1) if value is None else Cell(write(value), value)
+    def cell(system: System, name: str, value: float | None, write: Callable[[float], str]) -> Cell:
+        mark = CACHED if system.usage.cached and name not in UNCHANGED else ""
+        return Cell("–", -1) if value is None else Cell(write(value) + mark, value)
 
     alone = max((system.speed.alone for system in systems), default=0)
+    cached = [system.name for system in systems if system.usage.cached]
     notes = [
+        f"{CACHED} A cache answered some calls of {' and '.join(cached)}: a first run costs more." if cached else "",
         f"Seconds are of one query at a time, measured on {alone:,} queries." if alone else "",
         "Calls and tokens include what systems have in common, as if each had run alone.",
         _about_flops(systems, evaluation.main),
     ]
-    return {
-        "heads": [Head("system", numeric=False), *(Head(name) for name, _, _ in shown)],
-        "rows": [Row(system, [cell(read(system), write) for _, read, write in shown]) for system in systems],
-        "notes": [note for note in notes if note],
-    }
+    tables = [
+        {
+            "heads": [Head("system", numeric=False), *(Head(name) for name, _, _ in part)],
+            "rows": [Row(s, [cell(s, name, read(s), write) for name, read, write in part]) for s in systems],
+        }
+        for part in (shown[start : start + BESIDE] for start in range(0, len(shown), BESIDE))
+    ]
+    return {"tables": tables, "notes": [note for note in notes if note]}
 
 
 def _about_flops(systems: Sequence[System], main: str) -> str:

@@ -41,11 +41,23 @@ def head(evaluation: Evaluation) -> str:
         best=_best(evaluation),
         facts=_facts(evaluation),
         notices=_notices(evaluation),
+        judged=_judged(evaluation),
         quality=quality(evaluation),
         summaries=summaries(evaluation),
         cost=cost(evaluation),
         described=[system for system in evaluation.systems if system.described.strip()],
     )
+
+
+def _judged(evaluation: Evaluation) -> str:
+    """Who said which passages are relevant."""
+    dataset = evaluation.dataset
+    names = " and ".join(dataset.judges)
+    if not names:
+        return "People had judged which passages are relevant"
+    if sum(dataset.judges.values()) >= sum(map(len, dataset.qrels.values())):
+        return f"A language model ({names}), not people, judged which passages are relevant"
+    return f"People and, where they had not, a language model ({names}) judged which passages are relevant"
 
 
 def _best(evaluation: Evaluation) -> dict[str, Any] | None:
@@ -67,7 +79,7 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("queries", f"{len(evaluation.query_ids):,}{of}"),
         ("passages in the corpus", f"{len(dataset.corpus):,}"),
         ("passages per query to rank", f"{_pool_size(evaluation):,}"),
-        ("judgements", f"{judged:,}"),
+        ("judgements", f"{judged:,}" + (f" ({dataset.judged_by})" if dataset.judged_by else "")),
         ("grades", _grades(grades, dataset.relevant_from)),
         ("relevant a query (median)", number(median(relevant)) if relevant else "–"),
     ]
@@ -85,14 +97,7 @@ def _grades(grades: Sequence[float], relevant_from: float) -> str:
 
 
 def _notices(evaluation: Evaluation) -> list[str]:
-    notices = list(dict.fromkeys([*evaluation.dataset.notices, *evaluation.notices]))
-    cached = [system.name for system in evaluation.systems if system.usage.cached]
-    if cached:
-        notices.append(
-            f"The cache answered some calls of {', '.join(cached)}: "
-            "calls, tokens and seconds are lower than in a fresh run."
-        )
-    return notices
+    return list(dict.fromkeys([*evaluation.dataset.notices, *evaluation.notices]))
 
 
 def _pool_size(evaluation: Evaluation) -> int:

@@ -38,6 +38,9 @@ class Standings(Protocol):
     def main(self) -> str: ...
 
     @property
+    def judged_by_model(self) -> bool: ...
+
+    @property
     def standings(self) -> Sequence[Standing]: ...
 
 
@@ -50,4 +53,5 @@ def overview(names: Sequence[str], sections: Sequence[Standings]) -> dict[str, A
 def _column(name: str, section: Standings) -> dict[str, Any]:
     of = {s.system: s for s in section.standings if s.kind != "bound"}
     best = max((standing.mean for standing in of.values()), default=None)
-    return {"name": name, "main": section.main, "of": of, "best": best}
+    judged = "judged by a model" if section.judged_by_model else ""
+    return {"name": name, "main": section.main, "of": of, "best": best, "judged": judged}

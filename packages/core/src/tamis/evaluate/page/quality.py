@@ -10,6 +10,8 @@ from tamis.evaluate.page.cells import Cell, Head, Row, interval, mean
 from tamis.evaluate.result import Comparison, Evaluation, Interval, System
 from tamis.view.wording import number
 
+BESIDE = 8
+"""Most metrics in one table."""
 SUMMARIES = {
     "abstained": "the share of queries for which nothing was kept",
     "abstention accuracy": "how often nothing was kept exactly where nothing is relevant",
@@ -21,12 +23,11 @@ SUMMARIES = {
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One row: the main metric, the difference from the first stage (`None`: not compared), the other metrics."""
+    """One row: the main metric, and the difference from the first stage (`None`: not compared)."""
 
     system: System
     found: Interval | None
     pair: Comparison | None
-    others: list[Cell]
 
     @property
     def mean(self) -> Cell:
@@ -34,36 +35,43 @@ class Measured:
 
 
 def quality(evaluation: Evaluation) -> dict[str, Any]:
-    """The main metric with its interval and the difference from the first stage; the other metrics beside it."""
+    """The main metric with its interval and the difference from the first stage; the other metrics in tables of their
+    own, so that none is cut."""
     main = evaluation.main
     others = [
         name for name in evaluation.metrics if name != main and any(interval(s, name) for s in evaluation.systems)
     ]
+    system = Head("system", numeric=False)
     heads = [
-        Head("system", numeric=False),
+        system,
         Head(main),
         Head("95 % interval", numeric=False, plain=True),
         Head("difference"),
         Head("against the first stage", numeric=False),
         Head("queries better"),
         Head("worse"),
-        *map(Head, others),
     ]
     rows = [
         Measured(
             system,
             interval(system, main),
             None if system.kind in ("first stage", "bound") else evaluation.comparison(system.name),
-            [mean(interval(system, name)) for name in others],
         )
         for system in evaluation.systems
     ]
-    return {"heads": heads, "rows": rows, "strip": Strip(evaluation)}
+    further = [
+        {
+            "heads": [system, *map(Head, names)],
+            "rows": [Row(s, [mean(interval(s, name)) for name in names]) for s in evaluation.systems],
+        }
+        for names in (others[start : start + BESIDE] for start in range(0, len(others), BESIDE))
+    ]
+    return {"heads": heads, "rows": rows, "strip": Strip(evaluation), "further": further}
 
 
 def summaries(evaluation: Evaluation) -> dict[str, Any] | None:
-    """Numbers that systems have about all queries together; `None` where no system has any."""
-    systems = [s for s in evaluation.systems if any(map(math.isfinite, s.summary.values()))]
+    """Numbers about all queries together of the systems that abstain on some of them; `None` where none does."""
+    systems = [s for s in evaluation.systems if s.summary.get("abstained")]
     names = list(dict.fromkeys(n for s in systems for n, value in s.summary.items() if math.isfinite(value)))
     if not names:
         return None

@@ -12,7 +12,7 @@ from tamis.evaluate.page.head import head
 from tamis.evaluate.page.overview import Standing, standings
 from tamis.evaluate.page.pictures import pictures
 from tamis.evaluate.page.reliability import reliability
-from tamis.evaluate.page.tradeoff import tradeoff
+from tamis.evaluate.page.tradeoff import tradeoff, undrawn
 from tamis.evaluate.result import Evaluation, System
 from tamis.view.wording import WHY, scale_words
 
@@ -31,6 +31,7 @@ class Section:
     data: Mapping[str, Any]
     pictures: Sequence[str | None]
     standings: Sequence[Standing]
+    judged_by_model: bool = False
 
 
 def section(evaluation: Evaluation, *, room: int = 4_000_000) -> Section:
@@ -46,6 +47,12 @@ def section(evaluation: Evaluation, *, room: int = 4_000_000) -> Section:
         "queries": [[query, questions[query].query.text[:400]] for query in evaluation.query_ids],
         "systems": [_system(evaluation, system) for system in evaluation.systems],
         "tradeoff": tradeoff(evaluation),
+        "undrawn": undrawn(evaluation),
+        "uncounted": {
+            str(index): why
+            for index, query in enumerate(evaluation.query_ids)
+            if (why := uncounted(evaluation, query)) is not None
+        },
         "verdicts": {
             f"{pair.system}\n{pair.baseline}": pair.verdict()
             for pair in evaluation.comparisons
@@ -59,6 +66,7 @@ def section(evaluation: Evaluation, *, room: int = 4_000_000) -> Section:
         data=data,
         pictures=pictures(evaluation, room),
         standings=standings(evaluation),
+        judged_by_model=bool(evaluation.dataset.judges),
     )
 
 
@@ -76,6 +84,21 @@ def _system(evaluation: Evaluation, system: System) -> dict[str, Any]:
         "trust": trust_note,
         "dropped": _dropped(evaluation, system),
     }
+
+
+def uncounted(evaluation: Evaluation, query: str) -> str | None:
+    """Why a query has no value in the main metric for any system and is not in its means; `None` for one that is."""
+    rows = [system.rows[query] for system in evaluation.systems if query in system.rows]
+    if any(evaluation.main in row.values for row in rows):
+        return None
+    dataset = evaluation.dataset
+    if not dataset.qrels.get(query):
+        return "no passage is judged for it"
+    if not dataset.relevant(query):
+        return f"no passage judged for it has a grade of {dataset.relevant_from:g} or more"
+    if all(row.error for row in rows):
+        return "every system failed on it"
+    return f"{evaluation.main} is not defined for it"
 
 
 def _value(system: System, query: str, metric: str) -> float | None:

@@ -22,9 +22,9 @@ COSTS = {
 
 
 def tradeoff(evaluation: Evaluation) -> dict[str, Figure]:
-    """Quality against cost, one figure for each cost that some system has."""
+    """Quality against cost, one figure for each cost that some system has; without those of `undrawn`."""
     main = evaluation.main
-    ranked = [system for system in evaluation.systems if system.kind == "pipeline" and interval(system, main)]
+    ranked = [s for s in evaluation.systems if s.kind == "pipeline" and interval(s, main) and not s.usage.cached]
     queries = len(evaluation.query_ids)
     made = {}
     for cost in COSTS:
@@ -33,6 +33,17 @@ def tradeoff(evaluation: Evaluation) -> dict[str, Figure]:
         if any(spent.values()):
             made[cost] = _tradeoff(evaluation, shown, {s.name: spent[s.name] or 0.0 for s in shown}, COSTS[cost])
     return made
+
+
+def undrawn(evaluation: Evaluation) -> str:
+    """Which systems are left out and why: next to what was measured afresh, answers from a cache look cheap."""
+    cached = [system.name for system in evaluation.systems if system.kind == "pipeline" and system.usage.cached]
+    if not cached:
+        return ""
+    some = "is" if len(cached) == 1 else "are"
+    return (
+        f"{' and '.join(cached)} {some} not drawn: a cache answered some calls, so the cost of a first run is unknown."
+    )
 
 
 def _tradeoff(evaluation: Evaluation, systems: Sequence[System], spent: Mapping[str, float], title: str) -> Figure:

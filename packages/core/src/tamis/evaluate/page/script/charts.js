@@ -96,7 +96,7 @@ function sides(points, line, layout, element) {
   for (const { y0, label } of layout.shapes) {
     taken.push([width - pen.measureText(label.text).width - 6, down(y0) - 20, width, down(y0)], [0, down(y0) - 1, width, down(y0) + 1]);
   }
-  const inside = [4 - l, 0, width + r - 4, height];
+  const inside = [0, 0, width + r - 4, height]; // Not over the numbers of the axis.
   return points.text.map((text, index) => {
     const length = pen.measureText(text).width;
     const cost = (side) => {

@@ -18,6 +18,8 @@ function show(moved) {
 
 function showAxes() {
   const costs = Object.entries(current().tradeoff);
+  $("undrawn").textContent = current().undrawn;
+  $("undrawn").hidden = !current().undrawn;
   $("tradeoff-part").hidden = !costs.length;
   if (!costs.length) return;
   if (!current().tradeoff[choice.axis]) choice.axis = costs[0][0];
@@ -62,7 +64,9 @@ function showGains() {
   const count = (test) => values.filter(test).length;
   const verdict = verdicts[`${system}\n${base}`];
   const mean = values.reduce((sum, value) => sum + value, 0) / (values.length || 1);
-  const said = verdict ? ` Tested: ${verdict}.` : "";
+  const left = Object.values(current().uncounted).length;
+  const not = left ? ` ${left} more ${left === 1 ? "query does" : "queries do"} not count; each says why.` : "";
+  const said = (verdict ? ` Tested: ${verdict}.` : "") + not;
   $("balance").textContent = choice.system === choice.against
     ? "Choose two different systems to see where one gains and the other loses."
     : `${count((v) => v > 0)} queries better, ${count((v) => v < 0)} worse, ${count((v) => v === 0)} the same; on average ${signed(mean)} ${main}.${said}`;
@@ -88,7 +92,7 @@ function showGains() {
 }
 
 function showQueries() {
-  const { queries } = current();
+  const { queries, uncounted } = current();
   const words = $("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const found = sorted($("sort").value).filter((query) => {
     const text = queries[query].join(" ").toLowerCase();
@@ -106,7 +110,8 @@ function showQueries() {
     },
     make("span", { class: `number ${tone}` }, gain === null ? "–" : signed(gain)),
     make("span", { class: "number" }, fixed(value)),
-    make("span", { class: "text" }, make("bdi", {}, queries[query][1]))));
+    make("span", { class: "text" }, make("bdi", {}, queries[query][1]),
+      ...(uncounted[query] ? [make("span", { class: "muted" }, ` (does not count: ${uncounted[query]})`)] : []))));
   }));
 }
 

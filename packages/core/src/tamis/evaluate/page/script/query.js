@@ -27,16 +27,18 @@ async function showQuery() {
     make("p", { class: "query-text" }, make("bdi", {}, text)),
     make("p", { class: "muted" }, `id ${id}`),
   ];
+  const why = sections[section].uncounted[query];
+  if (why) parts.push(make("p", { class: "error", id: "uncounted" }, `This query does not count in the means: ${why}.`));
   const shown = await picture(section, query);
   if (choice.section !== section || choice.system !== system || choice.query !== query) return;
   if (!shown) {
     const { main } = sections[section];
     const known = systems.map(({ values }) => ({ values: values[query] === null ? {} : { [main]: values[query] } }));
-    parts.push(valuesTable({ systems: known }), make("p", { class: "note" }, "The rankings of this query are not in the page: it keeps those on which the systems differ most."));
+    parts.push(...valuesTables({ systems: known }), make("p", { class: "note" }, "The rankings of this query are not in the page: it keeps those on which the systems differ most."));
     return $("query").replaceChildren(...parts);
   }
   const seen = shown.systems[system];
-  parts.push(valuesTable(shown));
+  parts.push(...valuesTables(shown));
   if (seen?.error) parts.push(make("p", { class: "error" }, make("b", {}, "This query failed. "), seen.error));
   const charts = [];
   const chart = (id, words, figure) => {
@@ -56,18 +58,25 @@ async function showQuery() {
   for (const [element, figure] of charts) draw(element, figure);
 }
 
-function valuesTable(shown) {
-  const { systems, metrics } = current();
+/** Values of all systems for this query, in tables of few enough columns that none is cut. */
+function valuesTables(shown) {
+  const { metrics } = current();
   const present = metrics.filter((metric) => shown.systems.some((item) => item && metric in item.values));
-  const lines = systems.map((item, index) => {
+  const parts = [];
+  for (let start = 0; start < present.length; start += 8) parts.push(valuesTable(shown, present.slice(start, start + 8)));
+  return parts;
+}
+
+function valuesTable(shown, part) {
+  const lines = current().systems.map((item, index) => {
     const values = shown.systems[index]?.values ?? {};
     const name = item.kind === "bound" ? make("span", { class: "muted" }, item.name)
       : make("a", { href: link(choice.section, index, choice.query) }, item.name);
     const error = shown.systems[index]?.error ? [make("span", { class: "worse" }, " failed")] : [];
     return make("tr", { class: index === choice.system ? "chosen" : null }, make("th", { scope: "row" }, name, ...error),
-      ...present.map((metric) => make("td", { class: "number" }, fixed(values[metric]))));
+      ...part.map((metric) => make("td", { class: "number", "data-head": metric }, fixed(values[metric]))));
   });
-  const heads = present.map((metric) => make("th", { class: "number" }, metric));
+  const heads = part.map((metric) => make("th", { class: "number" }, metric));
   return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table" }, make("table", {},
     make("thead", {}, make("tr", {}, make("th", {}, "system"), ...heads)), make("tbody", {}, ...lines)));
 }
