@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tamis.pool.similar import Similar
-from tamis.pool.sparse import Floats
+from tamis.pool.sparse import Floats, Ints
 
 MOST = 1_000
 """Candidates chosen one by one: each choice looks at all that are left, so that choosing all takes quadratic time."""
@@ -15,6 +15,8 @@ MOST = 1_000
 
 PART = 64
 """Factors of a decomposition held in one array."""
+FIRST = 256
+"""Candidates looked at first; then as many again each time."""
 
 
 def greedy(gain: Callable[[], Floats], taken: Callable[[int], None], n: int, enough: float = -np.inf) -> list[int]:
@@ -65,23 +67,74 @@ def largest_volume(weight: Floats, similar: Similar) -> list[int]:
     """Indices in the order chosen, each time what adds most to the determinant of the kernel weight_i cosine_ij
     weight_j; `MOST` of them, or until the others add nothing.
 
-    Source: greedy MAP of a determinantal point process (Chen, Zhang and Zhou, 2018).
+    What a candidate adds only ever falls, so that those with small weights are not looked at before their turn may come
+    (lazy greedy: Minoux, 1978). Source: greedy MAP of a determinantal point process (Chen, Zhang and Zhou, 2018).
     """
-    variance = weight**2 * similar.squares
-    parts: list[Floats] = []
-    count = 0
+    volume = _Volume(weight, similar)
+    enough = 1e-9 * float(volume.variance.max(initial=0.0))
+    return greedy(volume.gain, volume.taken, len(weight), enough)
 
-    def taken(index: int) -> None:
-        nonlocal count
-        shared = weight * weight[index] * similar.to(index)
-        for part in parts:
-            shared -= part[:, index] @ part
+
+class _Group:
+    """Some candidates that are looked at, and their factors: one row per candidate chosen."""
+
+    def __init__(self, members: Ints) -> None:
+        self.members = members
+        self.parts: list[Floats] = []
+
+    def column(self, place: int) -> list[Floats]:
+        return [part[:, place].copy() for part in self.parts]
+
+    def add(self, shared: Floats, column: list[Floats], count: int, variance: float) -> Floats:
+        """A row of factors; `shared`: the kernel's, `column`: the factors of the one chosen, after `count` others."""
+        for part, own in zip(self.parts, column, strict=False):
+            # Not `@`: its library starts threads for every one of these small products, and they wait for each other.
+            shared -= np.einsum("f,fi->i", own, part)
         if count % PART == 0:
-            parts.append(np.zeros((PART, len(weight))))
-        factor = parts[-1][count % PART]
-        np.divide(shared, np.sqrt(variance[index]), out=factor)
-        np.subtract(variance, factor**2, out=variance)
-        count += 1
+            self.parts.append(np.zeros((PART, len(self.members))))
+        factor: Floats = self.parts[-1][count % PART]
+        np.divide(shared, np.sqrt(variance), out=factor)
+        return factor
 
-    enough = 1e-9 * float(variance.max(initial=0.0))
-    return greedy(lambda: np.round(variance, 12), taken, len(weight), enough)
+
+class _Volume:
+    """What each candidate adds; of those not yet looked at, the most it may add."""
+
+    def __init__(self, weight: Floats, similar: Similar) -> None:
+        self.weight, self.similar = weight, similar
+        self.variance = weight**2 * similar.squares
+        self.waiting = np.argsort(-self.variance, kind="stable")
+        self.group_of = np.full(len(weight), -1, dtype=np.int64)
+        self.place = np.zeros(len(weight), dtype=np.int64)
+        self.groups: list[_Group] = []
+        self.chosen: list[tuple[int, list[Floats], float]] = []
+
+    def gain(self) -> Floats:
+        while True:
+            gains = np.round(self.variance, 12)
+            if not len(self.waiting) or self.group_of[int(np.argmax(gains))] >= 0:
+                return gains
+            self._look_at(max(FIRST, len(self.variance) - len(self.waiting)))
+
+    def taken(self, index: int) -> None:
+        column = self.groups[int(self.group_of[index])].column(int(self.place[index]))
+        variance = float(self.variance[index])
+        shared = self._shared(index)
+        for group in self.groups:
+            self._lower(group, shared[group.members], column, len(self.chosen), variance)
+        self.chosen.append((index, column, variance))
+
+    def _look_at(self, count: int) -> None:
+        group = _Group(self.waiting[:count])
+        self.waiting = self.waiting[count:]
+        self.group_of[group.members] = len(self.groups)
+        self.place[group.members] = np.arange(len(group.members))
+        self.groups.append(group)
+        for before, (index, column, variance) in enumerate(self.chosen):
+            self._lower(group, self._shared(index)[group.members], column, before, variance)
+
+    def _lower(self, group: _Group, shared: Floats, column: list[Floats], count: int, variance: float) -> None:
+        self.variance[group.members] -= group.add(shared, column, count, variance) ** 2
+
+    def _shared(self, index: int) -> Floats:
+        return self.weight * self.weight[index] * self.similar.to(index)
