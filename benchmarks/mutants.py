@@ -132,8 +132,9 @@ def report(plan: Plan, wanted: Sequence[Trial], found: Mapping[Trial, Outcome | 
         files = len({trial.mutant.path for trial in mine})
         equivalent = sum(plan.reason(trial.mutant) is not None for trial in mine)
         share = f"{100 * noticed / len(tried):.0f} %" if tried else "-"
-        rows.append([package, files, len(mine), equivalent, noticed, len(tried) - noticed, share])
-    head = ["package", "files", "planted", "equivalent", "noticed", "survived", "noticed of those not equivalent"]
+        left = len(mine) - equivalent - len(tried)
+        rows.append([package, files, len(mine), equivalent, left, noticed, len(tried) - noticed, share])
+    head = ["package", "files", "drawn", "equivalent", "not tried yet", "noticed", "survived", "noticed of those tried"]
     survivors = [trial for trial, outcome in found.items() if outcome and not outcome.by and not trial.known]
     known = [trial for trial in wanted if trial.known]
     alike = {trial.mutant: reason for trial in wanted if (reason := plan.reason(trial.mutant)) is not None}
@@ -176,7 +177,7 @@ def main() -> None:
     )
     options.add_argument("--seed", type=int, default=7, help="which faults are drawn")
     options.add_argument("--only", nargs="+", choices=plan.packages, help="only these packages; nothing is saved")
-    options.add_argument("--minutes", type=float, default=1e6, help="end after so long; nothing is saved if cut short")
+    options.add_argument("--minutes", type=float, default=1e6, help="end after so long; the next run goes on")
     options.add_argument("--fresh", action="store_true", help="try again what earlier runs have tried")
     chosen = options.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
@@ -185,9 +186,8 @@ def main() -> None:
     memory = Memory(WORK / "outcomes.json", chosen.fresh)
     found = run(plan, wanted, tree, memory, time.monotonic() + 60 * chosen.minutes)
     parts = report(plan, wanted, found)
-    left = sum(outcome is None for outcome in found.values())
-    if chosen.only or left:
-        print("\n\n".join(parts), f"\n\nNot saved: {left} not tried." if left else "\n\nNot saved: a part only.")
+    if chosen.only:
+        print("\n\n".join(parts), "\n\nNot saved: some packages only.")
     else:
         save("mutants", "Small faults, and whether tests notice them", ["tamis", "cosmic-ray", "pytest"], *parts)
     if any(outcome and not outcome.by for outcome in found.values()):
