@@ -17,7 +17,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -72,8 +73,29 @@ def many(seeds: range, deadline: float | None = None) -> tuple[list[Seen], list[
 
 async def blocked(count: int, deadline: float | None) -> tuple[float, float]:
     """Longest the loop was blocked and seconds in all, for `count` reranks that begin together."""
-    engine, stage, worst = Engine(cache=None, deadline=deadline), Listwise(Chat()), 0.0
+    engine, stage = Engine(cache=None, deadline=deadline), Listwise(Chat())
     await engine.arerank(stage, "warm up", TEXTS)
+
+    async def reranks() -> None:
+        await asyncio.gather(*[engine.arerank(stage, f"q{number}", TEXTS) for number in range(count)])
+
+    return await beside(reranks)
+
+
+async def control() -> tuple[float, float]:
+    """The same of a loop beside one thread that computes in Python for a second, without any rerank."""
+
+    def compute() -> None:
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
+            sum(range(1_000))
+
+    return await beside(lambda: asyncio.to_thread(compute))
+
+
+async def beside(work: Callable[[], Awaitable[None]]) -> tuple[float, float]:
+    """Longest the loop was blocked during `work`, and the seconds it took."""
+    worst = 0.0
 
     async def tick() -> None:
         nonlocal worst
@@ -82,12 +104,12 @@ async def blocked(count: int, deadline: float | None) -> tuple[float, float]:
             await asyncio.sleep(0.002)
             worst = max(worst, time.monotonic() - started - 0.002)
 
-    beside = asyncio.create_task(tick())
+    ticking = asyncio.create_task(tick())
     await asyncio.sleep(0.02)
     started = time.monotonic()
-    await asyncio.gather(*[engine.arerank(stage, f"q{number}", TEXTS) for number in range(count)])
+    await work()
     seconds = time.monotonic() - started
-    beside.cancel()
+    ticking.cancel()
     return worst, seconds
 
 
@@ -105,18 +127,22 @@ def collection() -> str:
 
 def loop_blocked() -> str:
     said, rows = collection(), []
-    for frozen in (False, True):
-        if frozen:
+
+    def add(how: str, deadline: float | None, run: Callable[[], Coroutine[Any, Any, tuple[float, float]]]) -> None:
+        runs = sorted(asyncio.run(run()) for _ in range(5))
+        rows.append([how, deadline or "-", ms(runs[2][0]), ms(runs[-1][0]), f"{min(took for _, took in runs):.2f}"])
+
+    add("control: no rerank, one thread that computes", None, control)
+    for how in ("as it comes", "frozen"):
+        if how == "frozen":
             gc.collect()
             gc.freeze()
         for deadline in (None, 5.0):
-            runs = [asyncio.run(blocked(AT_ONCE, deadline)) for _ in range(5)]
-            worst = [ms(longest) for longest, _ in sorted(runs)]
-            how = "frozen" if frozen else "as it comes"
-            rows.append([how, deadline or "-", worst[2], worst[-1], f"{min(seconds for _, seconds in runs):.2f}"])
+            add(how, deadline, partial(blocked, AT_ONCE, deadline))
     gc.unfreeze()
     head = ["garbage collector", "deadline, s", "longest block, ms (median of 5)", "worst of 5", "seconds in all"]
-    return f"{said}\n\n{table(head, rows)}"
+    load = f"Programs that wanted a core in the minute before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."
+    return f"{said} {load}\n\n{table(head, rows)}"
 
 
 def held() -> tuple[float, int, int]:

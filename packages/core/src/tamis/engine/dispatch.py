@@ -9,7 +9,8 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotDone
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -282,12 +283,13 @@ class Dispatcher:
         """The next step of a plan in another thread; `None` when it takes longer than others may wait."""
         assert self.apart is not None
         step = self.apart(partial(next, job.plan) if answers is None else partial(job.plan.send, answers))
-        wait([step], PATIENCE)
-        if step.done():
-            return step
-        job.away = step
-        step.add_done_callback(lambda _: self.returned(job))
-        return None
+        try:
+            step.exception(PATIENCE)
+        except NotDone:
+            job.away = step
+            step.add_done_callback(lambda _: self.returned(job))
+            return None
+        return step
 
     def _advance(self, job: Job, answers: Sequence[Any] | None, step: Future[Any] | None = None) -> None:
         """Until the plan waits for answers or ends. `step`: one that is made already."""
