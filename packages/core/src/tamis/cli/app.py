@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from tamis.cli import calibrate, compare, evaluate, export, options, presets, rerank, train
+from tamis.cli import calibrate, collect, compare, evaluate, export, options, presets, rerank, train
 from tamis.errors import TamisError
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ def _reported(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 app.command("eval")(_reported(evaluate.evaluate))
+app.command("collect")(_reported(collect.collect))
 app.command("calibrate")(_reported(calibrate.calibrate))
 app.command("compare")(_reported(compare.compare))
 training = typer.Typer(help="Train weights of your own.", no_args_is_help=True, rich_markup_mode=None)

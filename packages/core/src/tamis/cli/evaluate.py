@@ -12,10 +12,13 @@ from rich.console import Console
 from tamis.cli import options
 from tamis.evaluate import Dataset, Evaluation, Result, read
 from tamis.evaluate import evaluate as measure
+from tamis.evaluate.judging import judge as judge_pools
+from tamis.evaluate.judging import predicted, write_judgements
 from tamis.evaluate.metrics import DEFAULT_METRICS
 from tamis.evaluate.prediction import predict
 from tamis.evaluate.terminal import cost, quality
-from tamis.evaluate.writing import spelling_notice, write, write_runs
+from tamis.evaluate.writing import plain, spelling_notice, write, write_runs
+from tamis.values.usage import Usage
 from tamis.view.fitted import Column, fitted
 from tamis.view.wording import large
 
@@ -52,23 +55,41 @@ def evaluate(
     bounds: Annotated[bool, typer.Option(help="Also show the best possible and random orders.")] = True,
     cache: Annotated[bool, typer.Option(help="Keep answers in OUT/answers.sqlite, to resume and to compare.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Predict calls, tokens and FLOPs; ask no model.")] = False,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="YAML",
+            help="Let this chat model judge what no person has, such as '{openai: gpt-4o-mini}'; marked as such.",
+        ),
+    ] = None,
+    judge_depth: Annotated[int, typer.Option(min=1, help="The model judges the first N passages per query.")] = 20,
+    judge_calls: Annotated[int | None, typer.Option(min=1, help="The model judges at most N passages in all.")] = None,
     out: Annotated[Path, typer.Option(help="The folder to write the report to.")] = Path("tamis-eval"),
 ) -> None:
     """Run pipelines on test sets. Reports quality with its uncertainty, cost, and a page that shows where they fail."""
     console = Console()
     settings: dict[str, Any] = {"depth": depth, "queries": queries, "seed": seed, "allow": allow}
     models = options.models(model)
+    reader = options.models([f"judge={judge}"])["judge"] if judge else None
+    limit: dict[str, Any] = {"depth": judge_depth, "max_calls": judge_calls}
     sets = [
-        read(folder, run=run, qrels=qrels, split=split, depth=depth, relevant_from=relevant_from) for folder in data
+        read(folder, run=run, qrels=qrels, split=split, depth=depth, relevant_from=relevant_from, judged=not judge)
+        for folder in data
     ]
     if dry_run:
         for dataset in sets:
+            if judge:
+                _print_judging(console, dataset.name, predicted(dataset, reader, **limit))
             _print_prediction(console, pipelines, dataset, models, settings)
         return
     out.mkdir(parents=True, exist_ok=True)
     engine = {"cache": str(out / "answers.sqlite") if cache else "memory"}
     limits = {"concurrency": concurrency, "deadline": deadline, "max_calls": max_calls}
     settings |= {"models": models, "engine": engine | limits, "names": metric, "alone": alone, "bounds": bounds}
+    if judge:
+        sets = [
+            _judged(console, dataset, reader, limit, engine | {"concurrency": concurrency}, out) for dataset in sets
+        ]
     slim, sections = [], []
     result = Result([])
     for dataset in sets:
@@ -83,6 +104,22 @@ def evaluate(
         slim.append(_without_rankings(evaluation))
     for path in write(replace(result, evaluations=slim), out, sections):
         options.say(console, f"wrote {path}", "dim")
+
+
+def _judged(
+    console: Console, dataset: Dataset, model: Any, limit: dict[str, Any], engine: dict[str, Any], out: Path
+) -> Dataset:
+    with options.progress(console, dataset.name) as report:
+        found = judge_pools(dataset, model, engine=engine, on_progress=report, **limit)
+    path = write_judgements(found, out / f"{plain(dataset.name)}.qrels.tsv")
+    cost = f"{found.usage.calls} calls, {found.usage.cached} from the cache, {found.usage.tokens} tokens"
+    options.say(console, f"{found.model} judged {sum(map(len, found.grades.values()))} passages ({cost}): wrote {path}")
+    return found.dataset
+
+
+def _print_judging(console: Console, name: str, usage: Usage) -> None:
+    cost = f"{large(usage.calls)} calls, {large(usage.tokens_in)} tokens in, {large(usage.tokens_out)} out"
+    options.say(console, f"{name}: judging is predicted to take {cost}")
 
 
 def _section(evaluation: Evaluation) -> Any:

@@ -1,5 +1,9 @@
+from .collecting import Collected as Collected
+from .collecting import collect as collect
 from .dataset import Dataset as Dataset
 from .dataset import Question as Question
+from .judging import Judged as Judged
+from .judging import judge as judge
 from .reading import read as read
 from .result import Comparison as Comparison
 from .result import Evaluation as Evaluation

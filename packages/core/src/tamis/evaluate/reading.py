@@ -43,8 +43,9 @@ def read(
     passages per query. `links.tsv`, when there, becomes the metadata `links` of the passages. Files may also end in
     `.json`, `.csv`, `.txt` or `.trec`; `tamis.evaluate.files` says what each may hold.
 
-    `relevant_from`: the lowest grade that counts as relevant for metrics that know only yes and no; by default 1, and
-    0.5 where all grades are between 0 and 1 and some are decimal. `judged=False` reads a set without judgements, too.
+    `relevant_from`: the lowest grade that counts as relevant for metrics that know only yes and no; by default 1, 0.5
+    where all grades are between 0 and 1 and some are decimal, and 2 where a language model gave all of them.
+    `judged=False` reads a set without judgements, too.
     Raises `DataError` with file and line; what could be repaired is reported in `Dataset.notices`.
     """
     folder = Path(folder)
@@ -64,8 +65,14 @@ def read(
         first_stage: Run = bm25_run(asked, corpus, depth) if asked else {}
     else:
         first_stage = with_texts(read_run(run_path, notices), corpus, questions, run_path, notices)
+    if relevant_from is None and sum(given.judges.values()) >= sum(map(len, given.grades.values())):
+        # All grades are a model's. Of its 0 to 3, 1 means on the subject only.
+        relevant_from = 2 if any(grade > 1 for found in grades.values() for grade in found.values()) else None
     lowest = _lowest(grades, relevant_from, notices) if grades else relevant_from or 1
     _count(questions, grades, first_stage, notices)
+    for judge, count in given.judges.items():
+        every = sum(map(len, given.grades.values()))
+        notices.append(f"{count} of {every} judgements are by the language model {judge}, not by people")
     name = folder.resolve().name
     return Dataset(name, questions, corpus, grades, first_stage, lowest, tuple(notices), given.judges)
 
