@@ -14,7 +14,7 @@ from tamis.pool.terms import phrases, runs
 from tamis.pool.titles import BRACKET, occurrences
 
 EDGES_EACH, SMALL = 200, 1000
-"""Most pairs per candidate, in pools of at least so many: all pairs that `max_share` allows in smaller ones."""
+"""Most pairs per candidate, in pools of at least `SMALL`: all pairs that `max_share` allows in smaller ones."""
 
 
 @part
