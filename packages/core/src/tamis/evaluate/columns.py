@@ -31,8 +31,8 @@ NAMES = {
 ROLES = {name: role for role, names in NAMES.items() for name in names.split()}
 ITERATIONS = ("0", "q0")
 SAMPLED = 200
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+|\d+,(?!\d{3}$)\d+)([eE][+-]?\d+)?", re.ASCII)
-"""Decimal commas are read, but not where they may as well part thousands."""
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,(?!\d{3}$)\d+", re.ASCII)
+"""Not where the comma may as well part thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,9 @@ class Form:
             if name in record and not is_number(record[name]):
                 said = "rank or score" if name == "place" else name
                 return f"the {said} must be a number, got {record[name]!r}"
-        lacking = [name for name in ("query", "passage") if not record.get(name)]
-        return f"no {lacking[0]} id" if lacking else None
+        if record.get("query") and record.get("passage"):
+            return None
+        return "no passage id" if record.get("query") else "no query id"
 
 
 def judgement(fields: Sequence[str], iterated: bool) -> Record | None:
@@ -160,12 +161,19 @@ class Table:
 
 def is_number(text: str) -> bool:
     """Whether a text is a finite number, as files write them."""
-    return bool(NUMBER.fullmatch(text)) and math.isfinite(as_number(text))
+    try:
+        value = float(text)
+    except ValueError:
+        return bool(DECIMAL_COMMA.fullmatch(text))
+    return math.isfinite(value) and "_" not in text and text.isascii()
 
 
 def as_number(text: str) -> float:
     """The value of a text that `is_number`."""
-    return float(text.replace(",", "."))
+    try:
+        return float(text)
+    except ValueError:
+        return float(text.replace(",", "."))
 
 
 Split = Callable[[str], list[str]]
@@ -176,6 +184,8 @@ def _separated(separator: str) -> Split:
         if separator not in line:
             return [line.strip()]
         fields = line.split(separator)
+        if '"' not in line:
+            return [field.strip() for field in fields]
         quoted = [field.strip() for field in fields if '"' in field]
         if quoted and not all(len(f) > 1 and f[0] == f[-1] == '"' and f.count('"') == 2 for f in quoted):
             try:  # A separator or a quote inside quotes; where the quotes belong to the ids, this fails.
@@ -188,7 +198,7 @@ def _separated(separator: str) -> Split:
 
 
 def _blanks(line: str) -> list[str]:
-    return [_unquoted(field) for field in line.split()]
+    return [_unquoted(field) for field in line.split()] if '"' in line else line.split()
 
 
 def _unquoted(field: str) -> str:
@@ -227,7 +237,7 @@ class _Placed:
             iterated = bool(seconds) and seconds <= set(ITERATIONS) and (len(rows) > 1 or "q0" in seconds)
             bare = all(len(row) == 2 and not (split is not BLANKS and any(map(_parted, row))) for row in rows)
             layout = cls(form, split, iterated, bare)
-            made.append((sum(layout._fits(row) for row in rows), not bare, layout))
+            made.append((sum(layout._read(split, line) is not None for line in sample), not bare, layout))
         fitting, _, blanks = made[-1]
         if fitting == len(sample) and blanks.iterated and any(_parted(f) for line in sample for f in TABS(line)):
             return blanks  # TREC's columns, with tabs and blanks mixed.
@@ -238,11 +248,17 @@ class _Placed:
         return best[2]
 
     def record(self, line: str) -> Record | None:
-        for split in (self.split, *(other for other in SPLITS if other is not self.split)):
-            fields = _fields(split, line, self.form)
-            if self._fits(fields):
-                return self.form.shape(fields, self.iterated)
-        return None
+        found = self._read(self.split, line)
+        if found is None:
+            found = next(filter(None, (self._read(split, line) for split in SPLITS if split is not self.split)), None)
+        return found
+
+    def _read(self, split: Split, line: str) -> Record | None:
+        fields = _fields(split, line, self.form)
+        found = self.form.shape(fields, self.iterated)
+        if found is None or (len(fields) == 2 and not self.bare) or self.form.fault(found) is not None:
+            return None
+        return found
 
     def complaint(self, line: str) -> str:
         for split in (self.split, *SPLITS):
@@ -251,10 +267,6 @@ class _Placed:
             if found and (fault := self.form.fault(found)):
                 return fault
         return f"{self.form.what} is {self.form.wanted}"
-
-    def _fits(self, fields: Sequence[str]) -> bool:
-        found = self.form.shape(fields, self.iterated)
-        return found is not None and self.form.fault(found) is None and (len(fields) > 2 or self.bare)
 
 
 @dataclass(frozen=True, slots=True)

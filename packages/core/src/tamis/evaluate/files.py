@@ -175,11 +175,10 @@ def read_qrels(path: Path, notices: Notices) -> Judgements:
         without_grade |= "grade" not in record
         grade = _whole(columns.as_number(record.get("grade", "1")))
         known = grades.setdefault(query, {})
-        where = f"{path.name}:{number} {query!r} {passage!r}"
         if passage in known and known[passage] != grade:
-            conflicts.append(f"{where}: {known[passage]} and {grade}")
+            conflicts.append(f"{path.name}:{number} {query!r} {passage!r}: {known[passage]} and {grade}")
         elif passage in known:
-            repeated.append(where)
+            repeated.append(f"{path.name}:{number} {query!r} {passage!r}")
         elif judge := record.get("judge"):
             judges[judge] = judges.get(judge, 0) + 1
         known[passage] = max(grade, known.get(passage, grade))
@@ -210,7 +209,7 @@ def read_run(path: Path, notices: Notices) -> Run:
         if passage in passages:
             repeated.append(f"{path.name}:{number} {query!r} {passage!r}")
             continue
-        passages[passage] = _Result(*(_value(record, name) for name in ("rank", "score", "place")))
+        passages[passage] = _Result(_value(record, "rank"), _value(record, "score"), _value(record, "place"))
     if not found:
         raise DataError(f"{path} holds no results")
     notices.add("results are listed twice for a query", "the first is kept", repeated)
