@@ -22,7 +22,7 @@ FOUND = [{"text": str(n), "score": float(n)} for n in range(8)]
 
 @pytest.mark.parametrize("top_n", range(1, 9))
 def test_top_n_takes_the_best_and_their_places_come_after(top_n: int) -> None:
-    placed = Reranker(FirstStage() | Place("ends"), top_n=top_n).rerank("q", FOUND)
+    placed = Reranker(FirstStage() | Place("ends"), top_n=top_n, scores="similarity").rerank("q", FOUND)
     assert set(placed.positions) == set(range(8 - top_n, 8))
     assert placed.positions[0] == 7
     assert all(d.why == "top_n" for d in placed.dropped)
@@ -49,16 +49,16 @@ def test_ordered_is_true_or_false(ordered: object) -> None:
 
 
 def test_a_threshold_and_a_cap_for_one_call_do_so_too() -> None:
-    reranker = Reranker(["first_stage", {"place": "ends"}], top_n=2)
+    reranker = Reranker(["first_stage", {"place": "ends"}], top_n=2, scores="similarity")
     assert reranker.rerank("q", FOUND, top_n=3, threshold=6.0).positions == (7, 6)
     assert reranker.rerank("q", FOUND, top_n=4).positions == (7, 5, 4, 6)
 
 
 def test_a_cap_stands_behind_dynamic_k_and_other_stages() -> None:
     dynamic = FirstStage() | DynamicK(Fixed(5))
-    assert Reranker(dynamic, top_n=3).rerank("q", FOUND).positions == (7, 6, 5)
-    assert Reranker(dynamic, top_n=99).rerank("q", FOUND).positions == (7, 6, 5, 4, 3)
-    assert Reranker(dynamic | TokenBudget(2), top_n=3).rerank("q", FOUND).positions == (7, 6)
+    assert Reranker(dynamic, top_n=3, scores="similarity").rerank("q", FOUND).positions == (7, 6, 5)
+    assert Reranker(dynamic, top_n=99, scores="similarity").rerank("q", FOUND).positions == (7, 6, 5, 4, 3)
+    assert Reranker(dynamic | TokenBudget(2), top_n=3, scores="similarity").rerank("q", FOUND).positions == (7, 6)
     assert Reranker(dynamic).stage is dynamic
 
 

@@ -709,6 +709,7 @@ PARAMETERS = {
     "top_k": 3,
     "score_threshold": 1.5,
     "engine": {"deadline": 2.0},
+    "scores": "distance",
     "meta_fields_to_embed": ["title"],
     "explain": True,
     "raise_on_failure": True,
@@ -842,3 +843,26 @@ def test_who_loads_a_haystack_pipeline_can_permit_what_its_ranker_does():
 
     again = Pipeline.loads(written, callbacks=DeserializationCallbacks(component_pre_init=permit))
     assert again.dumps() == written
+
+
+# --- scores that are distances ----------------------------------------------------------------------------------------
+
+
+def test_of_repeated_distances_the_nearest_is_ranked():
+    given_documents = [
+        Document(id=name, content=name, score=score) for name, score in zip("abca", (0.1, 0.4, 0.8, 0.9), strict=True)
+    ]
+    result = TamisRanker([{"first_stage": {}}]).run("q", given_documents)
+    assert ids(result) == ["a", "b", "c"]
+    assert [(d["id"], d["score"]) for d in result["diagnostics"]["dropped"]] == [("a", 0.9)]
+    assert "distance" in result["diagnostics"]["warnings"][0]["message"]
+    far = TamisRanker([{"first_stage": {}}], scores="similarity").run("q", given_documents)
+    assert ids(far) == ["a", "c", "b"]
+    assert not far["diagnostics"]["warnings"]
+    unread = TamisRanker([{"first_stage": {}}], scores="ignore").run("q", given_documents[::-1])
+    assert ids(unread) == ["a", "c", "b"]
+
+
+def test_an_unknown_kind_of_score_is_refused():
+    with pytest.raises(ValueError, match="scores must be one of 'detect', 'similarity', 'distance', 'ignore'"):
+        TamisRanker(scores="distances")

@@ -220,7 +220,7 @@ async def test_the_retrievers_score_is_read_and_kept_on_demand() -> None:
         Document("d", metadata={"score": "0.7"}),
         Document("e", metadata={"distance": 3}),
     ]
-    compressor = TamisCompressor(INCOMING, keep_retrieval_score=True)
+    compressor = TamisCompressor(INCOMING, keep_retrieval_score=True, scores="similarity")
 
     def scores(compressor: TamisCompressor) -> list[float | None]:
         kept = compressor.rank(found, QUERY).kept
@@ -688,3 +688,22 @@ def test_a_pipeline_written_in_python_may_open_addresses_and_one_from_data_or_a_
     with pytest.raises(ValueError, match="network:localhost:9"):
         TamisCompressor(file)
     assert TamisCompressor(str(file), allow={"network:localhost"}).to_data()["pipeline"] == str(file)
+
+
+# Scores that are distances
+
+
+async def test_distances_are_read_as_such_declared_or_not() -> None:
+    found = [Document(name, metadata={"score": score}) for name, score in zip("abc", (0.1, 0.4, 0.8), strict=True)]
+    for compressor in (
+        TamisCompressor([{"first_stage": {}}]),
+        TamisCompressor([{"first_stage": {}}], scores="distance"),
+    ):
+        kept = await both(compressor.with_options(keep_retrieval_score=True), found)
+        assert [document.page_content for document in kept] == ["a", "b", "c"]
+        assert [document.metadata["retrieval_score"] for document in kept] == [0.1, 0.4, 0.8]
+    far = TamisCompressor([{"first_stage": {}}], scores="similarity")
+    assert [document.page_content for document in await both(far, found)] == ["c", "b", "a"]
+    assert far.to_data()["scores"] == "similarity"
+    with pytest.raises(ValueError, match="distance"):
+        TamisCompressor(scores="distances")

@@ -653,3 +653,16 @@ def test_a_pipeline_written_in_python_may_open_addresses_and_one_from_data_or_a_
     with pytest.raises(ValueError, match="network:localhost:9"):
         TamisRerank(file)
     TamisRerank(str(file), allow={"network:localhost"})
+
+
+def test_distances_are_read_as_such_declared_or_not():
+    nodes = [NodeWithScore(node=TextNode(text=t, id_=t), score=s) for t, s in (("a", 0.1), ("b", 0.4), ("c", 0.8))]
+    for rerank in (TamisRerank([{"first_stage": {}}]), TamisRerank([{"first_stage": {}}], scores="distance")):
+        kept = rerank.model_copy(update={"keep_retrieval_score": True}).postprocess_nodes(nodes, query_str="q")
+        assert [n.node.node_id for n in kept] == ["a", "b", "c"]
+        assert [n.node.metadata["retrieval_score"] for n in kept] == [0.1, 0.4, 0.8]
+    far = TamisRerank([{"first_stage": {}}], scores="similarity")
+    assert [n.node.node_id for n in far.postprocess_nodes(nodes, query_str="q")] == ["c", "b", "a"]
+    assert TamisRerank.from_dict(far.to_dict()).scores == "similarity"
+    with pytest.raises(ValueError, match="distance"):
+        TamisRerank(scores="distances")

@@ -54,7 +54,7 @@ def cosines(texts: list[str]) -> list[list[float]]:
 def test_the_order_is_that_of_a_literal_greedy_choice(
     pool: list[tuple[str, float]], weight: float, combine: str
 ) -> None:
-    ranking = stage(weight, combine=combine).rerank("q", candidates(pool))
+    ranking = stage(weight, combine=combine).rerank("q", candidates(pool), scores="similarity")
     near = cosines([text for text, _ in pool])
     low, high = min(g for _, g in pool), max(g for _, g in pool)
     whole = {"composite": 1.0, "normalised": 10 + 5 * weight + 2.5, "weighted": 1.5 + weight}[combine]

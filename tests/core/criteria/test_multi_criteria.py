@@ -89,11 +89,14 @@ def test_ties_go_by_the_named_criterion_then_relevance_then_order() -> None:
     stage = MultiCriteria(criteria=[Criterion("stars", weight=1, max=10, source=STARS)], tie_break="stars")
     ranking = stage.rerank("q", [hotel(10, 0), hotel(0, 5), hotel(5, 2.5), hotel(5, 2.5)])
     assert ranking.positions == (1, 2, 3, 0)
-    assert MultiCriteria(criteria=stage.criteria).rerank("q", [hotel(0, 5), hotel(10, 0)]).positions == (1, 0)
+    worse_first = [hotel(0, 5), hotel(10, 0)]
+    assert MultiCriteria(criteria=stage.criteria).rerank("q", worse_first, scores="similarity").positions == (1, 0)
 
 
 def test_a_candidate_of_unknown_relevance_keeps_its_place_and_is_marked() -> None:
-    ranking = MultiCriteria(criteria=[STARS]).rerank("q", [hotel(None, 5), hotel(1, 1), hotel(2, 1)])
+    ranking = MultiCriteria(criteria=[STARS]).rerank(
+        "q", [hotel(None, 5), hotel(1, 1), hotel(2, 1)], scores="similarity"
+    )
     assert ranking.positions == (0, 2, 1)
     assert ranking.kept[0].score is None
     assert ranking.degraded

@@ -95,10 +95,8 @@ MAY = datetime(2024, 5, 1, tzinfo=UTC)
         ("2024", datetime(2024, 1, 1, tzinfo=UTC)),
         (2024, datetime(2024, 1, 1, tzinfo=UTC)),
         (0, datetime(1970, 1, 1, tzinfo=UTC)),
-        (999, datetime(1970, 1, 1, 0, 16, 39, tzinfo=UTC)),
         (1000, datetime(1000, 1, 1, tzinfo=UTC)),
         (2999, datetime(2999, 1, 1, tzinfo=UTC)),
-        (3000, datetime(1970, 1, 1, 0, 50, tzinfo=UTC)),
     ],
 )
 def test_every_form_of_date(value: Any, when: datetime) -> None:
@@ -119,8 +117,11 @@ def test_every_form_of_date(value: Any, when: datetime) -> None:
         math.nan,
         math.inf,
         1e300,
-        1714521600000,
-        [2024],
+        [2024, 2025],
+        999,
+        3000,
+        10_000_000,
+        "05/06/2024",
         {},
         b"2024",
     ],
@@ -194,7 +195,7 @@ TRUST = {"python.org": 0.9, "Reuters": 0.8, "internal/wiki": 0.7, "com": 0.2}
         ("", 0.5),
         (None, 0.5),
         (7, 0.5),
-        (["python.org"], 0.5),
+        (["python.org"], 0.9),
     ],
 )
 def test_authority_knows_a_domain_by_its_parts_and_is_not_fooled_by_lookalikes(value: Any, score: float) -> None:
@@ -224,7 +225,8 @@ def test_authority_reads_another_field_and_says_unknown() -> None:
         ({"low": 0, "high": 5}, "many", 0.5),
         ({"low": 0, "high": 5}, math.nan, 0.5),
         ({"low": 0, "high": 5}, 10**400, 0.5),
-        ({"low": 0, "high": 5}, [4], 0.5),
+        ({"low": 0, "high": 5}, [4], 0.8),
+        ({"low": 0, "high": 5}, [4, 2], 0.5),
         ({"low": 0, "high": 5, "unknown": 0.0}, None, 0.0),
         ({"low": 0, "high": 5, "unknown": None}, None, None),
         ({"values": {"gold": 1.0, "silver": 0.6}}, "silver", 0.6),

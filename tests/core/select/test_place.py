@@ -52,7 +52,7 @@ def test_nothing_is_dropped_and_scores_stay_with_their_candidates(order: Any, da
     assert sorted(found.positions) == list(range(len(given_)))
     assert all(ranked.score == -ranked.position for ranked in found.kept)
     assert not found.dropped
-    assert not found.warnings
+    assert not found.degraded
 
 
 def test_dates_with_and_without_a_time_zone_compare() -> None:

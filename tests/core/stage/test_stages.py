@@ -48,7 +48,7 @@ def test_a_stage_survives_pickling_after_use() -> None:
 
 def test_top_n_and_threshold_keep_the_cut_candidates_with_a_reason() -> None:
     scored = [Candidate(str(n), score=n / 10) for n in range(5)]
-    kept = (FirstStage() | Threshold(0.2) | TopN(2)).rerank("q", scored)
+    kept = (FirstStage() | Threshold(0.2) | TopN(2)).rerank("q", scored, scores="similarity")
     assert kept.positions == (4, 3)
     assert {d.position: d.why for d in kept.dropped} == {2: "top_n", 1: "below_threshold", 0: "below_threshold"}
 
@@ -237,7 +237,7 @@ def test_fused_branches_run_in_the_same_rounds() -> None:
 
 def test_a_candidate_dropped_by_every_branch_is_dropped() -> None:
     stage = (FirstStage() | Threshold(0.5)) & (FirstStage() | TopN(1))
-    fused = stage.rerank("q", [Candidate(str(n), score=n / 4) for n in range(4)])
+    fused = stage.rerank("q", [Candidate(str(n), score=n / 4) for n in range(4)], scores="similarity")
     assert fused.positions == (3, 2)
     assert {d.position for d in fused.dropped} == {0, 1}
 

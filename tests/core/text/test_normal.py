@@ -35,6 +35,10 @@ SAME = {
     "non-joiner in a conjunct": ("क्ष", "क्\u200cष"),
     "subscript": ("H2O", "H₂O"),
     "variant of a sign": ("葛飾", "葛\U000e0100飾"),
+    "unit": ("area m2 cm3", "area m² cm³"),
+    "number of a note": ("cave 3", "cave³"),
+    "trade mark": ("NUTELLA tm", "NUTELLA™"),
+    "number sign": ("no 5", "№5"),
     "accent of its own": ("l eau", "l´eau"),
 }
 DIFFERENT = {

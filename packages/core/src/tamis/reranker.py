@@ -20,6 +20,7 @@ from tamis.select.cut import Threshold, TopN
 from tamis.select.place import Place
 from tamis.stage.base import Pipeline, Stage, flattened
 from tamis.values.ranking import Candidate, Query, Ranking
+from tamis.values.similarity import Scores, checked
 
 DEFAULT = "default"
 UNORDERED = "texts"
@@ -40,6 +41,10 @@ class Reranker:
         engine: an `Engine`, or its keyword arguments as a mapping; by default the one engine of the process.
         ordered: whether the order of the candidates means something, as a retriever's does. `False` is for a plain
             list; it changes the default pipeline only (to the preset `texts`) and is refused for others.
+        scores: what the candidates' first-stage scores are: `"similarity"` (the largest is the best), `"distance"` (the
+            smallest is), or `"ignore"` (only the order counts). `"detect"`: similarities, unless they rise along the
+            incoming order: then they are distances, and a notice says so. Distances are negated, for cuts too: a
+            threshold of -0.5 keeps distances up to 0.5.
         allow: what a pipeline given as data or file may do beyond computing, as for `tamis.load`.
 
     >>> reranker = Reranker("lexical", top_n=1)
@@ -56,12 +61,15 @@ class Reranker:
         threshold: float | None = None,
         engine: Engine | Mapping[str, Any] | None = None,
         ordered: bool = True,
+        scores: Scores = "detect",
         allow: Allow = (),
     ) -> None:
         self.source = pipeline = _default(pipeline, ordered)
         self.stage = load(pipeline, models=models, allow=allow)
         self.top_n, self.threshold = limit("top_n", top_n, ConfigError), threshold
         self.engine = engine if isinstance(engine, Engine) else default_engine() if engine is None else _engine(engine)
+        meaning = checked(scores, ConfigError)
+        self.scores: Scores = "similarity" if meaning == "detect" and not ordered else meaning
         self._with_cuts(top_n, threshold)
 
     def rerank(
@@ -74,7 +82,8 @@ class Reranker:
         cancel: Cancellation | None = None,
     ) -> Ranking:
         """Rerank in this thread. `top_n` and `threshold` override the reranker's own for this call."""
-        return self.engine.rerank(self._with_cuts(top_n, threshold), query, candidates, cancel=cancel)
+        stage = self._with_cuts(top_n, threshold)
+        return self.engine.rerank(stage, query, candidates, scores=self.scores, cancel=cancel)
 
     async def arerank(
         self,
@@ -86,7 +95,8 @@ class Reranker:
         cancel: Cancellation | None = None,
     ) -> Ranking:
         """As `rerank`, without blocking the event loop."""
-        return await self.engine.arerank(self._with_cuts(top_n, threshold), query, candidates, cancel=cancel)
+        stage = self._with_cuts(top_n, threshold)
+        return await self.engine.arerank(stage, query, candidates, scores=self.scores, cancel=cancel)
 
     def to_data(self) -> Any:
         """The pipeline as it can be written down: the name or data it was made from, else its stages as data."""
@@ -143,21 +153,24 @@ def rerank(
     models: Mapping[str, Any] | None = None,
     engine: Engine | Mapping[str, Any] | None = None,
     ordered: bool = True,
+    scores: Scores = "detect",
     allow: Allow = (),
 ) -> Ranking:
     """Rerank `candidates` (strings, mappings or `Candidate`s) for `query`.
 
     `pipeline` is anything `tamis.load` takes. The default needs no model and trusts the order of the candidates, as a
-    retriever gave them; `ordered=False` says that their order means nothing. `top_n` keeps that many; the rest is in
+    retriever gave them; `ordered=False` says that their order means nothing. `scores` says what their first-stage
+    scores are, such as `"distance"`: see `Reranker`. `top_n` keeps that many; the rest is in
     `dropped`. `models` are those a pipeline calls by name, such as `{"llm": ...}`; `allow` permits
     what data may not do by itself, as for `tamis.load`. To rerank more than once keep a `Reranker`.
 
     >>> rerank("tall mountain", ["a recipe", "a tall mountain"], ordered=False).candidates[0].text
     'a tall mountain'
     """
-    return Reranker(pipeline, models=models, top_n=top_n, engine=engine, ordered=ordered, allow=allow).rerank(
-        query, candidates
+    reranker = Reranker(
+        pipeline, models=models, top_n=top_n, engine=engine, ordered=ordered, scores=scores, allow=allow
     )
+    return reranker.rerank(query, candidates)
 
 
 async def arerank(
@@ -169,10 +182,13 @@ async def arerank(
     models: Mapping[str, Any] | None = None,
     engine: Engine | Mapping[str, Any] | None = None,
     ordered: bool = True,
+    scores: Scores = "detect",
     allow: Allow = (),
 ) -> Ranking:
     """As `rerank`, without blocking the event loop."""
-    reranker = Reranker(pipeline, models=models, top_n=top_n, engine=engine, ordered=ordered, allow=allow)
+    reranker = Reranker(
+        pipeline, models=models, top_n=top_n, engine=engine, ordered=ordered, scores=scores, allow=allow
+    )
     return await reranker.arerank(query, candidates)
 
 

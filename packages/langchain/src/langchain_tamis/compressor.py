@@ -21,10 +21,11 @@ from tamis.adapters import arguments
 from tamis.adapters.models import named
 from tamis.adapters.results import OnRanking, announce, results
 from tamis.errors import ConfigError, InputError
+from tamis.values.similarity import Scores
 
 log = logging.getLogger(__name__)
 DOCUMENTS = "Pass what a retriever returned, or [Document(page_content=...)]."
-PARTS = ("pipeline", "llm", "embeddings", "cross_encoder", "models", "engine", "allow")
+PARTS = ("pipeline", "llm", "embeddings", "cross_encoder", "models", "engine", "scores", "allow")
 Part = Annotated[Any, Field(default=None, exclude=True, repr=False)]
 
 
@@ -75,6 +76,10 @@ class TamisCompressor(BaseDocumentCompressor):
     """Deadline, budget, retries, cache, ...: options of `tamis.Engine`, or one to share between compressors."""
     score_keys: tuple[str, ...] = ("relevance_score", "score")
     """Metadata keys of the retriever's score; the first that holds a number counts."""
+    scores: Scores = "detect"
+    """What the retriever's scores are: `"similarity"`, `"distance"` (as `similarity_search_with_score` of FAISS and
+    Chroma returns) or `"ignore"`. `"detect"`: similarities, unless they rise along the incoming order: then they are
+    distances, and the ranking says so."""
     metadata_in_text: tuple[str, ...] = ()
     """Metadata keys the ranker reads in front of the text, as `key: value` lines."""
     explain: StrictBool = False
@@ -157,7 +162,7 @@ class TamisCompressor(BaseDocumentCompressor):
             own = {"llm": self.llm, "embedder": self.embeddings, "cross_encoder": as_cross_encoder(self.cross_encoder)}
             models = named(self.models, as_model, **own)
             allow = arguments.permitted(self.pipeline, self.allow)
-            made = Reranker(self.pipeline, models=models, engine=self.engine, allow=allow)
+            made = Reranker(self.pipeline, models=models, engine=self.engine, scores=self.scores, allow=allow)
             bound = self._bound = _Bound(parts, made)
         assert bound.reranker is not None
         return bound.reranker

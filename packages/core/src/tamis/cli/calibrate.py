@@ -60,7 +60,7 @@ def calibrate(
     if unjudged_unanswerable:
         dataset = replace(dataset, qrels={query: dataset.qrels.get(query, {}) for query in dataset.questions})
     ids = dataset.sample(queries, seed)
-    pools = [Ranking.of(dataset.questions[query].query, dataset.pool(query, depth)) for query in ids]
+    pools = [Ranking.of(dataset.questions[query].query, dataset.pool(query, depth), scores="detect") for query in ids]
     engine = Engine(cache=str(cache) if cache else "memory")
     scorer = Pipeline(scoring(system.source))
     rankings = dict(zip(ids, engine.rerank_many(scorer, pools), strict=True))

@@ -58,6 +58,14 @@ Docs = Annotated[
         "with a column text, or one passage per line.",
     ),
 ]
+Scores = Annotated[
+    str,
+    typer.Option(
+        "--scores",
+        help="What the scores of the passages are: similarity, distance or ignore; detect: distances, "
+        "if they rise along the order of the passages, else similarities.",
+    ),
+]
 TopN = Annotated[int | None, typer.Option("--top-n", "-n", min=1, help="Keep at most N passages.")]
 
 

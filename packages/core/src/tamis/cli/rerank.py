@@ -10,9 +10,11 @@ import typer
 from rich.console import Console
 
 from tamis.cli import options
+from tamis.errors import ConfigError
 from tamis.recipes.load import model_names, refuse_idle
 from tamis.reranker import Reranker
 from tamis.values.ranking import Ranking
+from tamis.values.similarity import checked
 
 
 def rerank(
@@ -23,12 +25,15 @@ def rerank(
     model: options.Models = [],  # noqa: B006
     allow: options.Allow = [],  # noqa: B006
     unordered: Annotated[bool, typer.Option("--unordered", help="The passages are in no particular order.")] = False,
+    scores: options.Scores = "detect",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """Rerank passages for a question."""
     given = options.models(model)
     refuse_idle(given, model_names(pipeline, allow))
-    reranker = Reranker(pipeline, models=given, top_n=top_n, ordered=not unordered, allow=allow)
+    reranker = Reranker(
+        pipeline, models=given, top_n=top_n, ordered=not unordered, scores=checked(scores, ConfigError), allow=allow
+    )
     ranking = reranker.rerank(query, options.passages(docs))
     if as_json:
         _print_json(ranking)

@@ -2,76 +2,34 @@
 
 from __future__ import annotations
 
-import email.utils
 import math
-import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import FiniteFloat
 
+from tamis.criteria.dates import moment
+from tamis.criteria.fields import lookup, unreadable
 from tamis.criteria.sources import Source
+from tamis.criteria.values import host, label, members, number, truth
 from tamis.errors import ConfigError
 from tamis.parts.numbers import Positive, Share
 from tamis.parts.part import part
 from tamis.stage.scoring import Given
+from tamis.text.normal import folded
 from tamis.values.calls import Asking
-from tamis.values.ranking import Ranked, Ranking
+from tamis.values.ranking import Notice, Ranked, Ranking
 
 DAY = 86_400.0
-YEAR_AND_MONTH = re.compile(r"\d{4}-\d{2}")
 
-
-def lookup(metadata: Mapping[str, Any], path: str) -> Any:
-    """`metadata[path]`, or nested by dots; `None` when absent."""
-    value: Any = metadata
-    for key in [path] if isinstance(metadata, Mapping) and path in metadata else path.split("."):
-        if not isinstance(value, Mapping) or key not in value:
-            return None
-        value = value[key]
-    return value
-
-
-def moment(value: Any) -> datetime | None:
-    """A point in time from a datetime, date, ISO 8601 or e-mail date, a year, or Unix seconds; `None` if it is none.
-
-    >>> moment("2024-05-01").isoformat()
-    '2024-05-01T00:00:00+00:00'
-    """
-    try:
-        if isinstance(value, datetime):
-            when = value
-        elif isinstance(value, date):
-            when = datetime(value.year, value.month, value.day)
-        elif isinstance(value, bool) or value is None:
-            return None
-        elif isinstance(value, (int, float)):
-            when = datetime(int(value), 1, 1) if 1000 <= value < 3000 else datetime.fromtimestamp(value, UTC)
-        else:
-            when = _from_text(str(value).strip())
-    except (ValueError, OverflowError, OSError, TypeError):
-        return None
-    if when != when:
-        return None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
-
-
-def _from_text(text: str) -> datetime:
-    if text.isdigit() and len(text) == 4:
-        return datetime(int(text), 1, 1)
-    if YEAR_AND_MONTH.fullmatch(text):
-        text = f"{text}-01"
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return email.utils.parsedate_to_datetime(text)
+__all__ = ["Authority", "Field", "Recency", "lookup", "moment"]
 
 
 @part
 class Recency(Source):
     """0.5 ** (age / half-life). An unknown date scores `unknown` (the middle by default); a future one scores 1.
+    `tamis.criteria.dates.moment` says which forms of dates are read; what is not is reported.
 
     `now`: the moment ages are measured from; default: the newest date among the candidates, so that a ranking does not
     change with the day it is made.
@@ -89,6 +47,9 @@ class Recency(Source):
         now = moment(self.now) or max(known, default=None)
         return [self.unknown if found is None or now is None else self._decay(found, now) for found in dates]
 
+    def notices(self, head: Sequence[Ranked]) -> Sequence[Notice]:
+        return unreadable(head, self.field, lambda value: moment(value) is not None, "dates", "write them year first")
+
     def _decay(self, found: datetime, now: datetime) -> float:
         age = max(0.0, (now - found).total_seconds() / DAY)
         return 0.5 ** (age / self.half_life_days)
@@ -98,7 +59,8 @@ class Recency(Source):
 class Authority(Source):
     """How far a source is trusted: `trust` maps values of `field` to 0..1, others score `unknown`.
 
-    A value that names a host matches its domain too: `docs.python.org` finds `python.org`.
+    A value that is an address matches its host and domain too: `https://docs.python.org/3` finds `python.org`. Of
+    several values in a list the most trusted counts.
     """
 
     trust: Mapping[str, Share]
@@ -107,34 +69,48 @@ class Authority(Source):
 
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         yield from ()
-        trust = {key.casefold(): value for key, value in self.trust.items()}
-        return [self._trust(trust, lookup(ranked.candidate.metadata, self.field)) for ranked in head]
+        known = self._known()
+        found = [_best(lookup(ranked.candidate.metadata, self.field), known) for ranked in head]
+        return [self.unknown if trust is None else trust for trust in found]
 
-    def _trust(self, trust: Mapping[str, float], value: Any) -> Given:
-        name = str(value).casefold()
-        if name in trust:
-            return trust[name]
-        name = _host(name)
-        while name:
+    def notices(self, head: Sequence[Ranked]) -> Sequence[Notice]:
+        known = self._known()
+        return unreadable(
+            head, self.field, lambda value: _best(value, known) is not None, "names in `trust`", some=False
+        )
+
+    def _known(self) -> Callable[[Any], float | None]:
+        trust = {folded(key).strip(): value for key, value in self.trust.items()}
+        # A whole site may be written as an address.
+        trust |= {host(key): value for key, value in trust.items() if "://" in key and host(key) not in trust}
+
+        def known(value: Any) -> float | None:
+            name = folded(label(value)).strip()
             if name in trust:
                 return trust[name]
-            name = name.partition(".")[2]
-        return self.unknown
+            name = host(name)
+            while name:
+                for spelled in (name, f"www.{name}"):
+                    if spelled in trust:
+                        return trust[spelled]
+                name = name.partition(".")[2]
+            return None
+
+        return known
 
 
-def _host(name: str) -> str:
-    """The host of a URL, with or without its scheme."""
-    try:
-        return urlsplit(name if "://" in name else f"//{name}").hostname or ""
-    except ValueError:
-        return ""
+def _best(value: Any, known: Callable[[Any], float | None]) -> float | None:
+    """The largest of what is known of the members of `value`; `None` where nothing is."""
+    return max((found for member in members(value) if (found := known(member)) is not None), default=None)
 
 
 @part
 class Field(Source):
     """Any metadata field. Numeric: `low`..`high` maps to 0..1 (`low` > `high`: less is better), optionally on a log
     scale.
-    Categorical: `values` maps each value to 0..1. What is missing or unreadable scores `unknown`.
+    Categorical: `values` maps each value to 0..1; booleans and words for them (`yes`, `false`) match one another, and
+    of several values in a list the best counts. What is missing or unreadable scores `unknown`.
+    `tamis.criteria.values.number` says which numbers are read; what is not is reported.
 
     >>> Field("deprecated", values={"True": 0.0, "False": 1.0})
     Field(field='deprecated', low=None, high=None, log=False, values={'True': 0.0, 'False': 1.0}, unknown=0.5)
@@ -155,18 +131,32 @@ class Field(Source):
 
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         yield from ()
-        return [self._score(lookup(ranked.candidate.metadata, self.field)) for ranked in head]
+        found = [self._read(lookup(ranked.candidate.metadata, self.field)) for ranked in head]
+        return [self.unknown if share is None else share for share in found]
 
-    def _score(self, value: Any) -> Given:
+    def notices(self, head: Sequence[Ranked]) -> Sequence[Notice]:
+        wanted = "numbers" if self.values is None else "in `values`"
+        return unreadable(
+            head, self.field, lambda value: self._read(value) is not None, wanted, some=self.values is None
+        )
+
+    def _read(self, value: Any) -> float | None:
         if self.values is not None:
-            return self.values.get(str(value), self.unknown)
-        try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            return self.unknown
+            return _best(value, self._of_value)
+        found = number(value)
         low, high = self.low or 0.0, self.high or 0.0
-        if math.isnan(number) or (self.log and number <= 0):
-            return self.unknown
+        if found is None or (self.log and found <= 0):
+            return None
         if self.log:
-            number, low, high = math.log(number), math.log(low), math.log(high)
-        return min(1.0, max(0.0, (number - low) / (high - low)))
+            found, low, high = math.log(found), math.log(low), math.log(high)
+        return min(1.0, max(0.0, (found - low) / (high - low)))
+
+    def _of_value(self, value: Any) -> float | None:
+        known = self.values or {}
+        name = label(value)
+        if name in known:
+            return known[name]
+        said = truth(value)
+        if said is None and name in ("0", "1"):
+            said = name == "1"
+        return next((share for key, share in known.items() if said is not None and truth(key) is said), None)

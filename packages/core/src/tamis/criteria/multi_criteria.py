@@ -170,7 +170,7 @@ class MultiCriteria(Stage):
         plans.append(judge.sheet(ranking.query, head) if by_rubric else _nothing(len(head)))
         *columns, sheet = yield from together(plans)
         table = dict(sheet.grades)
-        notices = []
+        notices = [notice for criterion in by_source for notice in criterion.source.notices(head)]
         for criterion, column in zip(by_source, columns, strict=True):
             failures = [share if isinstance(share, Failure) else None for share in column]
             shares = [None if isinstance(share, Failure) else share for share in column]

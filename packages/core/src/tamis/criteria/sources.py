@@ -14,7 +14,7 @@ from tamis.stage.base import Selection, Stage, StageRef, scorer
 from tamis.stage.scoring import Given
 from tamis.values.answers import Failure
 from tamis.values.calls import Asking
-from tamis.values.ranking import Ranked, Ranking
+from tamis.values.ranking import Notice, Ranked, Ranking
 from tamis.values.scale import ORDINAL, Scale
 
 
@@ -25,6 +25,10 @@ class Source(ABC):
     def scores(self, ranking: Ranking, head: Sequence[Ranked]) -> Asking[Sequence[Given]]:
         """A score in 0..1 for each of `head`, `None` for unknown, a `Failure` where a call for it failed. May yield
         calls."""
+
+    def notices(self, head: Sequence[Ranked]) -> Sequence[Notice]:
+        """What to report of `head`: a field that no candidate has, values that could not be read. Asks no model."""
+        return ()
 
     @property
     def inside(self) -> tuple[Stage, ...]:

@@ -23,6 +23,7 @@ from tamis.errors import BudgetError
 from tamis.parts.dump import dump_fields
 from tamis.values.calls import Plan
 from tamis.values.ranking import Candidate, Query, Ranking
+from tamis.values.similarity import Scores
 from tamis.values.usage import Usage
 
 Candidates = Iterable[str | Mapping[str, Any] | Candidate]
@@ -94,20 +95,33 @@ class Engine:
         return f"Engine({', '.join(given)})"
 
     def rerank(
-        self, stage: Plans, query: str | Query, candidates: Candidates, *, cancel: Cancellation | None = None
+        self,
+        stage: Plans,
+        query: str | Query,
+        candidates: Candidates,
+        *,
+        scores: Scores = "detect",
+        cancel: Cancellation | None = None,
     ) -> Ranking:
-        """Rerank one query's candidates in this thread."""
-        return self.rerank_many(stage, [Ranking.of(query, candidates)], cancel=cancel)[0]
+        """Rerank one query's candidates in this thread. `scores`: what first-stage scores are, see `Ranking.of`."""
+        return self.rerank_many(stage, [Ranking.of(query, candidates, scores=scores)], cancel=cancel)[0]
 
     async def arerank(
-        self, stage: Plans, query: str | Query, candidates: Candidates, *, cancel: Cancellation | None = None
+        self,
+        stage: Plans,
+        query: str | Query,
+        candidates: Candidates,
+        *,
+        scores: Scores = "detect",
+        cancel: Cancellation | None = None,
     ) -> Ranking:
-        """Rerank one query's candidates without blocking the event loop."""
+        """As `rerank`, without blocking the event loop."""
         began = time.monotonic()
         turns = turns_here()
         await turns.next(self.options.deadline, cancel)
         try:
-            return _rankings(await self._aoutcomes(stage, [Ranking.of(query, candidates)], cancel, began))[0]
+            rankings = [Ranking.of(query, candidates, scores=scores)]
+            return _rankings(await self._aoutcomes(stage, rankings, cancel, began))[0]
         finally:
             turns.end()
 

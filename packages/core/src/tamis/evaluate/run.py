@@ -108,7 +108,9 @@ def _evaluation(
 ) -> Evaluation:
     metrics.check_grades(names, dataset)
     ids = dataset.sample(queries, seed)
-    pools = {query: Ranking.of(dataset.questions[query].query, dataset.pool(query, depth)) for query in ids}
+    pools = {
+        query: Ranking.of(dataset.questions[query].query, dataset.pool(query, depth), scores="detect") for query in ids
+    }
     notices: list[str] = []
     execution = Execution(engine, alone, on_progress)
     execution.run(shared([(s.name, s.source) for s in systems if isinstance(s.source, Stage)]), pools)

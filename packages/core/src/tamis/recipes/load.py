@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 from tamis.errors import ConfigError
@@ -36,6 +38,8 @@ def load(source: Any, *, models: Mapping[str, Any] | None = None, allow: Allow =
     >>> load(["lexical", {"top_n": 5}])
     Pipeline(stages=(Lexical(...), TopN(n=5)))
     """
+    if models is not None and not isinstance(models, Mapping):
+        raise ConfigError(f"models must map names to models, such as {{'llm': model}}, got {short(models)}")
     context = {"models": {normal(name): _made(model) for name, model in (models or {}).items()}, "used": set[str]()}
     stage = source if isinstance(source, Stage) else _built(source, context, allow)
     if idle := set(context["models"]) - set(context["used"]):
@@ -111,8 +115,8 @@ def presets() -> dict[str, str]:
 def _read(source: str | Path) -> Any:
     if isinstance(source, Path) or source.endswith((".yaml", ".yml")):
         path = Path(source)
-        if not path.is_file():
-            raise ConfigError(f"no pipeline file at {str(path)!r}")
+        if not os.path.isfile(path):  # False too for a name that no file can have
+            raise ConfigError(f"no pipeline file at {short(str(path))}")
         return parse(read_text(path), str(path))
     if source not in PRESETS:
         stage = f" The stage of that name alone is written [{source}]." if source in STAGES else ""

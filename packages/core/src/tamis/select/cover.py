@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import PositiveInt
 
-from tamis.criteria.metadata import lookup
+from tamis.criteria.fields import lookup, unreadable
 from tamis.errors import ConfigError
 from tamis.judges.questions.answers import answers_call, parse_answers
 from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
@@ -69,6 +69,7 @@ class Cover(Selection):
             covers, notices = yield from self._answers(ranking, head)
         elif self.field is not None:
             covers = [_values(lookup(ranked.candidate.metadata, self.field)) for ranked in head]
+            notices = unreadable(head, self.field, lambda value: True, "values")
         else:
             wanted = frozenset(terms(ranking.query.text)) - COMMON
             covers = [wanted & frozenset(terms(ranked.candidate.full_text)) for ranked in head]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from tamis.criteria.metadata import lookup, moment
+from tamis.criteria.dates import moment
+from tamis.criteria.fields import lookup, unreadable
 from tamis.parts.options import refuse
 from tamis.parts.part import part
 from tamis.stage.base import Selection
 from tamis.values.calls import Plan
-from tamis.values.ranking import Ranked, Ranking, Why
+from tamis.values.ranking import Notice, Ranked, Ranking, Why
 
 
 @part
@@ -37,7 +38,15 @@ class Place(Selection):
 
     def plan(self, ranking: Ranking) -> Plan:
         yield from ()
-        return ranking.reorder(self._order(ranking.kept))
+        return ranking.reorder(self._order(ranking.kept)).warn(*self._unread(ranking.kept))
+
+    def _unread(self, kept: Sequence[Ranked]) -> list[Notice]:
+        if self.order == "ends":
+            return []
+        if self.order == "by_source":
+            return unreadable(kept, self.field or "source", lambda value: True, "sources")
+        dated = self.field or "date"
+        return unreadable(kept, dated, lambda value: moment(value) is not None, "dates", "write them year first")
 
     def _order(self, kept: Sequence[Ranked]) -> list[int]:
         n = len(kept)

@@ -26,6 +26,7 @@ from tamis.stage.scales import Left, after, refuse, remedy
 from tamis.values.calls import Plan, together
 from tamis.values.ranking import Candidate, Query, Ranking, Why
 from tamis.values.scale import ANY, FUSION, ORDINAL, Kind, Kinds, Scale
+from tamis.values.similarity import Scores
 
 if TYPE_CHECKING:
     from tamis.engine.engine import Engine
@@ -107,20 +108,25 @@ class Stage(ABC):
         query: str | Query,
         candidates: Iterable[str | Mapping[str, Any] | Candidate],
         *,
+        scores: Scores = "detect",
         engine: Engine | None = None,
     ) -> Ranking:
-        """Rerank now, in this thread; safe inside a running event loop, though it blocks it. See `Engine.rerank`."""
-        return (engine or default_engine()).rerank(self, query, candidates)
+        """Rerank now, in this thread; safe inside a running event loop, though it blocks it. See `Engine.rerank`.
+
+        `scores`: what the candidates' scores are, such as `"distance"`; see `tamis.values.similarity.Scores`.
+        """
+        return (engine or default_engine()).rerank(self, query, candidates, scores=scores)
 
     async def arerank(
         self,
         query: str | Query,
         candidates: Iterable[str | Mapping[str, Any] | Candidate],
         *,
+        scores: Scores = "detect",
         engine: Engine | None = None,
     ) -> Ranking:
         """Rerank without blocking the event loop. Same result as `rerank`."""
-        return await (engine or default_engine()).arerank(self, query, candidates)
+        return await (engine or default_engine()).arerank(self, query, candidates, scores=scores)
 
     @property
     def flat(self) -> tuple[Stage, ...]:

@@ -9,8 +9,13 @@ from functools import lru_cache
 VIRAMA = "\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca"
 SHAPING = re.compile(f"(?<=[{VIRAMA}])\u200c")
 """A zero-width non-joiner that shapes a conjunct in a script of India and divides nothing. In Persian it divides."""
-SMALL_NUMBER = re.compile("(?<=\\d)(?=[²³¹¼-¾⁰⁴-⁹⅐-⅞↉①-⒛⓪㉑-㉟㊱-㊿])")
-"""Between a digit and a superscript, fraction or circled number, which would else become one number: 10², 1½."""
+RAISED, BUILT, BESIDE, BEFORE = "²³¹⁰⁴-⁹", "¼-¾⅐-⅞↉①-⒛⓪㉑-㉟㊱-㊿", "™℠", "№℡℻"
+APART = re.compile(f"[{RAISED}{BUILT}{BESIDE}{BEFORE}]")
+BOUNDARY = re.compile(
+    f"(?<=\\d)(?=[{RAISED}{BUILT}])|(?<=[^\\W\\d_]{{3}})(?=[{RAISED}])|(?<=\\w)(?=[{BESIDE}])|(?<=[{BEFORE}])(?=\\w)"
+)
+"""Where composing would join two words: 10² and 1½ are not 102 and 112, nor is the number of a note (cave³, but not m³)
+or a trade mark part of the word."""
 ALONE = re.compile("[\ufc5e-\ufc63\ufe70\ufe72\ufe74\ufe76\ufe78\ufe7a\ufe7c\ufe7e]+")
 """Arabic vowel points as signs of their own, as some PDFs have them. Composing would put a space in front."""
 POINTS = (
@@ -40,7 +45,9 @@ def matched(text: str) -> str:
     """
     if text.isascii():
         return text
-    text = ALONE.sub("", SHAPING.sub("", SMALL_NUMBER.sub(" ", text)))
+    if APART.search(text):
+        text = BOUNDARY.sub(" ", text)
+    text = ALONE.sub("", SHAPING.sub("", text))
     text, left_out = LEFT_OUT.subn("", unicodedata.normalize("NFKC", text))
     if left_out:  # It may have stood between a letter and its mark.
         text = unicodedata.normalize("NFKC", text)

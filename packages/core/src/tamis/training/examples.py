@@ -86,7 +86,9 @@ def examples(
     widths: set[int] = set()
     for dataset in sets:
         ids = [query for query in dataset.sample(None) if dataset.relevant(query) and dataset.run[query]]
-        pools = [Ranking.of(dataset.questions[query].query, dataset.pool(query, depth)) for query in ids]
+        pools = [
+            Ranking.of(dataset.questions[query].query, dataset.pool(query, depth), scores="detect") for query in ids
+        ]
         for query, ranking in zip(ids, engine.rerank_many(Embedded(embedder, network), pools), strict=True):
             made.append(_example(ranking, dataset.relevant(query), network))
             widths.update(

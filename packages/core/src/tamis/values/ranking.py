@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from reprlib import repr as short
 from typing import Any, Literal
 
 from tamis.errors import InputError
+from tamis.values import checks, similarity
 from tamis.values.scale import UNKNOWN, Scale
+from tamis.values.similarity import Scores
 from tamis.values.usage import Usage
 
 
@@ -25,7 +28,12 @@ class Query:
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
-            raise InputError(f"the query must be a string that contains text, got {self.text!r}")
+            raise InputError(f"the query must be a string that contains text, got {short(self.text)}")
+        if not isinstance(self.instruction, str | None):
+            raise InputError(f"the query's instruction must be a string or None, got {short(self.instruction)}")
+        object.__setattr__(self, "text", checks.whole(self.text))
+        object.__setattr__(self, "images", checks.images(self.images))
+        object.__setattr__(self, "vector", checks.vector(self.vector))
 
     @classmethod
     def of(cls, value: str | Query) -> Query:
@@ -34,7 +42,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One thing to rank. `score` is the first stage's, `None` when there is none (NaN and infinities become `None`).
+    """One thing to rank.
+
+    `title` may be given as a number. `score`: the first stage's, `None` when there is none (NaN and infinities become
+    `None`). Raises `InputError`, which names the candidate, for a value that cannot be read.
 
     `images`: pictures as `data:` URLs. Addresses may be here too; they are opened by nobody unless the model that would
     be shown them has `allow_image_addresses`.
@@ -49,14 +60,29 @@ class Candidate:
     vector: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        try:
+            self._check()
+        except InputError as error:
+            raise InputError(f"{error} (the candidate with the id {short(self.id)})") from None
+
+    def _check(self) -> None:
         if not isinstance(self.text, str):
-            raise InputError(f"a candidate's text must be a string, got {type(self.text).__name__} (id {self.id!r})")
+            raise InputError(f"a candidate's text must be a string, got {type(self.text).__name__} {short(self.text)}")
+        if isinstance(self.score, bool):
+            raise InputError(f"a score must be a number or None, got {self.score}")
+        object.__setattr__(self, "vector", checks.vector(self.vector))
         object.__setattr__(self, "score", finite(self.score))
+        object.__setattr__(self, "id", checks.name(self.id))
+        object.__setattr__(self, "title", checks.title(self.title))
+        object.__setattr__(self, "metadata", checks.metadata(self.metadata))
+        object.__setattr__(self, "images", checks.images(self.images))
 
     @property
     def full_text(self) -> str:
-        """The title, when there is one that the text does not begin with, and the text."""
-        return f"{self.title}\n{self.text}" if self.title and not self.text.startswith(self.title) else self.text
+        """The title, when there is one that the text does not begin with, and the text: what is matched and what models
+        read. Halves of characters (lone surrogates) are replaced; `text` and `title` stay as they came."""
+        titled = self.title and not self.text.startswith(self.title)
+        return checks.whole(f"{self.title}\n{self.text}" if titled else self.text)
 
     @classmethod
     def of(cls, value: str | Mapping[str, Any] | Candidate) -> Candidate:
@@ -69,11 +95,19 @@ class Candidate:
             unknown = set(value) - set(cls.__slots__)
             if unknown or "text" not in value:
                 raise InputError(
-                    f"a candidate mapping needs 'text' and may have {sorted(cls.__slots__)}; got {sorted(value)}. "
+                    f"a candidate mapping needs 'text' and may have {sorted(cls.__slots__)}; got {short(list(value))}. "
                     "Put anything else under 'metadata'."
                 )
             return cls(**value)
         raise InputError(f"a candidate is a string, a mapping or a Candidate, got {type(value).__name__}")
+
+
+def _numbered(place: int, value: Any) -> Candidate:
+    """`Candidate.of`, with the place of what it refuses."""
+    try:
+        return Candidate.of(value)
+    except InputError as error:
+        raise InputError(f"candidates[{place}]: {error}") from None
 
 
 def finite(score: Any) -> float | None:
@@ -82,8 +116,10 @@ def finite(score: Any) -> float | None:
         return None
     try:
         value = float(score)
+    except OverflowError:
+        return None
     except (TypeError, ValueError):
-        raise InputError(f"a score must be a number or None, got {score!r}") from None
+        raise InputError(f"a score must be a number or None, got {short(score)}") from None
     return value if math.isfinite(value) else None
 
 
@@ -202,14 +238,33 @@ class Ranking:
 
     @classmethod
     def of(
-        cls, query: str | Query, candidates: Iterable[str | Mapping[str, Any] | Candidate], *, scale: Scale = UNKNOWN
+        cls,
+        query: str | Query,
+        candidates: Iterable[str | Mapping[str, Any] | Candidate],
+        *,
+        scale: Scale = UNKNOWN,
+        scores: Scores = "similarity",
     ) -> Ranking:
-        """The incoming order, with first-stage scores (of scale `scale`) where the candidates have them."""
-        if isinstance(candidates, (str, bytes, Mapping)):
-            raise InputError(f"candidates must be a sequence of texts, got one {type(candidates).__name__}")
-        made = (Candidate.of(value) for value in candidates)
+        """The incoming order, with first-stage scores (of scale `scale`) where the candidates have them.
+
+        `scores`: what they are. Inside a ranking scores are similarities or `None`, also in `Ranked.candidate`: those
+        of distances are turned round here, once for all stages. Scores of a known scale are never taken for distances.
+        """
+        if isinstance(candidates, (str, bytes, Mapping, Set)) or not isinstance(candidates, Iterable):
+            what = ", which has no order" if isinstance(candidates, Set) else ""
+            one = "one " if isinstance(candidates, (str, bytes, Mapping)) else ""
+            raise InputError(
+                f"candidates must be a sequence of texts or candidates, got {one}{type(candidates).__name__}{what}"
+            )
+        made = [_numbered(place, value) for place, value in enumerate(candidates)]
+        given = [candidate.score for candidate in made]
+        meaning = "similarity" if similarity.checked(scores) != "ignore" and scale != UNKNOWN else scores
+        read, said = similarity.similarities(given, meaning)
+        if read != given:
+            made = [replace(candidate, score=score) for candidate, score in zip(made, read, strict=True)]
         kept = tuple(Ranked(candidate, position, candidate.score) for position, candidate in enumerate(made))
-        return cls(Query.of(query), kept, scale=scale)
+        notices = () if said is None else (Notice(said, degraded=False),)
+        return cls(Query.of(query), kept, scale=scale, warnings=notices)
 
     @property
     def degraded(self) -> bool:

@@ -23,6 +23,7 @@ from tamis.adapters.models import named
 from tamis.adapters.results import OnRanking, Result, announce, results
 from tamis.errors import InputError
 from tamis.parts.permissions import Allow
+from tamis.values.similarity import Scores
 
 dispatcher = instrumentation.get_dispatcher(__name__)  # type: ignore[attr-defined]
 log = logging.getLogger(__name__)
@@ -42,6 +43,9 @@ class TamisRerank(BaseNodePostprocessor):
         models: further models by the name the pipeline calls them.
         top_n: how many nodes to keep at most, at least 1; `None` keeps what the pipeline keeps.
         threshold: the lowest score to keep (inclusive, on the pipeline's scale); applied before `top_n`.
+        scores: what the scores of incoming nodes are: `"similarity"`, `"distance"` (as a FAISS index with L2 returns)
+            or `"ignore"`. `"detect"`: similarities, unless they rise along the incoming order: then
+            they are distances, and the ranking says so.
         metadata_mode: which metadata the pipeline reads in front of the text. Default: what the LLM would see when
             there is an `llm`, else what the embedding model would see.
         keep_retrieval_score: put the retriever's score into `metadata["retrieval_score"]` of a copy of the node.
@@ -71,6 +75,7 @@ class TamisRerank(BaseNodePostprocessor):
     allow: str | frozenset[str] | None = Field(default=None, exclude=True, frozen=True)
     top_n: int | None = Field(default=None, ge=1, strict=True)
     threshold: float | None = Field(default=None, strict=True, allow_inf_nan=False)
+    scores: Scores = Field(default="detect", frozen=True)
     metadata_mode: MetadataMode | None = None
     keep_retrieval_score: StrictBool = False
     explain: StrictBool = False
@@ -93,6 +98,7 @@ class TamisRerank(BaseNodePostprocessor):
         models: Mapping[str, Any] | None = None,
         top_n: int | None = None,
         threshold: float | None = None,
+        scores: Scores = "detect",
         metadata_mode: MetadataMode | None = None,
         keep_retrieval_score: bool = False,
         explain: bool = False,
@@ -108,6 +114,7 @@ class TamisRerank(BaseNodePostprocessor):
             models=models,
             top_n=top_n,
             threshold=threshold,
+            scores=scores,
             metadata_mode=metadata_mode,
             keep_retrieval_score=keep_retrieval_score,
             explain=explain,
@@ -118,7 +125,8 @@ class TamisRerank(BaseNodePostprocessor):
         )
         known = named(models, as_model, llm=llm, embedder=embed_model)
         self._model_name = ", ".join(getattr(model, "name", name) for name, model in known.items()) or "tamis"
-        self._reranker = Reranker(pipeline, models=known, engine=engine, allow=arguments.permitted(pipeline, allow))
+        allow = arguments.permitted(pipeline, allow)
+        self._reranker = Reranker(pipeline, models=known, engine=engine, scores=scores, allow=allow)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:

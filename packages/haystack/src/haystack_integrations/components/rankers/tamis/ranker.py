@@ -32,6 +32,8 @@ from tamis.adapters.results import OnRanking, announce, results
 from tamis.errors import ConfigError
 from tamis.parts.permissions import Allow
 from tamis.stage.presets import PRESETS
+from tamis.values.ranking import finite
+from tamis.values.similarity import Scores, checked, rise, similarities
 
 log = logging.getLogger(__name__)
 DOCUMENTS = "Pass what a retriever returned, or [Document(content=...)]."
@@ -56,6 +58,7 @@ class TamisRanker:
         top_k: int | None = None,
         score_threshold: float | None = None,
         engine: Engine | Mapping[str, Any] | None = None,
+        scores: Scores = "detect",
         meta_fields_to_embed: Sequence[str] = (),
         explain: bool = False,
         raise_on_failure: bool = False,
@@ -74,6 +77,9 @@ class TamisRanker:
         :param score_threshold: the lowest score to return, inclusive, on the pipeline's scale. Applied before `top_k`.
         :param engine: options of `tamis.Engine`, such as `{"deadline": 5.0, "max_calls": 20}`, or an `Engine` to share,
             which `to_dict` refuses.
+        :param scores: what the scores of incoming documents are: `"similarity"`, `"distance"` or `"ignore"`.
+            `"detect"`: similarities, unless they rise along the incoming order: then they are distances, and
+            `diagnostics` says so.
         :param meta_fields_to_embed: meta fields that are ranked along with the content, one per line in front of it.
         :param explain: put the reasons for its rank into the meta of each document, under `tamis`: `criteria`,
             `reason`, `retrieval_rank`, `retrieval_score`, `lifted_by` (see `tamis.adapters.results.explain`).
@@ -95,6 +101,7 @@ class TamisRanker:
         self.top_k = arguments.limit("top_k", top_k, ConfigError)
         self.score_threshold = arguments.threshold("score_threshold", score_threshold, ConfigError)
         self.engine = engine
+        self.scores: Scores = checked(scores, ConfigError)
         self.meta_fields_to_embed = arguments.names("meta_fields_to_embed", meta_fields_to_embed, ConfigError)
         self.explain = arguments.flag("explain", explain, ConfigError)
         self.raise_on_failure = arguments.flag("raise_on_failure", raise_on_failure, ConfigError)
@@ -123,6 +130,7 @@ class TamisRanker:
             top_n=self.top_k,
             threshold=self.score_threshold,
             engine=engine,
+            scores=self.scores,
             allow=arguments.permitted(self.pipeline, self.allow),
         )
 
@@ -130,7 +138,8 @@ class TamisRanker:
     def run(
         self, query: str, documents: list[Document], top_k: int | None = None, score_threshold: float | None = None
     ) -> dict[str, Any]:
-        """Rank `documents` for `query`. Of documents with the same id only the one with the highest score is ranked.
+        """Rank `documents` for `query`. Of documents with the same id only the best is ranked: by its score, or by its
+        place where scores are to be ignored.
 
         :param query: the question to rank for; must not be empty.
         :param documents: the documents to rank. They are never changed: copies with new scores come back, and where a
@@ -143,7 +152,7 @@ class TamisRanker:
         :raises ValueError: for a wrong argument, which the message names.
         """
         asked, limits, given = Query.of(query), _limits(top_k, score_threshold), _documents(documents)
-        places, repeated = _by_id(given)
+        places, repeated = _by_id(given, self.scores)
         if places:
             self.warm_up()
         candidates = [self._candidate(given[place]) for place in places]
@@ -164,7 +173,7 @@ class TamisRanker:
         :raises ValueError: for a wrong argument, which the message names.
         """
         asked, limits, given = Query.of(query), _limits(top_k, score_threshold), _documents(documents)
-        places, repeated = _by_id(given)
+        places, repeated = _by_id(given, self.scores)
         if places:
             await self.warm_up_async()
         candidates = [self._candidate(given[place]) for place in places]
@@ -247,6 +256,7 @@ class TamisRanker:
             top_k=self.top_k,
             score_threshold=self.score_threshold,
             engine=engine,
+            scores=self.scores,
             meta_fields_to_embed=self.meta_fields_to_embed,
             explain=self.explain,
             raise_on_failure=self.raise_on_failure,
@@ -313,12 +323,17 @@ def _limits(top_k: Any, score_threshold: Any) -> dict[str, Any]:
     }
 
 
-def _by_id(documents: Sequence[Document]) -> tuple[list[int], list[int]]:
-    """Indices of winners and losers by Haystack's rule for repeated ids: the highest score wins, `None` is lowest."""
+def _by_id(documents: Sequence[Document], scores: Scores) -> tuple[list[int], list[int]]:
+    """Indices of winners and losers by Haystack's rule for repeated ids: the most similar wins, no score is lowest."""
+    given = [finite(document.score) for document in documents]
     best: dict[str, int] = {}
     for index, document in enumerate(documents):
-        held = documents[best.setdefault(document.id, index)]
-        if _number(document.score) > _number(held.score):
+        best.setdefault(document.id, index)
+    # Whether scores are distances shows in the order of different documents.
+    rising = scores == "detect" and rise([given[index] for index in best.values()])
+    similar, _ = similarities(given, "distance" if rising else "similarity" if scores == "detect" else scores)
+    for index, document in enumerate(documents):
+        if _number(similar[index]) > _number(similar[best[document.id]]):
             best[document.id] = index
     won = set(best.values())
     return list(best.values()), [index for index in range(len(documents)) if index not in won]
