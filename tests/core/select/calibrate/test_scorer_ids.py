@@ -15,7 +15,20 @@ import pytest
 
 from support.plugins import on_path, pretend
 from support.stages import STAGES_MADE
-from tamis import Calibrate, CrossEncoder, FirstStage, Fuse, Lexical, Listwise, Pipeline, Pointwise, Stage, load
+from tamis import (
+    Calibrate,
+    CrossEncoder,
+    FirstStage,
+    Fuse,
+    Lexical,
+    Listwise,
+    MultiCriteria,
+    Pipeline,
+    Pointwise,
+    Stage,
+    load,
+)
+from tamis.criteria import Authority, Criterion
 from tamis.errors import ConfigError, TamisError
 from tamis.judges import Likelihood
 from tamis.models import CostOnly
@@ -140,3 +153,11 @@ def test_a_scorer_has_the_same_id_in_every_process(tmp_path: Path) -> None:
         for seed in "123"
     }  # fmt: skip
     assert len(ids) == 1
+
+
+def test_the_order_of_a_mapping_makes_no_other_scorer() -> None:
+    trusts = ({"python.org": 1.0, "example.org": 0.2}, {"example.org": 0.2, "python.org": 1.0})
+    one, other = (scorer_id(MultiCriteria(criteria=[Criterion("trust", source=Authority(trust))])) for trust in trusts)
+    assert one == other
+    another = Authority({"python.org": 0.2, "example.org": 1.0})
+    assert scorer_id(MultiCriteria(criteria=[Criterion("trust", source=another)])) != one
