@@ -7,11 +7,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cache
+from functools import cache, lru_cache
 from itertools import zip_longest
 from typing import Any
 
 Position = tuple[int, int]
+Span = tuple[Position, Position]
 
 KINDS = {
     "number": ("NumberReplacer",),
@@ -86,11 +87,10 @@ def replaced(path: str, source: str, was: str, now: str) -> Mutant | None:
 
 def _places(source: str, operators: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
     """(operator, its occurrence, line) of every place where an operator changes what the program does."""
-    from cosmic_ray.ast import ast_nodes, get_ast
-
-    skipped = _spans_of_types(source)
-    nodes = list(ast_nodes(get_ast(source)))
+    nodes, skipped, signatures = _parsed(source)
     for name in operators:
+        # The star of keyword-only parameters is no product.
+        skipped = [*skipped, *signatures] if name.startswith("ReplaceBinaryOperator") else skipped
         positions = [start for node in nodes for start, _ in _operator(name).mutation_positions(node)]
         for occurrence, start in enumerate(positions):
             if not any(begin <= start < end for begin, end in skipped):
@@ -115,6 +115,19 @@ def _planted(path: str, source: str, operator: str, occurrence: int) -> Mutant |
     return None
 
 
+@lru_cache(maxsize=1)
+def _parsed(source: str) -> tuple[list[Any], list[Span], list[Span]]:
+    """The nodes of a file, where nothing is planted, and the signatures of its functions."""
+    from cosmic_ray.ast import ast_nodes, get_ast
+
+    signatures = [
+        ((node.lineno, node.col_offset), (node.body[0].lineno, node.body[0].col_offset))
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    return list(ast_nodes(get_ast(source))), _spans_of_types(source), signatures
+
+
 @cache
 def _operator(name: str) -> Any:
     from cosmic_ray.plugins import get_operator
@@ -122,7 +135,7 @@ def _operator(name: str) -> Any:
     return get_operator(f"core/{name}")()
 
 
-def _spans_of_types(source: str) -> list[tuple[Position, Position]]:
+def _spans_of_types(source: str) -> list[Span]:
     """What changes no result: annotations, names of types, imports for the type checker, `zip(strict=)`, `slots=`."""
     found: list[ast.expr | ast.stmt | None] = []
     tree = ast.parse(source)
