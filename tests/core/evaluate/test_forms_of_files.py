@@ -117,6 +117,11 @@ def test_ids_may_hold_spaces_where_something_else_separates(tmp_path: Path, text
     assert qrels(tmp_path, text)[0] == {"q 1": {"d 2": 1}}
 
 
+@pytest.mark.parametrize("text", ["q1 0\td1 1\n", "q1\t0 d1\t1\n", "q1 d1\t1\n", "q1 Q0\td1 1\n"])
+def test_one_line_with_tabs_and_blanks_mixed_is_read(tmp_path: Path, text: str) -> None:
+    assert qrels(tmp_path, text)[0] == {"q1": {"d1": 1}}
+
+
 def test_repeated_and_negative_judgements_are_counted(folder: Path) -> None:
     (folder / "qrels.tsv").write_text("q1 0 d1 1\nq1 0 d1 1\nq1 0 d2 -2\nq2 0 d2 1\n", encoding="utf-8")
     data = read(folder)

@@ -234,7 +234,9 @@ class _Placed:
         for split in SPLITS:
             rows = [_fields(split, line, form) for line in sample]
             seconds = {row[1].casefold() for row in rows if len(row) > 2}
-            iterated = bool(seconds) and seconds <= set(ITERATIONS) and (len(rows) > 1 or "q0" in seconds)
+            # One line with a 0 may as well be a run's passage 0.
+            sure = form is JUDGEMENTS or len(rows) > 1 or "q0" in seconds
+            iterated = sure and bool(seconds) and seconds <= set(ITERATIONS)
             bare = all(len(row) == 2 and not (split is not BLANKS and any(map(_parted, row))) for row in rows)
             layout = cls(form, split, iterated, bare)
             made.append((sum(layout._read(split, line) is not None for line in sample), not bare, layout))
