@@ -83,6 +83,8 @@ def main() -> None:
     parts = [NOTE, quality(unseen, "not trained on", PLAIN), quality(seen, SEEN, PLAIN)]
     for part, title in ((unseen, "not trained on, with an embedder"), (seen, f"{SEEN}, with an embedder")):
         parts.append(quality({name: s for name, s in part.items() if "embedder" in s}, title, EMBEDDED))
+    if STRONG in given.sets:
+        parts.append(strong())
     save(
         "default",
         "The learned default against BM25 and an embedder",
@@ -92,6 +94,8 @@ def main() -> None:
     )
 
 
+STRONG = "dl19"
+"""The set with several first stages."""
 PLAIN = ("bm25", "default", "order", "texts", "oracle")
 EMBEDDED = ("bm25", "default", "embedder", "half and half", "default + embedder", "oracle")
 SEEN = "trained on (the model card has each of them left out)"
@@ -115,6 +119,35 @@ def measured(name: str, encoder: Encoder | None) -> dict[str, list[float]]:
     means = ", ".join(f"{system} {np.mean(values):.4f}" for system, values in scores.items())
     print(f"{name}: {means}", file=sys.stderr, flush=True)
     return scores
+
+
+def strong() -> str:
+    """Every first stage of `STRONG`."""
+    rows: list[list[Any]] = []
+    for file in sorted((DATA / STRONG).glob("run*.tsv.gz")):
+        dataset, engine = read(DATA / STRONG, run=file.name), Engine()
+        scores: dict[str, list[float]] = {}
+        for query in dataset.sample(None):
+            grades = dataset.qrels.get(query, {})
+            for system, ids in orders(dataset, query, None, engine).items():
+                scores.setdefault(system, []).append(ndcg([grades.get(i, 0) for i in ids], grades))
+        name = file.name.removesuffix(".tsv.gz").removeprefix("run").lstrip(".") or "bm25"
+        rows.append([name, *compared(scores, PLAIN)])
+        print(f"{STRONG}, {rows[-1]}", file=sys.stderr, flush=True)
+    head = ["first stage", "alone", *PLAIN[1:]]
+    return f"## First stages of {STRONG}\n\nTheir 100 best; differences to the first stage.\n\n" + table(head, rows)
+
+
+def compared(scores: Mapping[str, list[float]], systems: Sequence[str]) -> list[str]:
+    """The mean of the first system, and of the others with their difference to it."""
+    base = np.array(scores[systems[0]])
+    cells = [f"{base.mean():.4f}"]
+    for system in systems[1:]:
+        values = np.array(scores[system])
+        p = ttest_rel(values, base).pvalue
+        mark = "" if not p < 0.05 or system == "oracle" else " ▲" if values.mean() > base.mean() else " ▼"
+        cells.append(f"{values.mean():.4f} ({values.mean() / base.mean() - 1:+.1%}){mark}")
+    return cells
 
 
 def orders(dataset: Dataset, query: str, embedder: Kept | None, engine: Engine) -> dict[str, list[str]]:
@@ -153,14 +186,7 @@ def quality(found: Mapping[str, Mapping[str, list[float]]], title: str, systems:
         return ""
     rows: list[list[Any]] = []
     for name, scores in found.items():
-        base = np.array(scores["bm25"])
-        cells = [f"{base.mean():.4f}"]
-        for system in systems[1:]:
-            values = np.array(scores[system])
-            p = ttest_rel(values, base).pvalue
-            mark = "" if not p < 0.05 or system == "oracle" else " ▲" if values.mean() > base.mean() else " ▼"
-            cells.append(f"{values.mean():.4f} ({values.mean() / base.mean() - 1:+.1%}){mark}")
-        rows.append([name, len(base), *cells])
+        rows.append([name, len(scores["bm25"]), *compared(scores, systems)])
     gains = [
         f"{np.mean([np.mean(s[system]) / np.mean(s['bm25']) - 1 for s in found.values()]):+.1%}" for system in systems
     ]

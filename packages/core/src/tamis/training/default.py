@@ -8,17 +8,18 @@ DIR holds the training sets; the FOLDERs the weights of all-MiniLM-L6-v2 and of 
 Word vectors learn from unlabelled texts. So that the weights do not learn to trust vectors more than they deserve on
 unseen text, the features of each set are computed with vectors that never saw a text of it (two folds); the shipped
 vectors are learned from all. Weights minimise the listwise softmax loss (ListNet, Cao et al., 2007) of all sets alike,
-on the judgements and, for a share, on what the teacher says of the best passages of every query.
+on the judgements and, for a share, on what the teacher says of the best passages of every query. How far to trust the
+first stage is chosen afterwards, by `tamis.training.trust`; the trust in the package stays.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,9 @@ from numpy.typing import NDArray
 from tamis.errors import needed
 from tamis.evaluate import Dataset, read
 from tamis.rankers.learned.features import Read, spanned
-from tamis.rankers.learned.model import EMBEDDING, Combination, Mode, standard
+from tamis.rankers.learned.model import EMBEDDING, Combination, Mode, packaged, standard
 from tamis.rankers.learned.stage import DIGITS
+from tamis.rankers.learned.trust import NEUTRAL
 from tamis.text.vectors import WordVectors
 from tamis.training import card
 from tamis.training.teacher import Teacher
@@ -50,7 +52,7 @@ TAUGHT_SHARE = 0.2
 """What the teacher's lists count, of 1. With sets left out, the mean gain of the three modes without an embedder rises
 with it from 7.7 % to 8.0 % (pools of 100 and of 6 alike); at 0.6 and more it falls below what judgements alone give."""
 PENALTY = 0.05
-TRUST = 1.5
+SAFETY = 1.5
 """The first stage counts so much more than fitted, for safety on sets unlike these: of 1, 1.5, 2 and 3 this one loses
 0.3 points of the mean gain over left-out sets and raises the smallest from 5.5 % to 6.2 %."""
 LESS_IS_BETTER = "length"
@@ -88,7 +90,7 @@ def train(data: Path, encoder: Encoder, out: Path, seed: int = 0, teacher: Teach
         depth: {name: tested(others[name], [e for e in examples[name] if e.depth == depth]) for name in SETS}
         for depth in DEPTHS
     }
-    combination = fit(examples, taught)
+    combination = replace(fit(examples, taught), trust=packaged().trust)
     vectors = distil(encoder, [part for name in SETS for part in texts_of(datasets[name])], seed=seed)
     out.mkdir(parents=True, exist_ok=True)
     save(vectors, out / "words.npz")
@@ -177,8 +179,8 @@ def fit(
         ]
         positive = [name != LESS_IS_BETTER for name in names]
         fitted = dict(zip(names, minimised(weighted, len(examples), positive), strict=True))
-        weights[mode] = {name: round(w * TRUST, 4) if name == "prior" else w for name, w in fitted.items()}
-    return Combination(weights, spreads)
+        weights[mode] = {name: round(w * SAFETY, 4) if name == "prior" else w for name, w in fitted.items()}
+    return Combination(weights, spreads, NEUTRAL)
 
 
 def usual_spreads(examples: Mapping[str, Sequence[Example]]) -> dict[str, float]:
@@ -224,7 +226,16 @@ def tested(combination: Combination, examples: Sequence[Example]) -> dict[str, f
     return {name: round(mean, 4) for name, mean in means.items()}
 
 
-def ndcg(order: Any, example: Example, depth: int = 10) -> float:
+class Graded(Protocol):
+    """Grades of a pool, and all positive grades of the query, best first."""
+
+    @property
+    def grades(self) -> Floats: ...
+    @property
+    def known(self) -> Sequence[float]: ...
+
+
+def ndcg(order: Any, example: Graded, depth: int = 10) -> float:
     discounts = 1 / np.log2(np.arange(2, depth + 2))
     gained = example.grades[order][:depth]
     best = np.array(example.known[:depth], dtype=float)

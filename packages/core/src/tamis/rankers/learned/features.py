@@ -10,6 +10,7 @@ import numpy as np
 from tamis.pool.terms import Tokens
 from tamis.pool.titles import BRACKET, occurrences
 from tamis.rankers.learned.match import Floats, Ints, Match, in_parts, per_text
+from tamis.rankers.learned.trust import explained
 from tamis.text.terms import COMMON, terms
 from tamis.text.vectors import WordVectors, unit_length
 from tamis.values.ranking import Candidate
@@ -57,6 +58,14 @@ class Read:
         made = _neighbours(self.match, self.titles, look)
         given = {"prior": prior, "embedding": cosines}
         return made | {name: said for name, said in given.items() if said is not None}
+
+    def explained(self, first_stage: Floats, cosines: Floats | None = None) -> float:
+        """The share, 0..1, of the first stage's scores that the query's words explain, with an embedder's cosines.
+
+        Words like those of the query count too: other stemmers join what the one here does not.
+        """
+        told = self.match.soft if cosines is None else np.column_stack([self.match.soft, cosines])
+        return explained(first_stage, told)
 
 
 def _words(match: Match) -> dict[str, Floats]:
@@ -118,7 +127,7 @@ def _meaning(match: Match, titles: Sequence[Sequence[str]]) -> dict[str, Floats]
 
     return {
         "window": match.best_window(np.maximum(halves, match.widened(halves)) @ match.weights),
-        "alike": match.saturated(match.totals(halves)) @ match.weights,
+        "alike": match.soft @ match.weights,
         "meaning": match.meaning(),
         "title_meaning": in_parts(len(titles), named),
     }

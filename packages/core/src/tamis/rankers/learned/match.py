@@ -157,6 +157,11 @@ class Match:
             out[half[begins]] = np.maximum.reduceat(self.likeness[self.tokens.ids[at]], begins, axis=0)
         return out
 
+    @cached_property
+    def soft(self) -> Floats:
+        """How often each query word or one like it occurs in each text, as BM25 values counts. Shape (n, m)."""
+        return self.saturated(self.totals(self.nearest_in_half))
+
     def meaning(self) -> Floats:
         """The cosine of each text's sum of word vectors with the query's, at least 0. Shape (n,)."""
         return in_parts(self.tokens.size, lambda first, last: self.alike(self._text_vectors(first, last)))

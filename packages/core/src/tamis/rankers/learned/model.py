@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -13,12 +13,13 @@ from typing import Any, Literal
 import numpy as np
 
 from tamis.rankers.learned.match import Floats
+from tamis.rankers.learned.trust import Trust
 
 FILE = "weights.json"
 Mode = Literal["scores", "order", "texts"]
 """What the first stage gives: scores, an order without scores, nothing."""
 
-EMBEDDING = "embedding"
+PRIOR, EMBEDDING = "prior", "embedding"
 SHARE, SPREAD = 1.25, 0.04
 """What an embedder's cosines count, and the spread within a pool below which they count for less. Not fitted: weights
 learned with one embedder starve a better one. On each of the six training sets, with all-MiniLM-L6-v2 as with
@@ -34,16 +35,17 @@ class Combination:
 
     `weights` by mode and feature. `spreads`: the usual standard deviation of each feature within a pool. One that
     spreads far less there says little and counts for as much less, so that where no feature tells anything the first
-    stage's word stands.
+    stage's word stands. `trust`: how many times more the first stage counts where words do not explain it.
     """
 
     weights: Mapping[Mode, Mapping[str, float]]
     spreads: Mapping[str, float]
+    trust: Trust
 
     def contributions(self, features: Mapping[str, Floats], mode: Mode) -> dict[str, Floats]:
         """What each feature adds to each candidate's score, by feature; their sum is the score. Shape (n,) each.
 
-        An embedder's cosines, where there are any, count alike in every mode.
+        An embedder's cosines, where there are any, count alike in every mode. The first stage counts once.
         """
         weights = self.weights[mode]
         parts = {name: weights[name] * standard(features[name], self.spreads[name]) for name in weights}
@@ -52,10 +54,10 @@ class Combination:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Combination:
-        return cls(data["weights"], data["spreads"])
+        return cls(data["weights"], data["spreads"], Trust(**data["trust"]))
 
     def to_data(self) -> dict[str, Any]:
-        return {"weights": self.weights, "spreads": self.spreads}
+        return {"weights": self.weights, "spreads": self.spreads, "trust": asdict(self.trust)}
 
 
 def standard(values: Floats, usual: float) -> Floats:

@@ -15,8 +15,7 @@ from tamis.values.ranking import Notice, Ranked, Ranking
 from tamis.values.scale import FUSION, Scale
 
 if TYPE_CHECKING:
-    from tamis.rankers.learned.match import Floats
-    from tamis.rankers.learned.model import Mode
+    from tamis.rankers.learned.first_stage import FirstStageSaid
 
 DIGITS = 2
 """Of a score; what is below is noise, and candidates that differ by less stay as they came."""
@@ -54,30 +53,29 @@ class Learned(Scoring):
             cosines, notices = yield from self._cosines(ranking, head)
         import numpy as np
 
-        from tamis.rankers.learned import model
-        from tamis.rankers.learned.features import features
+        from tamis.rankers.learned import first_stage, model
+        from tamis.rankers.learned.features import Read
         from tamis.text import vectors as words
 
-        mode, prior = self._prior(head)
-        candidates = [ranked.candidate for ranked in head]
-        found = features(ranking.query.text, candidates, words.packaged(), prior, cosines)
-        parts = model.packaged().contributions(found, mode)
+        said = self._first_stage(head)
+        read = Read(ranking.query.text, [ranked.candidate for ranked in head], words.packaged())
+        found = {**read.plain, **read.guided(said.prior, cosines)}
+        weights = model.packaged()
+        parts = weights.contributions(found, said.mode)
+        if said.worth is not None:
+            parts[model.PRIOR] = parts[model.PRIOR] * weights.trust.times(
+                *first_stage.signs(said, read, parts, cosines)
+            )
         scores = np.sum(list(parts.values()), axis=0).round(DIGITS) + 0.0
         return Scored(scores.tolist(), _explained(head, parts) if self.explain else None, notices)
 
-    def _prior(self, head: Sequence[Ranked]) -> tuple[Mode, Floats | None]:
-        import numpy as np
-
-        from tamis.rankers.learned.features import spanned
+    def _first_stage(self, head: Sequence[Ranked]) -> FirstStageSaid:
+        from tamis.rankers.learned import first_stage
 
         known = [ranked.candidate.score for ranked in head if ranked.candidate.score is not None]
         if known and min(known) < max(known):
-            middle = float(np.median(known))
-            scores = [middle if r.candidate.score is None else r.candidate.score for r in head]
-            return "scores", spanned(np.array(scores) / max(map(abs, scores)))
-        if self.unscored == "unknown":
-            return "texts", None
-        return "order", 1.0 / np.log2(2.0 + np.arange(len(head)))
+            return first_stage.of_scores([ranked.candidate.score for ranked in head])
+        return first_stage.NOTHING if self.unscored == "unknown" else first_stage.of_order(len(head))
 
     def _cosines(self, ranking: Ranking, head: Sequence[Ranked]) -> Any:
         """Of the embedder; those missing are taken as in the middle, and none is used where too little came back."""
