@@ -165,6 +165,17 @@ def test_queries_come_from_files_and_the_command_asks_what_is_imported(
     assert "cannot import a retriever from 'my_index:nothing'" in failed.output + failed.stderr
 
 
+def test_no_more_than_was_asked_for_is_taken(tmp_path: Path) -> None:
+    done = collect(lambda text: list(TEXTS.values()), ASKED, tmp_path, top_k=3)
+    assert done.results == 3 * len(ASKED)
+
+
+def test_ids_that_no_file_can_hold_are_replaced(tmp_path: Path) -> None:
+    done = collect(lambda text: [Candidate("a text", "\ud800"), Candidate("b", " ")], {"q": "why"}, tmp_path)
+    assert any("2 passages have no id" in notice for notice in done.notices)
+    assert [c.text for c in read(tmp_path, judged=False).pool("q")] == ["a text", "b"]
+
+
 @pytest.mark.parametrize("retriever", [None, 3, "default"])
 def test_what_cannot_be_asked_is_refused(tmp_path: Path, retriever: Any) -> None:
     with pytest.raises(ConfigError, match="give a retriever of LlamaIndex, LangChain or Haystack, or a function"):

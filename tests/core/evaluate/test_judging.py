@@ -149,7 +149,12 @@ def test_eval_judges_a_set_without_judgements(tmp_path: Path) -> None:
         planned = CliRunner().invoke(app, [*map(str, words), "--dry-run"], env={"COLUMNS": "80"})
         assert planned.exit_code == 0, planned.output
         calls = int(re.search(r"judging is predicted to take (\d+) calls", planned.output)[1])  # type: ignore[index]
+        for wrong in (["--metric", "ndgc@10"], ["lexcal"]):
+            refused = CliRunner().invoke(app, [*map(str, words), *wrong])
+            assert refused.exit_code == 2
         assert not server.requests
+        few = CliRunner().invoke(app, [*map(str, words), "--queries", "2", "--dry-run"], env={"COLUMNS": "80"})
+        assert re.search(r"judging is predicted to take (\d+) calls", few.output)[1] == "8"  # type: ignore[index]
         done = CliRunner().invoke(app, [*map(str, words)], env={"COLUMNS": "80"})
     assert done.exit_code == 0, done.output
     assert len(server.requests) == calls

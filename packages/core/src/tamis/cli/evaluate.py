@@ -14,8 +14,10 @@ from tamis.evaluate import Dataset, Evaluation, Result, read
 from tamis.evaluate import evaluate as measure
 from tamis.evaluate.judging import judge as judge_pools
 from tamis.evaluate.judging import predicted, write_judgements
-from tamis.evaluate.metrics import DEFAULT_METRICS
+from tamis.evaluate.metric_names import canonical
+from tamis.evaluate.metrics import DEFAULT_METRICS, check
 from tamis.evaluate.prediction import predict
+from tamis.evaluate.systems import named
 from tamis.evaluate.terminal import cost, quality
 from tamis.evaluate.writing import plain, spelling_notice, write, write_runs
 from tamis.values.usage import Usage
@@ -70,6 +72,7 @@ def evaluate(
     console = Console()
     settings: dict[str, Any] = {"depth": depth, "queries": queries, "seed": seed, "allow": allow}
     models = options.models(model)
+    check(map(canonical, metric))
     reader = options.models([f"judge={judge}"])["judge"] if judge else None
     limit: dict[str, Any] = {"depth": judge_depth, "max_calls": judge_calls}
     sets = [
@@ -79,7 +82,8 @@ def evaluate(
     if dry_run:
         for dataset in sets:
             if judge:
-                _print_judging(console, dataset.name, predicted(dataset, reader, **limit))
+                asked = dataset.sample(queries, seed)
+                _print_judging(console, dataset.name, predicted(dataset, reader, queries=asked, **limit))
             _print_prediction(console, pipelines, dataset, models, settings)
         return
     out.mkdir(parents=True, exist_ok=True)
@@ -87,9 +91,9 @@ def evaluate(
     limits = {"concurrency": concurrency, "deadline": deadline, "max_calls": max_calls}
     settings |= {"models": models, "engine": engine | limits, "names": metric, "alone": alone, "bounds": bounds}
     if judge:
-        sets = [
-            _judged(console, dataset, reader, limit, engine | {"concurrency": concurrency}, out) for dataset in sets
-        ]
+        named(pipelines, models, allow=allow)  # What is wrong with them is said before anything is paid for.
+        asking = engine | {"concurrency": concurrency}
+        sets = [_judged(console, d, reader, limit | {"queries": d.sample(queries, seed)}, asking, out) for d in sets]
     slim, sections = [], []
     result = Result([])
     for dataset in sets:

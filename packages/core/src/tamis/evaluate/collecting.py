@@ -23,7 +23,7 @@ Scores = Literal["similarity", "distance", "mixed", "none"]
 Ids = Literal["given", "text"]
 RANDOM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 """A random UUID: frameworks make one for each text that has no id, and another one when the index is built again."""
-UNSAFE = re.compile(r"""^$|^\s|\s$|[\t\r\n"%]""")
+UNSAFE = re.compile(r"""^$|^\s|\s$|[\t\r\n"%\ufeff]""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,8 @@ def collect(
         queries: texts by id, a sequence of texts or of `Question`s, a `Dataset`, or a file (JSON with a `text` and
             perhaps an `id`, or one text per line). A text without an id gets one made from it, the same each time.
         folder: gets `corpus.jsonl`, `queries.jsonl`, `run.tsv` and `collected.json`. Judgements that are there stay.
-        top_k: how many to ask for, where the retriever takes a number; `None`: what it is set to.
+        top_k: how many to ask for, where the retriever takes a number; what it finds beyond that is left out. `None`:
+            what it is set to.
         ids: `"given"`: those of the retriever, and a digest of the text where it gives none; `"text"`: always the
             digest, for indexes that make up other ids when they are built again, after which judgements would fit
             nothing.
@@ -136,9 +137,10 @@ class _Pool:
     def _identity(self, candidate: Candidate) -> str:
         made = digest(candidate)
         given = "" if candidate.id is None else str(candidate.id)
-        if not given.strip():
+        usable = bool(given.strip()) and given == given.encode("utf-8", "replace").decode()
+        if not usable:
             self.without.append(made)
-        identity = given if given.strip() and self.ids == "given" else made
+        identity = given if usable and self.ids == "given" else made
         known = self.corpus.get(identity)
         if known is not None and (known.text, known.title) != (candidate.text, candidate.title):
             self.shared.append(repr(identity))
@@ -284,4 +286,4 @@ def _lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def _cell(identity: str) -> str:
     """An id between tabs: as it is, or as in addresses where it would be read as another one."""
-    return quote(identity, safe=" /:.-_") or "%00" if UNSAFE.search(identity) else identity
+    return quote(identity, safe="/:.-_") or "%00" if UNSAFE.search(identity) else identity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ def judge(
     *,
     depth: int = 20,
     max_calls: int | None = None,
+    queries: Collection[str] | None = None,
     engine: Engine | Mapping[str, Any] | None = None,
     on_progress: OnProgress | None = None,
 ) -> Judged:
@@ -56,6 +57,7 @@ def judge(
         model: a chat model.
         depth: how many passages of each query's first stage are graded.
         max_calls: grade at most N passages: the first of each query, then the second of each, and so on.
+        queries: the ids of those to judge; `None`: all.
         engine: an `Engine` or its options, such as `{"cache": "answers.sqlite"}`: what was graded once is not again.
         on_progress: called with queries done, queries in all and "judge".
 
@@ -64,16 +66,16 @@ def judge(
 
     >>> judged = judge(read("my-data", judged=False), OpenAIChat("qwen3-8b"), max_calls=500)  # doctest: +SKIP
     """
-    pools, left = _pools(dataset, depth, max_calls)
+    pools, left = _pools(dataset, depth, max_calls, queries)
     high, binary = _scale(dataset)
     stage = _stage(model, high)
     name = name_of(model)
     running = engine if isinstance(engine, Engine) else Engine(**(engine or {}))
     grades: Grades = {}
     usage, failed, first = Usage(), 0, ""
-    queries = list(pools)
-    for start in range(0, len(queries), CONCURRENT):
-        now = queries[start : start + CONCURRENT]
+    asked = list(pools)
+    for start in range(0, len(asked), CONCURRENT):
+        now = asked[start : start + CONCURRENT]
         rankings = [Ranking.of(dataset.questions[query].query, pools[query]) for query in now]
         for query, found in zip(now, running.outcomes(stage, rankings), strict=True):
             if isinstance(found, ConfigError) or (
@@ -92,7 +94,7 @@ def judge(
                     graded = float(ranked.score >= HELPS * high) if binary else ranked.score
                     grades.setdefault(query, {})[str(ranked.candidate.id)] = round(graded)
         if on_progress:
-            on_progress(min(start + CONCURRENT, len(queries)), len(queries), "judge")
+            on_progress(min(start + CONCURRENT, len(asked)), len(asked), "judge")
     made = sum(map(len, grades.values()))
     if pools and not made:
         raise DataError(f"{name} graded none of {failed} passages; {first or 'its answers could not be read'}")
@@ -100,9 +102,16 @@ def judge(
     return Judged(_with(dataset, grades, name, notices), name, grades, usage, failed + left)
 
 
-def predicted(dataset: Dataset, model: Any, *, depth: int = 20, max_calls: int | None = None) -> Usage:
+def predicted(
+    dataset: Dataset,
+    model: Any,
+    *,
+    depth: int = 20,
+    max_calls: int | None = None,
+    queries: Collection[str] | None = None,
+) -> Usage:
     """What `judge` would cost, without asking the model."""
-    pools, _ = _pools(dataset, depth, max_calls)
+    pools, _ = _pools(dataset, depth, max_calls, queries)
     stage, engine = _stage(model, _scale(dataset)[0]), Engine(cache=None)
     return sum((engine.dry_run(stage, dataset.questions[q].query, found) for q, found in pools.items()), Usage())
 
@@ -121,7 +130,9 @@ def _stage(model: Any, high: int) -> Groupwise:
     return Groupwise(model, size=1, judge=Grading(high=high))
 
 
-def _pools(dataset: Dataset, depth: int, most: int | None) -> tuple[dict[str, list[Candidate]], int]:
+def _pools(
+    dataset: Dataset, depth: int, most: int | None, queries: Collection[str] | None
+) -> tuple[dict[str, list[Candidate]], int]:
     """What is to be graded, by query, and how much more there would be."""
     for name, value in (("depth", depth), ("max_calls", most)):
         if value is not None and value < 1:
@@ -129,6 +140,7 @@ def _pools(dataset: Dataset, depth: int, most: int | None) -> tuple[dict[str, li
     todo = [
         (place, number, query, candidate)
         for number, query in enumerate(dataset.questions)
+        if queries is None or query in queries
         for place, candidate in enumerate(dataset.pool(query, depth))
         if str(candidate.id) not in dataset.qrels.get(query, {})
     ]
@@ -156,7 +168,9 @@ def _with(dataset: Dataset, grades: Grades, name: str, notices: Sequence[str]) -
     if not any(grade >= lowest for found in merged.values() for grade in found.values()):
         raise DataError(f"{name} found nothing relevant: no grade is {lowest:g} or more")
     judges = {**dataset.judges, name: dataset.judges.get(name, 0) + sum(map(len, grades.values()))}
-    kept = [notice for notice in dataset.notices if "have no judgement" not in notice]
+    kept = Notices(notice for notice in dataset.notices if "have no judgement" not in notice)
+    without = [repr(query) for query in dataset.questions if query in dataset.run and query not in merged]
+    kept.add("queries have no judgement", "they have no values that could count in means", without)
     return replace(dataset, qrels=merged, judges=judges, relevant_from=lowest, notices=(*kept, *notices))
 
 

@@ -10,6 +10,7 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 from numbers import Real
 from typing import Any
 
@@ -32,7 +33,7 @@ def asking(retriever: Any, top_k: int | None = None, output: str | None = None) 
             retriever that takes texts, a pipeline, or a pair of a text embedder and a retriever that takes vectors), or
             a function from a text to what it found, which may be async. A function returns strings, mappings with a
             `text`, `Candidate`s or documents of a framework, each perhaps in a pair with its score.
-        top_k: how many to ask for, where the retriever takes a number; `None`: what it is set to.
+        top_k: how many to ask for, where the retriever takes a number, and at most to take. `None`: what it is set to.
         output: the component of a Haystack pipeline whose documents count, where several give some.
 
     Raises `ConfigError` for an object that is none of these.
@@ -48,7 +49,7 @@ def asking(retriever: Any, top_k: int | None = None, output: str | None = None) 
     elif type(retriever).__name__ == "VectorStoreRetriever" and getattr(retriever, "search_type", "") == "similarity":
         # As it would search, but with the scores that it leaves out.
         wanted = {**retriever.search_kwargs, **({"k": top_k} if top_k else {})}
-        find = _with_scores(retriever.vectorstore, wanted)
+        find = _with_scores(retriever.vectorstore, wanted, retriever.invoke)
     elif _has(retriever, "as_retriever"):
         find = retriever.as_retriever(similarity_top_k=top_k or 100).retrieve
     elif _has(retriever, "invoke"):  # LangChain
@@ -62,7 +63,7 @@ def asking(retriever: Any, top_k: int | None = None, output: str | None = None) 
             f"cannot ask a {type(retriever).__name__}: give a retriever of LlamaIndex, LangChain or Haystack, or a "
             "function from the text of a query to what it finds"
         )
-    return lambda text: [candidate(item) for item in _listed(_settled(find(text)))]
+    return lambda text: [candidate(item) for item in islice(_listed(_settled(find(text))), top_k)]
 
 
 def candidate(item: Any) -> Candidate:
@@ -132,8 +133,18 @@ def _settled(value: Any) -> Any:
     return result
 
 
-def _with_scores(store: Any, wanted: Mapping[str, Any]) -> Callable[[str], Any]:
-    return lambda text: store.similarity_search_with_score(text, **wanted)
+def _with_scores(
+    store: Any, wanted: Mapping[str, Any], otherwise: Callable[[str], Any] | None = None
+) -> Callable[[str], Any]:
+    def find(text: str) -> Any:
+        try:
+            return store.similarity_search_with_score(text, **wanted)
+        except NotImplementedError:  # A store that gives no scores.
+            if otherwise is None:
+                return store.similarity_search(text, **wanted)
+            return otherwise(text)
+
+    return find
 
 
 def _warm(component: Any) -> Any:

@@ -93,7 +93,9 @@ def fit_abstention(
 def _values(quality: str | Mapping[str, float], dataset: Dataset, rankings: Mapping[str, Ranking]) -> Floats:
     if isinstance(quality, str):
         from tamis.evaluate import metrics
+        from tamis.evaluate.metric_names import canonical
 
+        quality = canonical(quality)
         found = metrics.values([quality], dataset, rankings)
         return np.array([found.get(query, {}).get(quality, 0.0) for query in rankings])
     if missing := [query for query in rankings if query not in quality]:
