@@ -154,7 +154,9 @@ def test_eval_judges_a_set_without_judgements(tmp_path: Path) -> None:
             assert refused.exit_code == 2
         assert not server.requests
         few = CliRunner().invoke(app, [*map(str, words), "--queries", "2", "--dry-run"], env={"COLUMNS": "80"})
-        assert re.search(r"judging is predicted to take (\d+) calls", few.output)[1] == "8"  # type: ignore[index]
+        fewer = re.search(r"judging is predicted to take (\d+) calls", few.output)
+        assert fewer
+        assert 0 < int(fewer[1]) < calls
         done = CliRunner().invoke(app, [*map(str, words)], env={"COLUMNS": "80"})
     assert done.exit_code == 0, done.output
     assert len(server.requests) == calls
