@@ -93,8 +93,8 @@ def _needs(name: str) -> Need:
 def short(title: str, width: int) -> str:
     """What a title says in one line: what it explains in brackets, else itself, cut between clauses or words.
 
-    >>> short("AcuRank (asks again, and only about those in doubt)", 40)
-    'asks again, and only about those in doubt'
+    >>> short("AcuRank (asks only about those in doubt)", 40)
+    'asks only about those in doubt'
     >>> short("AcuRank (asks only about what is in doubt, and stops early)", 40)
     'asks only about what is in doubt'
     """

@@ -66,8 +66,10 @@ def canonical(name: str) -> str:
     >>> [canonical(name) for name in ("ndcg@10", "MRR", "hit_rate@5", "recall_100", "Kept F1")]
     ['nDCG@10', 'RR', 'Success@5', 'R@100', 'kept_F1']
     """
-    if not isinstance(name, str) or own(name) is not None or _in_library(name):
+    if not isinstance(name, str) or own(name) is not None:
         return name
+    if (found_as := _in_library(name)) is not None:
+        return found_as
     if (whole := _plain(name)) in OWN:
         return OWN[whole]
     found = TYPED.fullmatch(name.strip())
@@ -97,11 +99,11 @@ def _plain(name: str) -> str:
     return re.sub(r"\W|_", "", name).casefold()
 
 
-def _in_library(name: str) -> bool:
+def _in_library(name: str) -> str | None:
+    """The library's name for what it can read: its measures have second names, such as MRR."""
     with installed("Evaluation", "eval"):
         import ir_measures
 
     with suppress(ValueError, NameError, SyntaxError, KeyError, TypeError, ConfigError):
-        ir_measures.parse_measure(name)
-        return True
-    return False
+        return str(ir_measures.parse_measure(name))
+    return None
