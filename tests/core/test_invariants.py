@@ -434,8 +434,9 @@ def loop() -> Iterator[asyncio.Runner]:
 def check_whole(ranking: Ranking, given: list[Candidate]) -> None:
     """Kept and dropped are exactly the input; scores are finite or none; notices and reasons name what exists."""
     assert sorted([*ranking.positions, *(dropped.position for dropped in ranking.dropped)]) == list(range(len(given)))
+    read = Ranking.of(QUERY, given, scores="detect").candidates  # distances are negated
     for ranked in (*ranking.kept, *(dropped.ranked for dropped in ranking.dropped)):
-        assert ranked.candidate is given[ranked.position]
+        assert ranked.candidate == read[ranked.position]
         assert ranked.score is None or math.isfinite(ranked.score)
         assert all(value is None or math.isfinite(value) for value in ranked.criteria.values())
     for notice in ranking.warnings:
@@ -473,7 +474,7 @@ def test_every_composition_is_whole_and_deterministic(build: Any, model: Odd, gi
 def test_sync_async_and_many_agree(loop: asyncio.Runner, build: Any, model: Odd, pools: list[list[Candidate]]) -> None:
     stage, engine = build(model), Engine(retries=0, cache=None)
     one_by_one = [engine.rerank(stage, QUERY, pool) for pool in pools]
-    rankings = [Ranking.of(QUERY, pool) for pool in pools]
+    rankings = [Ranking.of(QUERY, pool, scores="detect") for pool in pools]
     many = engine.rerank_many(stage, rankings)
     in_loop = loop.run(engine.arerank_many(stage, rankings))
     alone = loop.run(engine.arerank(stage, QUERY, pools[0]))
