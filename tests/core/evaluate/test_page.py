@@ -361,3 +361,23 @@ def test_probabilities_come_with_a_reliability_chart_and_other_scores_with_none(
     )
     assert "Expected calibration error 0.250" in drawn["sure"]["trust"]
     assert 'id="reliability"' in render([section(with_systems(kitchens, sure))])
+
+
+def test_names_of_lines_at_the_same_height_are_not_written_over_each_other(kitchens: Evaluation) -> None:
+    first, *rest, oracle = kitchens.systems
+    high = replace(oracle, means={MAIN: first.means[MAIN]})
+    shapes = tradeoff(replace(kitchens, systems=[first, *rest, high]))["calls"]["layout"]["shapes"]
+    assert [shape["label"]["textposition"] for shape in shapes] == ["end", "start"]
+    shapes = tradeoff(kitchens)["calls"]["layout"]["shapes"]
+    assert {shape["label"]["textposition"] for shape in shapes} == {"end"}
+
+
+def test_answers_of_a_cache_are_drawn_against_nothing(kitchens: Evaluation) -> None:
+    first, lexical, *rest = kitchens.systems
+    cached = replace(lexical, usage=replace(lexical.usage, cached=3))
+    mixed = replace(kitchens, systems=[first, cached, *rest])
+    assert all("lexical" not in figure["data"][1]["customdata"] for figure in tradeoff(mixed).values())
+    assert section(mixed).data["undrawn"].startswith("lexical is not drawn: a cache answered some calls")
+    assert section(kitchens).data["undrawn"] == ""
+    everything = replace(kitchens, systems=[replace(s, usage=replace(s.usage, cached=3)) for s in kitchens.systems])
+    assert tradeoff(everything) == {}

@@ -432,7 +432,9 @@ def test_a_query_that_does_not_count_says_why(driver: Any, crowded: Path) -> Non
     )
     assert "1 more query does not count" in reader.js("document.querySelector('#balance').textContent")
     reader.driver.execute_script("document.querySelector('#finder').open = true")
-    assert "does not count: no passage is judged" in reader.js("document.querySelector('#queries').textContent")
+    why = "document.querySelector('#queries .why')"
+    assert reader.js(f"{why}.textContent") == "does not count: no passage is judged for it"
+    assert reader.js(f"{why}.scrollWidth <= {why}.clientWidth")
     reader.open("#kitchen/lexical/q1")
     assert reader.js("document.querySelector('#uncounted')") is None
 

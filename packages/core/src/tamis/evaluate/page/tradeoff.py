@@ -21,6 +21,10 @@ COSTS = {
 """What quality can be drawn against, and how the axis is called."""
 
 
+LABEL = 0.08
+"""The height of a label, as a share of the chart."""
+
+
 def tradeoff(evaluation: Evaluation) -> dict[str, Figure]:
     """Quality against cost, one figure for each cost that some system has; without those of `undrawn`."""
     main = evaluation.main
@@ -99,14 +103,21 @@ def _tradeoff(evaluation: Evaluation, systems: Sequence[System], spent: Mapping[
         "layout": layout(
             xaxis={**axis, "title": title},
             yaxis={"title": label(main), "range": [low - 0.1 * reach, high + 0.1 * reach], "zeroline": False},
-            shapes=[_reference(line, main) for line in near],
+            shapes=[_reference(line, main, _covered(line, near, main, high - low + 0.2 * reach)) for line in near],
             annotations=[_beyond(line, main, high) for line in lines if line not in near],
             hovermode="closest",
         ),
     }
 
 
-def _reference(line: System, main: str) -> Figure:
+def _covered(line: System, lines: Sequence[System], main: str, span: float) -> bool:
+    """Whether the name of a line would be written over that of one before it."""
+    height = _mean(line, main) or 0.0
+    before = lines[: lines.index(line)]
+    return any(abs(height - (_mean(other, main) or 0.0)) < LABEL * span for other in before)
+
+
+def _reference(line: System, main: str, covered: bool) -> Figure:
     height = _mean(line, main)
     return {
         "type": "line",
@@ -118,7 +129,7 @@ def _reference(line: System, main: str) -> Figure:
         "line": {"color": "--muted", "width": 1, "dash": "solid" if line.kind == "first stage" else "dot"},
         "label": {
             "text": label(line.name, 28),
-            "textposition": "end",
+            "textposition": "start" if covered else "end",
             "yanchor": "bottom",
             "font": {"size": 12, "color": "--muted"},
         },

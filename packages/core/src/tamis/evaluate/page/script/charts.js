@@ -94,7 +94,9 @@ function sides(points, line, layout, element) {
   }
   pen.font = `13px ${getComputedStyle(document.body).fontFamily}`;
   for (const { y0, label } of layout.shapes) {
-    taken.push([width - pen.measureText(label.text).width - 6, down(y0) - 20, width, down(y0)], [0, down(y0) - 1, width, down(y0) + 1]);
+    const length = pen.measureText(label.text).width + 6;
+    const left = label.textposition === "start" ? 0 : width - length;
+    taken.push([left, down(y0) - 20, left + length, down(y0)], [0, down(y0) - 1, width, down(y0) + 1]);
   }
   const inside = [0, 0, width + r - 4, height]; // Not over the numbers of the axis.
   return points.text.map((text, index) => {

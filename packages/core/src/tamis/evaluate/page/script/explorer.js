@@ -110,8 +110,8 @@ function showQueries() {
     },
     make("span", { class: `number ${tone}` }, gain === null ? "–" : signed(gain)),
     make("span", { class: "number" }, fixed(value)),
-    make("span", { class: "text" }, make("bdi", {}, queries[query][1]),
-      ...(uncounted[query] ? [make("span", { class: "muted" }, ` (does not count: ${uncounted[query]})`)] : []))));
+    make("span", { class: "text" }, make("bdi", {}, queries[query][1])),
+    ...(uncounted[query] ? [make("span", { class: "why" }, `does not count: ${uncounted[query]}`)] : [])));
   }));
 }
 
