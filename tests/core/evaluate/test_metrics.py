@@ -274,3 +274,8 @@ def test_random_orders_have_their_expected_ndcg_and_no_ties_of_the_old_order() -
 
 def test_a_ranking_by_hand_keeps_its_scores() -> None:
     assert isinstance(ranked("ab", [1.0, 0.5]).kept[0], Ranked)
+
+
+@pytest.mark.parametrize(("k", "share"), [(1, 1 / 3), (2, 2 / 3), (3, 2 / 3), (5, 1.0)])
+def test_a_passage_at_rank_k_is_among_the_first_k(k: int, share: float) -> None:
+    assert ties.mean_hits([1, 2, 5], k) == pytest.approx(share)
