@@ -1,6 +1,6 @@
 """Does the default help where it learned nothing? Every test set, without a model and with an embedder, and the time.
 
-    python benchmarks/default.py [--sets NAME ...] [--embed NAME ...]
+    python benchmarks/default.py [--queries N] [--sets NAME ...] [--embed NAME ...]
 
 `bm25`: the sets' own first stage. `default`, `order`, `texts`: `tamis.default()` on its scores, on its order alone, and
 on the shuffled texts alone. `embedder`: cosine of all-MiniLM-L6-v2; `half and half`: its cosine and BM25's score, each
@@ -69,6 +69,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description="Quality and time of the learned default.")
     options.add_argument("--sets", nargs="*", default=[*TEST, *SETS])
     options.add_argument("--embed", nargs="*", default=EMBED, help="the sets to embed (hours for all)")
+    options.add_argument("--queries", type=int, help="at most N of a set")
     options.add_argument("--cache", type=Path, default=ROOT / ".cache" / "default")
     given = options.parse_args()
     if not DATA.is_dir():
@@ -77,10 +78,11 @@ def main() -> None:
     encoder = None
     if spec and spec.submodule_search_locations and given.embed:
         encoder = Encoder(Path(spec.submodule_search_locations[0], "model"), given.cache)
-    found = {name: measured(name, encoder if name in given.embed else None) for name in given.sets}
+    found = {name: measured(name, encoder if name in given.embed else None, given.queries) for name in given.sets}
     unseen = {name: scores for name, scores in found.items() if name in TEST}
     seen = {name: scores for name, scores in found.items() if name in SETS}
-    parts = [NOTE, quality(unseen, "not trained on", PLAIN), quality(seen, SEEN, PLAIN)]
+    told = f"{NOTE} At most {given.queries} queries of a set." if given.queries else NOTE
+    parts = [told, quality(unseen, "not trained on", PLAIN), quality(seen, SEEN, PLAIN)]
     for part, title in ((unseen, "not trained on, with an embedder"), (seen, f"{SEEN}, with an embedder")):
         parts.append(quality({name: s for name, s in part.items() if "embedder" in s}, title, EMBEDDED))
     if STRONG in given.sets:
@@ -105,13 +107,13 @@ NOTE = (
 )
 
 
-def measured(name: str, encoder: Encoder | None) -> dict[str, list[float]]:
+def measured(name: str, encoder: Encoder | None, queries: int | None) -> dict[str, list[float]]:
     """nDCG@10 of each query, by system."""
     dataset = read(DATA / name, run=RUNS.get(name))
     embedder = Kept(encoder, dataset) if encoder else None
     engine = Engine()
     scores: dict[str, list[float]] = {}
-    for query in dataset.sample(None):
+    for query in dataset.sample(queries):
         grades = dataset.qrels.get(query, {})
         if any(grade > 0 for grade in grades.values()):
             for system, ids in orders(dataset, query, embedder, engine).items():

@@ -98,6 +98,7 @@ from tamis.select import (
     NearBest,
     Platt,
     RatioToBest,
+    Shrunk,
     SoftmaxMass,
     Spike,
     Stacked,
@@ -151,6 +152,7 @@ CONFIDENCES_MADE = (
     Stacked(max=1.5, std=-0.5, gap=0.25, intercept=-2.0),
     Linear(**SHARED, weights=(1.0,), intercept=0.25),
     Logistic(**SHARED, weights=((0.0,), (1.0,), (2.0,)), intercepts=(0.0, 1.0, 2.0)),
+    Shrunk(Linear(**SHARED, weights=(1.0,), intercept=0.25), Gap(), 0.25, (0.5, 1.0), (2.0, 3.0)),
     Mahalanobis(**SHARED, bad=(0.0,), good=(1.0,), bad_precision=((1.0,),), good_precision=((2.0,),)),
 )
 STAGES_MADE: tuple[Stage, ...] = (

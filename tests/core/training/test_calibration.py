@@ -21,7 +21,7 @@ from tamis.select import scorer_id
 from tamis.select.calibrate.abstain import Abstention
 from tamis.select.calibrate.artefact import Artefact
 from tamis.select.calibrate.calibration import Calibrate, Conformal, Isotonic, Platt, Temperature, Unit
-from tamis.select.calibrate.confidence import Gap, Linear, Max
+from tamis.select.calibrate.confidence import Gap, Linear, Max, Shrunk
 from tamis.select.calibrate.in_list import InList
 from tamis.select.policies.mass import SoftmaxMass
 from tamis.training.calibration import fit
@@ -296,13 +296,28 @@ def test_odd_qualities_and_scores_can_be_fitted(method: str) -> None:
     constant = [np.full(10, 2.0)] * 15 + vectors[:15]
     assert np.isfinite(fitted(method, constant, np.arange(30) / 30).fitted.confidence.of(vectors[0]))
     short = [v[: 1 + i % 4] for i, v in enumerate(vectors)]
-    assert len(fitted(method, short, np.arange(30) / 30, k=10).fitted.confidence.centre) == 4
+    confidence = fitted(method, short, np.arange(30) / 30, k=10).fitted.confidence
+    assert len((confidence.fitted if isinstance(confidence, Shrunk) else confidence).centre) == 4
+
+
+@pytest.mark.parametrize("method", ["linear", "logistic"])
+def test_a_regression_gives_way_to_a_simple_confidence_as_far_as_that_costs_nothing(method: str) -> None:
+    """Labels that are noise, and labels that only the third score tells."""
+    vectors, _ = queries(120, 12)
+    noise = fitted(method, vectors, np.random.default_rng(0).random(120)).fitted.confidence
+    assert isinstance(noise, Shrunk)
+    assert noise.share >= 0.5
+    third = fitted(method, vectors, np.array([-vector[2] for vector in vectors])).fitted.confidence
+    assert isinstance(third, Shrunk)
+    assert third.share <= 0.25
 
 
 def test_unanswerable_queries_count_as_quality_zero() -> None:
     lists = [[(3.0, True), (0.0, False)]] * 30 + [[(0.5, False), (0.0, False)]] * 30
     artefact = made(lists, "linear", quality="nDCG@10", rate=0.5)
-    assert isinstance(artefact.fitted.confidence, Linear)
+    confidence = artefact.fitted.confidence
+    assert isinstance(confidence, Shrunk)
+    assert isinstance(confidence.fitted, Linear)
     assert artefact.report["quality"] == pytest.approx(0.5)
     assert artefact.report["quality_answered"] == pytest.approx(1.0)
     assert artefact.report["nauc"] > 0.85

@@ -16,6 +16,7 @@ from .calibrate.confidence import Linear as Linear
 from .calibrate.confidence import Logistic as Logistic
 from .calibrate.confidence import Mahalanobis as Mahalanobis
 from .calibrate.confidence import Max as Max
+from .calibrate.confidence import Shrunk as Shrunk
 from .calibrate.confidence import Stacked as Stacked
 from .calibrate.confidence import Std as Std
 from .calibrate.in_list import InList as InList

@@ -16,11 +16,13 @@ from tamis.errors import ConfigError, installed
 from tamis.select.calibrate.abstain import Abstention, judged_head
 from tamis.select.calibrate.confidence import (
     Confidence,
+    FittedConfidence,
     Gap,
     Linear,
     Logistic,
     Mahalanobis,
     Max,
+    Shrunk,
     Stacked,
     Std,
     padded,
@@ -156,7 +158,50 @@ def _report(sure: Floats, values: Floats, threshold: float | None) -> dict[str, 
 def _confidence(method: str, scores: Sequence[Floats], values: Floats, k: int) -> Confidence:
     if method in SIMPLE:
         return SIMPLE[method]
-    return _stacked(scores, values) if method == "stacked" else FITS[method](*_features(scores, k), values)
+    if method == "stacked":
+        return _stacked(scores, values)
+    if method in SHRUNK:
+        return _shrunk(method, scores, values, k)
+    return _fit(method, scores, values, k)
+
+
+def _fit(method: str, scores: Sequence[Floats], values: Floats, k: int) -> FittedConfidence:
+    fit: FittedConfidence = FITS[method](*_features(scores, k), values)
+    return fit
+
+
+def _shrunk(method: str, scores: Sequence[Floats], values: Floats, k: int) -> Confidence:
+    """The fit, drawn towards the best label-free confidence as far as costs nothing that can be told from noise: the
+    largest share whose mean over folds is within one standard error of the best (Breiman et al., 1984)."""
+    from tamis.evaluate.abstention import nauc
+
+    simple = max(SIMPLE.values(), key=lambda one: nauc([one.of(each) for each in scores], values.tolist()))
+    easy = np.array([simple.of(one) for one in scores])
+    fold = np.arange(len(scores)) % FOLDS
+    worth: list[list[float]] = []
+    for number in range(FOLDS):
+        inside, outside = fold == number, fold != number
+        if min(len(set(values[inside].tolist())), len(set(values[outside].tolist()))) > 1:
+            fit = _fit(method, [scores[i] for i in np.flatnonzero(outside).tolist()], values[outside], k)
+            told = np.array([fit.of(one) for one in scores])
+            centres, spreads = _standard(told[outside], easy[outside])
+            both = (told[inside] - centres[0]) / spreads[0], (easy[inside] - centres[1]) / spreads[1]
+            drawn = [(1.0 - share) * both[0] + share * both[1] for share in SHARES]
+            worth.append([nauc(one.tolist(), values[inside].tolist()) for one in drawn])
+    found = np.array([row for row in worth if np.isfinite(row).all()])
+    share = SHARES[-1]
+    if len(found) > 1:
+        means, errors = found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(len(found))
+        best = int(np.argmax(means))
+        share = SHARES[int(np.flatnonzero(means >= means[best] - errors[best])[-1])]
+    fit = _fit(method, scores, values, k)
+    return Shrunk(fit, simple, share, *_standard(np.array([fit.of(one) for one in scores]), easy))
+
+
+def _standard(told: Floats, easy: Floats) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Means, and standard deviations that can be divided by."""
+    first, second = (float(each.std()) if each.std() > 1e-12 else 1.0 for each in (told, easy))
+    return (float(told.mean()), float(easy.mean())), (first, second)
 
 
 def _stacked(scores: Sequence[Floats], values: Floats) -> Stacked:
@@ -232,4 +277,6 @@ def _numbers(values: Floats) -> tuple[float, ...]:
 
 
 SIMPLE: Mapping[str, Confidence] = {"max": Max(), "std": Std(), "gap": Gap()}
+SHRUNK = ("linear", "logistic")
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 FITS: Mapping[str, Any] = {"linear": _linear, "logistic": _logistic, "mahalanobis": _mahalanobis}

@@ -13,7 +13,7 @@ from pydantic import FiniteFloat
 
 from tamis.errors import ConfigError
 from tamis.parts.family import Family
-from tamis.parts.numbers import Positive
+from tamis.parts.numbers import Positive, Share
 from tamis.parts.part import part
 from tamis.select.calibrate.line import logits
 from tamis.select.policies.base import Floats
@@ -167,6 +167,26 @@ class Mahalanobis(FittedConfidence):
     def of(self, scores: Floats) -> float:
         found = self.features(scores)
         return _distance(found, self.bad, self.bad_precision) - _distance(found, self.good, self.good_precision)
+
+
+@part
+class Shrunk(Confidence):
+    """A fitted confidence drawn towards one that needs no labels, by a share of 0 to 1, in the unit of the fitted one.
+
+    `centres`, `spreads`: mean and standard deviation of both over the reference queries, the fitted one first. Where a
+    fit does not carry over to other queries, what needs no labels still tells something.
+    """
+
+    fitted: ConfidenceRef
+    simple: ConfidenceRef
+    share: Share
+    centres: tuple[FiniteFloat, FiniteFloat]
+    spreads: tuple[Positive, Positive]
+
+    def of(self, scores: Floats) -> float:
+        centre, spread = self.centres[0], self.spreads[0]
+        simple = centre + spread * (self.simple.of(scores) - self.centres[1]) / self.spreads[1]
+        return (1.0 - self.share) * self.fitted.of(scores) + self.share * simple
 
 
 def _distance(point: Floats, centre: Vector, precision: tuple[Vector, ...]) -> float:
