@@ -198,6 +198,36 @@ def test_a_corpus_may_be_one_array(folder: Path, name: str) -> None:
         read(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("corpus.tsv", 'd1\tbread "rises" because, of yeast\nd2\tknives\n'),
+        ("corpus.tsv", 'id\ttext\nd1\t"bread ""rises"" because, of yeast"\nd2\tknives\n'),
+        ("corpus.csv", '_id,title,text\nd1,,"bread ""rises"" because, of yeast"\nd2,,knives\n'),
+    ],
+)
+def test_a_corpus_may_be_a_table(folder: Path, name: str, text: str) -> None:
+    (folder / "corpus.jsonl").unlink()
+    (folder / name).write_bytes(text.encode("utf-16"))
+    corpus = read(folder).corpus
+    assert {i: c.text for i, c in corpus.items()} == {"d1": 'bread "rises" because, of yeast', "d2": "knives"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("corpus.tsv", "d1\ta\nd2\n", r"corpus\.tsv:2: expected a head with the columns id and text, or an id, a tab"),
+        ("corpus.csv", "d1,a\n", r"corpus\.csv:1: expected a head with the columns id and text; got"),
+        ("corpus.csv", "text,year\na,1990\n", r"corpus\.csv:2: needs '_id' \(or 'id'\) and 'text'"),
+    ],
+)
+def test_a_table_that_is_no_corpus_names_its_line(folder: Path, name: str, text: str, message: str) -> None:
+    (folder / "corpus.jsonl").unlink()
+    (folder / name).write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        read(folder)
+
+
 def test_ids_that_are_numbers_are_those_of_the_judgements(folder: Path) -> None:
     rows = '{"_id": 1, "text": "a"}\n{"_id": 2.0, "text": "b", "title": 1984}\n'
     (folder / "corpus.jsonl").write_text(rows, encoding="utf-8")

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from tamis.errors import ConfigError, DataError
 from tamis.evaluate.dataset import Dataset, Question
-from tamis.evaluate.files import Notices, records
+from tamis.evaluate.files import SEPARATORS, Notices, kind_of, records
 from tamis.evaluate.retrievers import asking
 from tamis.evaluate.text_files import lines
 from tamis.values.ranking import Candidate, Query
@@ -203,7 +203,7 @@ def _texts(queries: Any) -> Iterator[tuple[str | None, str, dict[str, Any]]]:
     """Id, text and other fields of each query."""
     if isinstance(queries, (str, Path)):
         path = Path(queries)
-        if path.suffix.lower() in (".json", ".jsonl", ".ndjson") or ".jsonl" in path.suffixes:
+        if kind_of(path) in (".json", ".jsonl", ".ndjson", *SEPARATORS):
             for _, record in records(path, ids=False):
                 yield record.pop("id"), record.pop("text"), record
         else:

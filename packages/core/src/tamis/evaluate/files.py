@@ -15,6 +15,8 @@ from tamis.evaluate import columns, text_files
 from tamis.evaluate.dataset import Question, Run
 from tamis.values.ranking import Candidate, Query
 
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+"""What separates the columns of a table of texts, by how its name ends."""
 Grades = dict[str, dict[str, float]]
 """Query id to passage id to grade; whole grades are integers."""
 
@@ -39,9 +41,11 @@ def records(path: Path, *, ids: bool = True) -> Iterator[tuple[int, dict[str, An
     """Numbered objects of a JSON file that have a `text`, each with its id as a string under `id` (BEIR's `_id` is read
     as well). Without `ids` they need none, and a string is a text.
 
-    The file holds one object per line, or one array of them.
+    The file holds one object per line, or one array of them; or it is a table (`.tsv`, `.csv`) whose head names `text`
+    and `id`, or with an id and a text in each line, as MS MARCO has them.
     """
-    for number, value in text_files.values(path):
+    separator = SEPARATORS.get(kind_of(path))
+    for number, value in _table(path, separator) if separator else text_files.values(path):
         record = {"text": value} if isinstance(value, str) and not ids else value
         if not isinstance(record, dict):
             raise DataError(f"{path}:{number}: expected a JSON object, got {_short(value)}")
@@ -65,10 +69,10 @@ def read_passages(path: Path) -> list[Candidate]:
     `id`, `title` and `score` are read where they are given; other fields become metadata. Raises `DataError` with file
     and line.
     """
-    kind = path.suffixes[-2] if path.suffix == ".gz" and len(path.suffixes) > 1 else path.suffix
-    if kind.lower() in (".csv", ".tsv"):
-        found = [_passage(record) for record in _rows(path, "\t" if kind.lower() == ".tsv" else ",")]
-    elif kind.lower() in (".jsonl", ".ndjson", ".json") or _looks_like_json(path):
+    kind = kind_of(path)
+    if kind in SEPARATORS:
+        found = [_passage(record) for _, record in _rows(path, SEPARATORS[kind])]
+    elif kind in (".jsonl", ".ndjson", ".json") or _looks_like_json(path):
         found = [_passage(record) for _, record in records(path, ids=False)]
     else:
         found = [Candidate(line) for _, line in text_files.lines(path)]
@@ -83,7 +87,28 @@ def _passage(record: dict[str, Any]) -> Candidate:
     return Candidate(text, metadata={**(nested if isinstance(nested, Mapping) else {}), **record}, **known)
 
 
-def _rows(path: Path, separator: str) -> Iterator[dict[str, Any]]:
+def kind_of(path: Path) -> str:
+    """How the name ends, in small letters and without `.gz`."""
+    return (path.suffixes[-2] if path.suffix == ".gz" and len(path.suffixes) > 1 else path.suffix).lower()
+
+
+def _table(path: Path, separator: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a table under its head; without one, what is in front of the first separator is the id."""
+    first = next(text_files.lines(path), (0, ""))[1]
+    if {"text", '"text"'} & {field.strip() for field in first.split(separator)}:
+        yield from _rows(path, separator)
+        return
+    for number, line in text_files.lines(path):
+        identity, mark, text = line.partition(separator)
+        if not mark or separator == ",":
+            wanted = "a head with the columns id and text" + (
+                ", or an id, a tab and a text" if separator != "," else ""
+            )
+            raise DataError(f"{path}:{number}: expected {wanted}; got {_short(line)}")
+        yield number, {"id": identity.strip(), "text": text}
+
+
+def _rows(path: Path, separator: str) -> Iterator[tuple[int, dict[str, Any]]]:
     reader = csv.DictReader(io.StringIO(text_files.text(path), newline=""), delimiter=separator)
     if "text" not in (reader.fieldnames or ()):
         raise DataError(f"{path}:1: the head needs a column 'text', got {list(reader.fieldnames or ())}")
@@ -96,7 +121,7 @@ def _rows(path: Path, separator: str) -> Iterator[dict[str, Any]]:
             if not columns.is_number(record["score"]):
                 raise DataError(f"{path}:{reader.line_num}: the score must be a number, got {record['score']!r}")
             record["score"] = columns.as_number(record["score"])
-        yield {"text": "", **record}
+        yield reader.line_num, {"text": "", **record}
 
 
 def _looks_like_json(path: Path) -> bool:

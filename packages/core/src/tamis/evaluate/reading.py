@@ -22,7 +22,7 @@ from tamis.evaluate.files import (
 from tamis.evaluate.first_stage import bm25_run
 from tamis.values.ranking import Candidate
 
-JSON = (".jsonl", ".json", ".ndjson")
+TEXTS = (".jsonl", ".json", ".ndjson", ".tsv", ".csv")
 TABLES = (".tsv", ".csv", ".txt", ".trec", ".json", ".jsonl")
 
 
@@ -215,8 +215,8 @@ def _named(folder: Path, name: str | Path) -> Path:
 
 
 def _find(folder: Path, name: str, notices: Notices) -> Path:
-    if (path := _one_of(folder, name, JSON, notices)) is None:
-        raise DataError(f"no {name}.jsonl (or {name}.jsonl.gz, {name}.json) in {str(folder)!r}")
+    if (path := _one_of(folder, name, TEXTS, notices)) is None:
+        raise DataError(f"no {name}.jsonl (or {name}.jsonl.gz, {name}.json, {name}.tsv) in {str(folder)!r}")
     return path
 
 
