@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tamis import Candidate, Query
 from tamis.cli.app import app
 from tamis.errors import ConfigError, DataError
 from tamis.evaluate import Question, collect, evaluate, read
+from tamis.evaluate.collecting import digest
 
 ASKED = {query: text for query, (text, _) in QUERIES.items()}
 
@@ -92,17 +94,32 @@ def test_ids_are_stable_and_odd_ones_are_reported(tmp_path: Path) -> None:
     assert len(one.corpus) == 6
 
 
-def test_ids_made_from_texts_survive_an_index_that_is_built_again(tmp_path: Path) -> None:
-    import uuid
-
+def test_random_ids_are_made_from_texts_and_survive_an_index_that_is_built_again(tmp_path: Path) -> None:
     def rebuilt(text: str) -> list[Candidate]:
         return [Candidate(t, str(uuid.uuid4())) for t in TEXTS.values()]
 
-    done = collect(rebuilt, {"q": "bread"}, tmp_path / "random")
-    assert any("all ids look random" in notice and "--ids text" in notice for notice in done.notices)
-    first, second = (collect(rebuilt, {"q": "bread"}, tmp_path / name, ids="text") for name in ("a", "b"))
+    first, second = (collect(rebuilt, {"q": "bread"}, tmp_path / name) for name in ("a", "b"))
     assert order(tmp_path / "a", "q") == order(tmp_path / "b", "q")
-    assert not any("random" in notice for notice in (*first.notices, *second.notices))
+    assert "10 ids look random: passages are called by a digest" in first.notices[0]
+    assert first.notices == second.notices
+    kept = collect(rebuilt, {"q": "bread"}, tmp_path / "given", ids="given")
+    assert all(len(identity) == 36 for identity in order(tmp_path / "given", "q"))
+    assert "judgements will not fit" in kept.notices[0]
+    own = collect(lambda text: [Candidate("a", "mine")], {"q": "bread"}, tmp_path / "text", ids="text")
+    assert order(tmp_path / "text", "q") == [digest(Candidate("a"))]
+    assert own.notices == ()
+    with pytest.raises(ConfigError, match="ids must be 'stable', 'given' or 'text'"):
+        collect(rebuilt, {"q": "bread"}, tmp_path, ids="random")  # type: ignore[arg-type]
+
+
+def test_two_passages_with_one_text_and_random_ids_both_stay(tmp_path: Path) -> None:
+    twins = [Candidate("one text", str(uuid.uuid4())) for _ in range(3)]
+    done = collect(lambda text: [*twins, twins[0]], {"q": "a", "q2": "b"}, tmp_path)
+    found = order(tmp_path, "q")
+    made = digest(twins[0])
+    assert found == [made, f"{made}-2", f"{made}-3"] == order(tmp_path, "q2")
+    assert done.passages == 3
+    assert any("2 results came twice for a query" in notice for notice in done.notices)
 
 
 def test_a_query_that_fails_is_reported_and_the_others_are_kept(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -33,8 +33,8 @@ def collect(
         typer.Option("--top-k", "-k", min=1, help="Ask for N passages. Default: what the retriever is set to."),
     ] = None,
     ids: Annotated[
-        str, typer.Option(help="given: the retriever's own ids; text: ids made from texts, which last.")
-    ] = "given",
+        str, typer.Option(help="stable: the retriever's, and made from texts where they are random; given; or text.")
+    ] = "stable",
     output: Annotated[
         str | None, typer.Option(help="The component of a Haystack pipeline whose documents count.")
     ] = None,
@@ -48,7 +48,7 @@ def collect(
             queries,
             out,
             top_k=top_k,
-            ids=cast(Literal["given", "text"], ids),
+            ids=cast(Any, ids),
             output=output,
             on_progress=report,
         )

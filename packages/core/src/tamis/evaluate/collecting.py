@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import quote
 
 from tamis.errors import ConfigError, DataError
@@ -20,7 +20,7 @@ from tamis.evaluate.text_files import lines
 from tamis.values.ranking import Candidate, Query
 
 Scores = Literal["similarity", "distance", "mixed", "none"]
-Ids = Literal["given", "text"]
+Ids = Literal["stable", "given", "text"]
 RANDOM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 """A random UUID: frameworks make one for each text that has no id, and another one when the index is built again."""
 UNSAFE = re.compile(r"""^$|^\s|\s$|[\t\r\n"%\ufeff]""")
@@ -48,7 +48,7 @@ def collect(
     folder: str | Path = "collected",
     *,
     top_k: int | None = None,
-    ids: Ids = "given",
+    ids: Ids = "stable",
     output: str | None = None,
     on_progress: Callable[[int, int, str], None] | None = None,
 ) -> Collected:
@@ -62,9 +62,9 @@ def collect(
         folder: gets `corpus.jsonl`, `queries.jsonl`, `run.tsv` and `collected.json`. Judgements that are there stay.
         top_k: how many to ask for, where the retriever takes a number; what it finds beyond that is left out. `None`:
             what it is set to.
-        ids: `"given"`: those of the retriever, and a digest of the text where it gives none; `"text"`: always the
-            digest, for indexes that make up other ids when they are built again, after which judgements would fit
-            nothing.
+        ids: `"stable"`: those of the retriever, and a digest of the text where it gives none or a random one: indexes
+            make up other random ids when they are built again, and judgements would then fit nothing; `"given"`: random
+            ones, too; `"text"`: always the digest.
         output: the component of a Haystack pipeline whose documents count, where several give some.
         on_progress: called with queries done, queries in all and the query's id.
 
@@ -74,8 +74,8 @@ def collect(
 
     >>> collect(index.as_retriever(similarity_top_k=50), {"q1": "how tall is Everest"}, "my-data")  # doctest: +SKIP
     """
-    if ids not in ("given", "text"):
-        raise ConfigError(f"ids must be 'given' or 'text', got {ids!r}")
+    if ids not in get_args(Ids):
+        raise ConfigError(f"ids must be 'stable', 'given' or 'text', got {ids!r}")
     ask = asking(retriever, top_k, output)
     notices = Notices()
     questions = _questions(queries, notices)
@@ -121,33 +121,46 @@ class _Pool:
     empty: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     shared: list[str] = field(default_factory=list)
-    random: int = 0
+    random: set[str] = field(default_factory=set)
 
     def placed(self, query: str, candidates: Sequence[Candidate]) -> list[tuple[str, float | None]]:
         """The results of one query; what came twice has its first place."""
         results: dict[str, float | None] = {}
+        called: dict[str, str] = {}
         for candidate in candidates:
-            identity = self._identity(candidate)
+            given = "" if candidate.id is None else str(candidate.id)
+            identity = self._identity(candidate, given)
+            if given and called.setdefault(identity, given) != given:
+                identity = self._another(candidate, identity, given, called)
             if identity in results:
                 self.twice.append(f"query {query!r} passage {identity!r}")
                 continue
             results[identity] = candidate.score
         return list(results.items())
 
-    def _identity(self, candidate: Candidate) -> str:
+    def _another(self, candidate: Candidate, identity: str, given: str, called: dict[str, str]) -> str:
+        """An id for a passage with the text of another: both were found, so both stay."""
+        number = 2
+        while called.setdefault(name := f"{identity}-{number}", given) != given:
+            number += 1
+        self.corpus.setdefault(name, replace(candidate, id=name, score=None))
+        return name
+
+    def _identity(self, candidate: Candidate, given: str) -> str:
         made = digest(candidate)
-        given = "" if candidate.id is None else str(candidate.id)
         usable = bool(given.strip()) and given == given.encode("utf-8", "replace").decode()
         if not usable:
             self.without.append(made)
-        identity = given if usable and self.ids == "given" else made
+        random = usable and bool(RANDOM.fullmatch(given.lower()))
+        if random:
+            self.random.add(given)
+        identity = given if usable and (self.ids == "given" or (self.ids == "stable" and not random)) else made
         known = self.corpus.get(identity)
         if known is not None and (known.text, known.title) != (candidate.text, candidate.title):
             self.shared.append(repr(identity))
             identity = f"{identity}#{made[:8]}"
         if identity not in self.corpus:
             self.corpus[identity] = replace(candidate, id=identity, score=None)
-            self.random += bool(RANDOM.fullmatch(identity))
             if not candidate.full_text.strip():
                 self.empty.append(repr(identity))
         return identity
@@ -159,10 +172,15 @@ class _Pool:
         notices.add("results have the id of another text", "the digest of theirs is added to it", self.shared)
         notices.add("results came twice for a query", "the first is kept", self.twice)
         notices.add("passages have no text", "they stay, and nothing in them can be found", self.empty)
-        if self.random and self.random == len(self.corpus):
+        if self.random and self.ids == "stable":
             notices.append(
-                "all ids look random: if the index makes others when it is built again, judgements will not fit; "
-                "ids='text' (--ids text) makes them from the texts"
+                f"{len(self.random)} ids look random: passages are called by a digest of their text, which stays when "
+                "the index is built again; ids='given' (--ids given) keeps them"
+            )
+        elif self.random and self.ids == "given":
+            notices.append(
+                f"{len(self.random)} ids look random: if the index makes others when it is built again, judgements "
+                "will not fit"
             )
 
 

@@ -200,7 +200,10 @@ def _judgements(folder: Path, given: str | Path | None, split: str, needed: bool
     there = sorted({p.name for ending in TABLES for p in (folder / "qrels").glob(f"*{ending}*")})
     splits = f"; qrels/ holds {', '.join(there)}: choose with split" if there else ""
     if needed:
-        raise DataError(f"no judgements in {str(folder)!r}: expected qrels/{split}.tsv or qrels.tsv{splits}")
+        raise DataError(
+            f"no judgements in {str(folder)!r}: expected qrels/{split}.tsv or qrels.tsv{splits}. Where nobody has "
+            "judged, a language model can: tamis eval --judge, or tamis.evaluate.judge"
+        )
     return Judgements({}, {})
 
 
