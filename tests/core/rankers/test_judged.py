@@ -285,7 +285,9 @@ def test_first_stage_scores_are_scaled_over_the_whole_pool_not_the_window() -> N
         return order(call, len)
 
     candidates = [Candidate(f"text {i}", score=float(i)) for i in range(11)]
-    Listwise(Chat(answer), window=4, stride=2, judge=Permutation(show=("score",))).rerank("q", candidates)
+    Listwise(Chat(answer), window=4, stride=2, judge=Permutation(show=("score",))).rerank(
+        "q", candidates, scores="similarity"
+    )
     assert re.findall(r"score: (\d+)\n", seen[0]) == ["70", "80", "90", "100"]
 
 
@@ -383,7 +385,7 @@ class TestMonitors:
         assert signs(ranking)["unjudged"] == 0.5
 
     def test_signs_need_no_judge(self) -> None:
-        ranking = FirstStage().rerank("q", [Candidate("a", score=1), Candidate("b", score=3)])
+        ranking = FirstStage().rerank("q", [Candidate("a", score=1), Candidate("b", score=3)], scores="similarity")
         assert ranking.monitors == {}
         assert signs(ranking) == {"kendall_tau": -1.0, "identity": 0.0, "unjudged": 0.0, "score_variance": 1.0}
 

@@ -46,7 +46,6 @@ REFUSED: dict[str, dict[str, Any]] = {
     "vector, of none": {"vector": (None,)},
     "vector, table": {"vector": np.zeros((2, 2))},
     "images, text": {"images": "https://example.org/a.png"},
-    "images, numbers": {"images": [1]},
     "keys, numbers": {5: 6},
     "keys, mixed": {5: 6, "colour": "red"},
 }
@@ -122,13 +121,20 @@ def test_odd_characters_cost_nobody_anything(pipeline: Any, odd: str) -> None:
     assert all(r.candidate.id == odd and odd.startswith(r.text) for r in own)
 
 
-def test_models_read_no_halves_of_characters() -> None:
+@pytest.mark.parametrize("passages", [None, "best"])
+def test_models_read_no_halves_of_characters(passages: Any) -> None:
     seen: list[str] = []
 
     def score(call: Classify) -> float:
         seen.extend([call.query, call.text])
         return 1.0
 
-    tamis.rerank("tall \ud800", ["a", "half \udc00 of one"], tamis.CrossEncoder(Function(score, "classify")))
+    tamis.rerank(
+        "tall \ud800",
+        ["a", "half \udc00 of one"],
+        tamis.CrossEncoder(
+            Function(score, "classify"), **({"passages": {"words": 10, "overlap": 1}} if passages else {})
+        ),
+    )
     assert seen
     assert all(text.encode() for text in seen)

@@ -11,7 +11,8 @@ import tamis
 def test_the_defaults_follow_the_retriever_where_words_say_nothing(pipeline: str) -> None:
     assert tamis.rerank("zebra", ["first text", "second text"], pipeline).positions == (0, 1)
     scored = [{"text": "one", "score": 0.2}, {"text": "two", "score": 0.9}]
-    assert tamis.rerank("zebra", scored, pipeline).positions == (1, 0)
+    assert tamis.rerank("zebra", scored, pipeline, scores="similarity").positions == (1, 0)
+    assert tamis.rerank("zebra", scored, pipeline).positions == (0, 1)  # they rise as distances do
 
 
 def test_the_order_of_what_a_retriever_found_counts_and_that_of_mere_texts_does_not() -> None:

@@ -11,6 +11,7 @@ from tamis.errors import ConfigError, ScaleError
 from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.text.terms import passages
+from tamis.values.checks import whole
 from tamis.values.ranking import Candidate
 from tamis.values.scale import PROBABILITY, Scale, graded, sigmoid
 
@@ -56,7 +57,7 @@ class Passages:
         """The passages of a candidate that are read; one at least."""
         found = passages(candidate.text, self.words, self.overlap, 1 if self.aggregate == "first" else self.at_most)
         title = candidate.title
-        return [f"{title}\n{text}" if title and not text.startswith(title) else text for text in found]
+        return [whole(f"{title}\n{text}" if title and not text.startswith(title) else text) for text in found]
 
     def score(self, values: Sequence[float], scale: Scale) -> float:
         """The document's score from those of its passages, on `self.scale(scale)`."""

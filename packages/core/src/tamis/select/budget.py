@@ -13,6 +13,7 @@ from tamis.parts.part import part
 from tamis.stage.base import Selection
 from tamis.text.tokens import fitting, truncate
 from tamis.values.calls import Plan
+from tamis.values.checks import whole
 from tamis.values.model import ModelRef, token_counter
 from tamis.values.ranking import Candidate, Notice, Ranked, Ranking, Why
 from tamis.values.scale import Kind, Kinds
@@ -73,8 +74,8 @@ class TokenBudget(Selection):
         if not wanted:
             return None
         count = token_counter(self.model)
-        room -= count(f"{candidate.title}\n") if candidate.title else 0
-        text = truncate(candidate.text, room, count) if room > 0 else ""
+        room -= count(whole(f"{candidate.title}\n")) if candidate.title else 0
+        text = truncate(candidate.text, room, lambda text: count(whole(text))) if room > 0 else ""
         return replace(candidate, text=text) if text.strip() else None
 
 

@@ -73,9 +73,9 @@ def vector(value: Any) -> tuple[float, ...] | None:
 
 
 def images(value: Any) -> tuple[str, ...]:
-    """Addresses of pictures."""
+    """Pictures; each is looked at by the model that is shown it."""
     if value is None:
         return ()
-    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence) or not all(isinstance(i, str) for i in value):
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         raise InputError(f"images must be a list of strings, got {type(value).__name__} {short(value)}")
     return tuple(value)

@@ -70,12 +70,18 @@ class Candidate:
             raise InputError(f"a candidate's text must be a string, got {type(self.text).__name__} {short(self.text)}")
         if isinstance(self.score, bool):
             raise InputError(f"a score must be a number or None, got {self.score}")
-        object.__setattr__(self, "vector", checks.vector(self.vector))
         object.__setattr__(self, "score", finite(self.score))
-        object.__setattr__(self, "id", checks.name(self.id))
-        object.__setattr__(self, "title", checks.title(self.title))
-        object.__setattr__(self, "metadata", checks.metadata(self.metadata))
-        object.__setattr__(self, "images", checks.images(self.images))
+        # Ten thousand candidates are made per query: what has its usual type is not looked at twice.
+        if self.vector is not None:
+            object.__setattr__(self, "vector", checks.vector(self.vector))
+        if self.id is not None and type(self.id) is not str:
+            object.__setattr__(self, "id", checks.name(self.id))
+        if self.title is not None and type(self.title) is not str:
+            object.__setattr__(self, "title", checks.title(self.title))
+        if type(self.metadata) is not dict:
+            object.__setattr__(self, "metadata", checks.metadata(self.metadata))
+        if self.images != ():
+            object.__setattr__(self, "images", checks.images(self.images))
 
     @property
     def full_text(self) -> str:
