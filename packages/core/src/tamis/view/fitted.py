@@ -81,6 +81,7 @@ def _table(console: Console, title: str, names: Column, columns: Sequence[Column
 
 
 def _width(console: Console, table: Table) -> int:
-    from rich.measure import Measurement
+    with installed("The tamis command", "eval"):
+        from rich.measure import Measurement
 
     return Measurement.get(console, console.options.update(max_width=10_000), table).maximum

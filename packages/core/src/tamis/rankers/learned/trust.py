@@ -40,7 +40,7 @@ class Trust:
         agrees with words a little; an order that does no more than chance may be anything.
 
         >>> trust = Trust(0.3, 0.6, 5.0, 0.4, 0.8)
-        >>> [trust.times(share) for share in (0.1, 0.45, 0.9)], trust.times(0.1, span=0.6)
+        >>> [round(trust.times(share), 6) for share in (0.1, 0.45, 0.9)], round(trust.times(0.1, span=0.6), 6)
         ([5.0, 3.0, 1.0], 3.0)
         """
         more = (self.most - 1.0) * _falling(explained, self.low, self.high)
