@@ -208,10 +208,10 @@ def test_a_model_that_hangs_ends_at_the_deadline_with_what_there_is(asynchronous
         return float(call.text)
 
     stage = CrossEncoder(Function(answer, "classify", max_concurrency=64))
-    engine = Engine(deadline=0.4)
+    engine = Engine(deadline=1.5)
     started = time.monotonic()
     ranking = asyncio.run(engine.arerank(stage, "q", TEXTS)) if asynchronous else engine.rerank(stage, "q", TEXTS)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
     assert ranking.positions[:20] == tuple(range(19, -1, -1))
     assert ranking.positions[20:] == tuple(range(20, 40))
     assert "deadline" in str(ranking.warnings[0])
