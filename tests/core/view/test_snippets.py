@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamis import Candidate, Ranking
+from tamis import Candidate, Lexical, Ranking, TopN
 from tamis.view.picture import fragment
 from tamis.view.snippets import marked, query_terms, snippet, spans, whole, window
 
@@ -58,6 +58,8 @@ def test_all_of_a_text_is_one_click_away() -> None:
     opened = re.search('<details class="whole"><summary>.*?</summary><bdi class="text">(.*?)</bdi></details>', html)
     assert opened
     assert unescape(re.sub("</?mark>", "", opened[1])) == text.rstrip()
+    cut = (Lexical() | TopN(1)).rerank("kettle", ["kettle", text])
+    assert f">{text.rstrip()}<" in re.sub("</?mark>", "", fragment(cut, style=False))
     assert "<details" not in fragment(Ranking.of("kettle", ["a kettle"]), style=False)
     assert "more characters" in whole("x" * 30_000, frozenset())
 

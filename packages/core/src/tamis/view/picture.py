@@ -154,9 +154,9 @@ class _View:
         ]
         return "".join(parts)
 
-    def text(self, text: str) -> str:
+    def text(self, text: str, length: int = 280) -> str:
         """What the passage says of the query; a click on it shows all of the text."""
-        shown, complete = snippet(text, self.wanted, 280)
+        shown, complete = snippet(text, self.wanted, length)
         if complete:
             return f'<div><bdi class="text">{shown}</bdi></div>'
         summary = f'<bdi class="text">{shown}</bdi> <span class="more"></span>'
@@ -211,7 +211,7 @@ class _View:
             "<td class='candidate'>",
             f'<bdi class="id">{safe(candidate.id, 80)}</bdi> ' if candidate.id is not None else "",
             self.badge(ranked),
-            f' <bdi class="text">{snippet(candidate.full_text, self.wanted, 110)[0]}</bdi>',
+            self.text(candidate.full_text, 110),
             self.criteria(ranked.criteria),
             "</td>",
         ]

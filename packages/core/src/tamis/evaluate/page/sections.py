@@ -37,7 +37,7 @@ class Section:
 def section(evaluation: Evaluation, *, room: int = 4_000_000) -> Section:
     """The part of the page about one data set. Nothing of the rankings themselves stays alive in it.
 
-    Single rankings take 1 to 3 kB each. Where all of them are more than `room` bytes, the page holds those of the
+    Single rankings take some kB each. Where all of them are more than `room` bytes, the page holds those of the
     queries on which the systems differ most; numbers and charts are always about all queries.
     """
     questions = evaluation.dataset.questions
