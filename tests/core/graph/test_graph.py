@@ -50,7 +50,9 @@ def test_it_needs_no_model_and_makes_no_calls() -> None:
 def test_shuffled_candidates_get_the_same_scores(method: Any, found: list[Candidate], seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(found))
     stage = Graph(method=method)
-    first, second = (by_position(stage.rerank(QUERY, some)) for some in (found, shuffled(found, order)))
+    first, second = (
+        by_position(stage.rerank(QUERY, some, scores="similarity")) for some in (found, shuffled(found, order))
+    )
     assert [first[place] for place in order] == pytest.approx([second[place] for place in range(len(order))], abs=1e-7)
 
 

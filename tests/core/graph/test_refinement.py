@@ -127,7 +127,7 @@ def test_shuffled_candidates_get_the_same_scores(method: Refiner, found: list[Ca
     order_ = np.random.default_rng(seed).permutation(len(some))
     query = Query("q", vector=(0.6, 0.0, 0.8))
     rank = Refinement(method=method)
-    first, second = (by_position(rank.rerank(query, of)) for of in (some, shuffled(some, order_)))
+    first, second = (by_position(rank.rerank(query, of, scores="similarity")) for of in (some, shuffled(some, order_)))
     assert [first[place] for place in order_] == pytest.approx([second[place] for place in range(len(some))], abs=1e-9)
 
 
