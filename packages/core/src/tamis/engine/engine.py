@@ -130,8 +130,8 @@ class Engine:
     ) -> list[Ranking]:
         """Rerank many queries at the same time; their calls to one model share batches.
 
-        `rankings` are made with `Ranking.of(query, candidates)`, which takes scores for similarities unless `scores` says
-        otherwise, or come from another stage. Results in the same order.
+        `rankings` are made with `Ranking.of(query, candidates)`, which takes scores for similarities unless `scores`
+        says otherwise, or come from another stage. Results in the same order.
         Deadline and budget count for each query. The first error is raised after all have ended; `outcomes` keeps it
         from costing the others.
         """
