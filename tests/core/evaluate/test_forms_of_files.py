@@ -144,6 +144,8 @@ def test_repeated_and_negative_judgements_are_counted(folder: Path) -> None:
         ('{"q1": {"d1": 2.5, "d2": 3.5}}', [("d2", 3.5), ("d1", 2.5)]),
         ("q1 Q0 d2 1\nq1 Q0 d1 2\n", [("d2", None), ("d1", None)]),
         ("1 0 7 1\n1 0 9 2\n", [("7", None), ("9", None)]),
+        ("1 0 1 2.5\n1 9 2 1.5\n", [("0", 2.5), ("9", 1.5)]),
+        ("1 0 1 2.5\n", [("0", 2.5)]),
         ("q1\td2\t1\nq1\td1\t2\n", [("d2", None), ("d1", None)]),
         ("q1\td1\t2\nq1\td2\t1\n", [("d1", 2.0), ("d2", 1.0)]),
         ("q1\td2\t0.5\nq1\td1\t1.5\n", [("d1", 1.5), ("d2", 0.5)]),

@@ -78,7 +78,7 @@ def result(fields: Sequence[str], iterated: bool) -> Record | None:
             return {"query": query, "passage": passage}
         case [query, passage, place]:
             return {"query": query, "passage": passage, "place": place}
-        case [query, _, passage, rank] if iterated:
+        case [query, _, passage, rank] if iterated and not (is_number(rank) and as_number(rank) % 1):
             return {"query": query, "passage": passage, "rank": rank}
         case [query, passage, rank, score, _] if is_number(rank) and not (iterated and is_number(fields[-1])):
             return {"query": query, "passage": passage, "rank": rank, "score": score}
