@@ -98,6 +98,20 @@ def cpu(read: Read, text: str) -> float:
     return best
 
 
+INNER = {"stated", "negated"}
+"""Are given what `final_answer` has cut."""
+READ_FIRST = {name: read for name, read in READERS.items() if name not in INNER}
+
+
+@pytest.mark.parametrize("atom", ["<", "[", "x", "1", "<think> ", "[1] > ", "{"])
+@pytest.mark.parametrize("read", READ_FIRST.values(), ids=READ_FIRST.keys())
+def test_an_answer_of_any_length_is_read_in_a_bounded_time(read: Read, atom: str) -> None:
+    text = atom * (4 * 2**20 // len(atom))
+    started = time.process_time()
+    read(text)
+    assert time.process_time() - started < 2.0, "twenty times what it takes"
+
+
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS.keys())
 def test_time_grows_with_the_length_of_the_answer_and_not_its_square(read: Read) -> None:
     """Between 1,000 and 4,000 characters: a square would take 16 times as long, a cube 64 times."""

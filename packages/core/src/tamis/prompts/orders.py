@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from tamis.prompts.parsing import decimal, index, json_objects, number, within
-from tamis.prompts.thoughts import final_answer, normalised
+from tamis.prompts.thoughts import WITH_THOUGHTS, bounded, final_answer, normalised
 from tamis.values.answers import Generated
 
 Form = Literal["clean", "permissive", "none"]
@@ -223,7 +223,7 @@ def uncut(answer: Generated) -> str:
     """
     if answer.complete:
         return answer.text
-    text = answer.text.rstrip()
+    text = bounded(answer.text, WITH_THOUGHTS).rstrip()
     end = len(text)
     for marks in (str.isdecimal, ".,", str.isdecimal, "-", "[\"'"):
         most = 1 if marks in (".,", "-") else 2 if isinstance(marks, str) else end

@@ -11,6 +11,8 @@ import unicodedata
 
 LONGEST = 100_000
 """Characters of an answer that are read. A longer one is read at its beginning and at its end."""
+WITH_THOUGHTS = 200_000
+"""Characters in which marks of thoughts are looked for: cut first, since a model may have written any number."""
 PIECE = 128
 """Characters normalised at once: the time that Unicode needs for a run of combining marks grows with its square."""
 
@@ -47,7 +49,7 @@ def answer_text(text: str) -> str:
     >>> answer_text("[THINK]Perhaps [1].[/THINK][2]"), answer_text("<|channel|>analysis<|message|>Perhaps [1].")
     ('[2]', '')
     """
-    text = text.strip()
+    text = bounded(text, WITH_THOUGHTS).strip()
     begun = _first_value(text) if text.startswith(ANSWER_START) else 0
     return bounded(_without_end(_without_thoughts(text, begun)))
 
@@ -58,7 +60,7 @@ def has_thought(text: str) -> bool:
     >>> has_thought("<think>Perhaps [1]."), has_thought("[2] > [1]")
     (True, False)
     """
-    text = bounded(text.strip())
+    text = bounded(text, WITH_THOUGHTS).strip()
     begun = _first_value(text) if text.startswith(ANSWER_START) else 0
     return _without_thoughts(text, begun) != text
 
@@ -82,11 +84,11 @@ def normalised(text: str) -> str:
     return bounded("".join([unicodedata.normalize("NFKC", text[start : start + PIECE]) for start in pieces]))
 
 
-def bounded(text: str) -> str:
-    """Both ends of a text that is longer than `LONGEST`."""
-    if len(text) <= LONGEST:
+def bounded(text: str, most: int = LONGEST) -> str:
+    """Both ends of a text that is longer than `most` characters."""
+    if len(text) <= most:
         return text
-    half = LONGEST // 2
+    half = most // 2
     return f"{text[:half]}\n{text[-half:]}"
 
 
