@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.watch import eventually, within
+from support.watch import eventually, script, within
 from tamis import Cancellation, Engine, Listwise
 from tamis.engine.turns import AT_ONCE, FREELY, Turns, turns_here
 from tamis.values.answers import Generated
@@ -196,3 +196,72 @@ def test_no_loop_is_kept_after_its_end() -> None:
         return loop() is None
 
     assert eventually(gone)
+
+
+CLOSED = """
+import asyncio, gc, os, sys, weakref
+from tamis import Engine, Listwise
+from tamis.engine.turns import FREELY, turns_here
+
+sys.stderr = open(os.devnull, "w")  # asyncio itself complains where a task outlives its loop
+
+class Waits:
+    name, max_concurrency = "waits", 1000
+    async def agenerate(self, calls):
+        await asyncio.sleep(3600)
+
+loops = []
+for _ in range(3):
+    loop, model = asyncio.new_event_loop(), Waits()
+    for number in range(FREELY + 20):
+        loop.create_task(Engine(cache=None).arerank(Listwise(model), f"q{number}", ["a", "b"]))
+    loop.run_until_complete(asyncio.sleep(0.02))
+    loop.close()
+    loops.append(weakref.ref(loop))
+    del loop, model
+
+async def later():
+    turns_here()
+
+asyncio.run(later())
+for _ in range(5):
+    gc.collect()
+print(sum(loop() is not None for loop in loops))
+os._exit(0)
+"""
+
+
+def test_loops_closed_while_reranks_waited_are_let_go() -> None:
+    assert script(CLOSED).strip() == "0"
+
+
+class Counting:
+    """Counts what it is asked; each call takes longer than any deadline here."""
+
+    name, max_concurrency = "slow", 2
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def agenerate(self, calls: Sequence[Any]) -> list[Generated]:
+        self.calls += 1
+        await asyncio.sleep(30)
+        return [Generated("[2] > [1]")] * len(calls)
+
+
+async def test_who_waited_for_its_turn_until_its_deadline_begins_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = 0
+
+    class Planned(Listwise):
+        def plan(self, ranking: Ranking) -> Any:
+            nonlocal begun
+            begun += 1
+            return super().plan(ranking)
+
+    model = Counting()
+    stage, engine = Planned(model), Engine(cache=None, deadline=0.3)
+    monkeypatch.setattr("tamis.engine.turns.TICK", 3600.0)
+    rankings = await asyncio.gather(*[engine.arerank(stage, f"q{number}", ["a", "b"]) for number in range(3 * FREELY)])
+    assert all(ranking.degraded and ranking.positions == (0, 1) for ranking in rankings)
+    assert "deadline" in str(rankings[-1].warnings[0])
+    assert begun < 2 * FREELY

@@ -142,7 +142,8 @@ async def adrive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | No
             if is_meant_for_the_task(error):
                 raise
             outcome = Outcome(None, error)
-        done.put_nowait((batch, outcome))
+        if not loop.is_closed():
+            done.put_nowait((batch, outcome))
 
     def returned(job: Job) -> None:
         if not loop.is_closed():
@@ -184,7 +185,11 @@ async def adrive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | No
     unsubscribe = cancel.subscribe_in_loop(lambda: done.put_nowait(None)) if cancel else lambda: None
     dispatcher.apart, dispatcher.returned = STEPS.submit, returned
     try:
-        going = await step(dispatcher.start)
+        left = dispatcher.last_seconds()
+        if left is not None and left <= 0:
+            # It waited for its turn until the deadline: there is nothing to begin, and many end like this at once.
+            dispatcher.give_up(LATE, _is_late)
+        going = not dispatcher.finished and await step(dispatcher.start)
         while going and not dispatcher.finished:
             if cancel is not None and cancel.cancelled:
                 going = await step(partial(dispatcher.stop, CANCELLED))

@@ -115,5 +115,9 @@ def turns_here() -> Turns:
     loop = asyncio.get_running_loop()
     turns = _turns.get(loop)
     if turns is None:
+        for key in _turns.keyrefs():
+            # Reranks that still waited in a loop when it was closed would keep it alive.
+            if (other := key()) is not None and other.is_closed():
+                _turns.pop(other, None)
         turns = _turns[loop] = Turns(loop)
     return turns
