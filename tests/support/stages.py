@@ -163,6 +163,7 @@ STAGES_MADE: tuple[Stage, ...] = (
     Fuse((FirstStage(), Lexical() | TopN(5), Pipeline((Deduplicate(),)))),
     Fuse((FirstStage(), Lexical()), weights=(1.0, 0.3), method="weighted"),
     Fuse((FirstStage(), Lexical()), weights=(1.0, 0.3), k=10),
+    Fuse((FirstStage(), Lexical(depth=2)), method="standard"),
     FirstStage(),
     FirstStage(unscored="unknown"),
     Lexical(),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from tamis import (
     Fuse,
     Lexical,
     Listwise,
+    Pipeline,
     Pointwise,
     Ranking,
     Threshold,
@@ -174,8 +176,6 @@ def test_lexical_gives_more_for_rare_words_and_uses_given_statistics() -> None:
 
 def test_lexical_bm25_by_hand() -> None:
     """Two documents, one query term: idf = ln(1 + 1.5/1.5), tf part 2*1.9/(2+.9*(1-.4+.4*4/3))."""
-    import math
-
     ranking = Lexical(rarity="pool").rerank("x", ["x x y z", "y z"])
     tf = 2 * 1.9 / (2 + 0.9 * (1 - 0.4 + 0.4 * 4 / 3))
     assert ranking.kept[0].score == pytest.approx(math.log(2) * tf)
@@ -198,6 +198,19 @@ def test_lexical_counts_a_word_of_the_query_as_often_as_it_is_there() -> None:
 
 def test_scripts_without_spaces_are_searched_by_pairs_of_characters() -> None:
     assert Lexical().rerank("日本語", ["中国語", "日本語の本"]).positions == (1, 0)
+
+
+def test_standardised_fusing_weighs_deviations_of_what_every_branch_scored() -> None:
+    """The cross-encoder reads three of four: a, b and c by (2 z + z') / 3; d has no score and stays last."""
+    scores = {"a": 1.0, "b": 5.0, "c": 3.0, "d": 9.0}
+    model = Function(lambda call: scores[call.text], "classify")
+    fused = Fuse((Pipeline(), CrossEncoder(model, depth=3)), weights=(2, 1), method="standard")
+    given = [Candidate(text, score=score) for text, score in zip("abcd", (9.0, 8.0, 7.0, 0.0), strict=True)]
+    ranking = (FirstStage() | fused).rerank("q", given)
+    one = math.sqrt(2 / 3)
+    by_hand = {"a": (2 / one - 1 / one) / 3, "b": (0 + 1 / one) / 3, "c": (-2 / one + 0) / 3}
+    assert {r.text: r.score for r in ranking.kept[:3]} == pytest.approx(by_hand)
+    assert (ranking.kept[3].text, ranking.kept[3].score) == ("d", None)
 
 
 def test_fusing_by_rank_matches_the_formula() -> None:

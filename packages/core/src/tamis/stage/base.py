@@ -20,7 +20,7 @@ from tamis.parts.numbers import NonNegative, Positive
 from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.parts.plugins import normal
-from tamis.stage.merging import drop_where_all_did, merge
+from tamis.stage.merging import drop_where_all_did, merge, standardised
 from tamis.stage.presets import PRESETS
 from tamis.stage.scales import Left, after, refuse, remedy
 from tamis.values.calls import Plan, together
@@ -318,7 +318,9 @@ class Fuse(Stage):
     which must be of one scale (the cosines of two encoders: CIKMar, Lopo et al., 2024); `"product"`, the product of
     score^(weight / sum of weights), which orders as the product of powers does (RRRA, 2026), each score brought to 0..1
     as its scale says (a logit by the logistic function, a cosine cut at 0, a BM25 score as a share of the best): what
-    one branch gives 0 is 0.
+    one branch gives 0 is 0. `"standard"`, the weighted mean of their deviations from the mean, in standard deviations,
+    over the candidates that every branch scored; the others get no score and keep their places. That fits a branch that
+    reads the first few alone: `default | Fuse((Pipeline(), CrossEncoder(model, depth=30)), method="standard")`.
 
     A candidate that a branch dropped gets nothing from that branch (with `"mean"` its lowest score), and is dropped
     when every branch dropped it; one that a branch could not judge is averaged over the others. Scale: `fusion`; with
@@ -330,7 +332,7 @@ class Fuse(Stage):
 
     stages: tuple[StageRef, ...]
     weights: tuple[NonNegative, ...] | None = None
-    method: Literal["rrf", "weighted", "mean", "product"] = "rrf"
+    method: Literal["rrf", "weighted", "mean", "product", "standard"] = "rrf"
     k: Annotated[Positive, OPTIONAL] = NOT_GIVEN
 
     usual: ClassVar[Mapping[str, Any]] = {"k": 60.0}
@@ -368,6 +370,8 @@ class Fuse(Stage):
         left = [Left(branch.scale, None if isinstance(by, Selection) else by.label) for branch, by in made]
         scale = self._scale(left) or FUSION
         shares = [self._shares(branch) for branch in branches]
+        if self.method == "standard":
+            shares = standardised(shares)
         nothing = [self._nothing(share) for share in shares]
         views = [{ranked.position: ranked for ranked in branch.kept} for branch in branches]
         merged = [
@@ -420,6 +424,8 @@ class Fuse(Stage):
 
     def _nothing(self, share: Mapping[int, float | None]) -> float | None:
         """What a candidate gets from a branch that dropped it."""
+        if self.method == "standard":
+            return None
         if self.method != "mean":
             return 0.0
         return min((score for score in share.values() if score is not None), default=None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean, pstdev
 
 from tamis.values.ranking import Dropped, Ranked, Ranking
 
@@ -20,6 +21,27 @@ def merge(ranked: Ranked, views: Sequence[Ranked | None], score: float | None) -
         reason=reason,
         lifted_by=lifted or ranked.lifted_by,
     )
+
+
+def standardised(shares: Sequence[Mapping[int, float | None]]) -> list[dict[int, float | None]]:
+    """Scores by position, of each branch, less their mean and over their standard deviation, of the positions that all
+    branches scored.
+
+    >>> standardised([{0: 1.0, 1: 3.0, 2: 9.0}, {0: 5.0, 1: 5.0, 2: None}])
+    [{0: -1.0, 1: 1.0}, {0: 0.0, 1: 0.0}]
+    """
+    common = [place for place in shares[0] if all(share.get(place) is not None for share in shares)]
+    return [dict(zip(common, _standard([share[place] or 0.0 for place in common]), strict=True)) for share in shares]
+
+
+def _standard(values: Sequence[float]) -> list[float]:
+    if not values:
+        return []
+    size = max(map(abs, values)) or 1.0
+    parts = [value / size for value in values]
+    spread = pstdev(parts)
+    middle = fmean(parts)
+    return [(part - middle) / spread if spread > 1e-12 else 0.0 for part in parts]
 
 
 def drop_where_all_did(fused: Ranking, before: Ranking, branches: Sequence[Ranking]) -> Ranking:
