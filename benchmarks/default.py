@@ -11,6 +11,8 @@ min-max scaled, averaged; `default + embedder`: `tamis.default(embedder)`, for t
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import random
 import sys
@@ -47,6 +49,7 @@ TEST = (
 )
 """No text, query or judgement of these had a part in the weights or the word vectors."""
 
+KEPT = ROOT / ".cache" / "default_scores"
 EMBED = tuple(name for name in (*TEST, *SETS) if name not in ("dl19", "scifact"))
 """Without the two sets with the most passages, whose vectors take longest."""
 
@@ -108,7 +111,11 @@ NOTE = (
 
 
 def measured(name: str, encoder: Encoder | None, queries: int | None) -> dict[str, list[float]]:
-    """nDCG@10 of each query, by system."""
+    """nDCG@10 of each query, by system; kept for as long as no code of the default changes."""
+    file = KEPT / f"{name}-{queries or 'all'}-{'embedder' if encoder else 'plain'}-{code()}.json"
+    if file.exists():
+        kept: dict[str, list[float]] = json.loads(file.read_text(encoding="utf-8"))
+        return kept
     dataset = read(DATA / name, run=RUNS.get(name))
     embedder = Kept(encoder, dataset) if encoder else None
     engine = Engine()
@@ -120,7 +127,16 @@ def measured(name: str, encoder: Encoder | None, queries: int | None) -> dict[st
                 scores.setdefault(system, []).append(ndcg([grades.get(i, 0) for i in ids], grades))
     means = ", ".join(f"{system} {np.mean(values):.4f}" for system, values in scores.items())
     print(f"{name}: {means}", file=sys.stderr, flush=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(scores), encoding="utf-8")
     return scores
+
+
+def code() -> str:
+    """A digest of all that the default's order depends on, so that a run that was ended goes on where it was."""
+    folders = [ROOT / "packages" / "core" / "src" / "tamis" / name for name in ("rankers/learned", "pool", "text")]
+    found = sorted(file for folder in folders for file in folder.iterdir() if file.is_file())
+    return hashlib.sha256(b"".join(file.read_bytes() for file in found)).hexdigest()[:12]
 
 
 def strong() -> str:

@@ -173,6 +173,7 @@ PRESET_MODELS: dict[str, set[str]] = {
     "cross-encoder": {"cross_encoder"},
     "dear": {"cross_encoder", "llm"},
     "default": set(),
+    "default-cross-encoder": {"cross_encoder"},
     "cross-encoder-dynamic-k": {"cross_encoder"},
     "dynamicrag": {"llm"},
     "duot5": {"llm", "pair_llm"},
