@@ -21,6 +21,7 @@ from tamis.engine.answers import failed, is_the_callers, is_the_users, said
 from tamis.engine.cost import charge
 from tamis.engine.memory import Memory
 from tamis.engine.traits import check_limits, group_of, whole, with_thoughts
+from tamis.engine.workers import NoThread
 from tamis.errors import DegradedError
 from tamis.values.answers import Answer, Failure
 from tamis.values.calls import Call, Plan
@@ -311,6 +312,8 @@ class Dispatcher:
                         job.answers[index] = answer
             except StopIteration as stop:
                 return self._finish(job, stop.value)
+            except NoThread as error:
+                return self._end(job, cut_short(job, failed(error)))
             except BaseException as error:
                 if is_the_users(error):
                     raise

@@ -16,10 +16,11 @@ from concurrent.futures import TimeoutError as NotDone
 from functools import partial
 from typing import Any
 
+from tamis.engine.answers import failed
 from tamis.engine.asker import Abandoned, Asker, is_meant_for_the_task
 from tamis.engine.cancel import Cancellation
 from tamis.engine.dispatch import LATE, Batch, Dispatcher, Job, Outcome
-from tamis.engine.workers import PLANS, STEPS, in_driver_thread, in_model_thread
+from tamis.engine.workers import PLANS, STEPS, NoThread, in_driver_thread, in_model_thread
 from tamis.values.answers import Failure
 
 CANCELLED = Failure("cancelled", "the rerank was cancelled")
@@ -70,6 +71,8 @@ def _within(running: Future[Any], dispatcher: Dispatcher, cancel: Cancellation |
                 if dispatcher.finished:
                     return
         running.result()
+    except NoThread as error:
+        dispatcher.give_up(failed(error))
     finally:
         unsubscribe()
 
@@ -125,7 +128,11 @@ def _send(batch: Batch, asker: Asker, abandoned: Abandoned, done: queue.SimpleQu
             outcome = Outcome(None, error)
         done.put((batch, outcome))
 
-    in_model_thread(ask)
+    def begun(asking: Future[None]) -> None:
+        if (error := asking.exception()) is not None:
+            done.put((batch, Outcome(None, error)))
+
+    in_model_thread(ask).add_done_callback(begun)
 
 
 async def adrive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | None = None) -> None:
@@ -150,7 +157,15 @@ async def adrive(dispatcher: Dispatcher, asker: Asker, cancel: Cancellation | No
             loop.call_soon_threadsafe(done.put_nowait, job)
 
     async def step(work: Callable[[], Any]) -> bool:
-        """Advance plans in a thread. False when a deadline or the caller ended the wait before they came back."""
+        """Advance plans in a thread. False when a deadline or the caller ended the wait before they came back, or no
+        thread could be started."""
+        try:
+            return await stepped(work)
+        except NoThread as error:
+            dispatcher.give_up(failed(error))
+            return False
+
+    async def stepped(work: Callable[[], Any]) -> bool:
         future = PLANS.submit(work)
         running = asyncio.wrap_future(future)
         left = dispatcher.last_seconds()

@@ -23,6 +23,10 @@ PATIENCE = 0.05
 """How long work may keep others waiting for its place, in seconds."""
 
 
+class NoThread(RuntimeError):
+    """The system starts no more threads now."""
+
+
 @dataclass(eq=False, slots=True)
 class Task:
     """Work for a thread. `began`: when it last took one of the places, `None` while it has none."""
@@ -40,6 +44,9 @@ class Workers:
 
     They are daemons, since a model that hangs must not keep the interpreter from ending. Work runs with the context
     variables of the thread that submitted it. A forked child starts with none.
+
+    Work that waits is always watched, so that it gets its turn whatever the work before it does. Where no thread can be
+    started, that work fails with `NoThread` and nothing else has changed.
     """
 
     def __init__(self, name: str, most: int | None = None) -> None:
@@ -56,7 +63,8 @@ class Workers:
         self._watched = False
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Run `work` in a thread. Whatever it raises, `BaseException` included, is in the future."""
+        """Run `work` in a thread. Whatever it raises, `BaseException` included, is in the future; `NoThread` when the
+        work could not begin."""
         future: Future[T] = Future()
 
         def run() -> None:
@@ -70,14 +78,17 @@ class Workers:
                 future.set_result(result)
 
         task = Task(future, partial(contextvars.copy_context().run, run))
-        with self._lock:
-            if self._most is not None and len(self._placed) >= self._most:
-                self._waiting.append(task)
-                if not self._watched:
-                    self._watched = True
-                    self._hand(None)
-            else:
-                self._place(task)
+        try:
+            with self._lock:
+                if self._most is not None and len(self._placed) >= self._most:
+                    if not self._watched:
+                        self._hand(None)
+                        self._watched = True
+                    self._waiting.append(task)
+                else:
+                    self._place(task)
+        except NoThread as error:
+            future.set_exception(error)
         return future
 
     def leave(self, future: Future[Any]) -> None:
@@ -88,23 +99,33 @@ class Workers:
                 self._refill()
 
     def _place(self, task: Task) -> None:
+        """With the lock, which keeps the thread from taking its place back before it has one."""
+        self._hand(task)
         if self._most is not None:
             task.began = time.monotonic()
             self._placed[task.future] = task
-        self._hand(task)
 
     def _refill(self) -> None:
-        """Give free places to work that waits. With the lock."""
+        """Give free places to work that waits. With the lock. What gets no thread waits on: the watching thread tries
+        again."""
         while self._waiting and self._most is not None and len(self._placed) < self._most:
-            self._place(self._waiting.popleft())
+            try:
+                self._place(self._waiting[0])
+            except NoThread:
+                return
+            self._waiting.popleft()
 
     def _hand(self, task: Task | None) -> None:
         """To a thread that has nothing to do, or a new one. `None`: it watches over the places."""
-        inbox = self._idle.pop() if self._idle else None
-        if inbox is None:
-            inbox = SimpleQueue()
-            threading.Thread(target=self._work, args=(inbox,), name=self._name, daemon=True).start()
+        if self._idle:
+            self._idle.pop().put(task)
+            return
+        inbox: SimpleQueue[Task | None] = SimpleQueue()
         inbox.put(task)
+        try:
+            threading.Thread(target=self._work, args=(inbox,), name=self._name, daemon=True).start()
+        except Exception as error:
+            raise NoThread(f"no thread could be started for the rerank ({error})") from error
 
     def _work(self, inbox: SimpleQueue[Task | None]) -> None:
         task = inbox.get()
@@ -140,7 +161,7 @@ class Workers:
                 for task in list(self._placed.values()):
                     if self._waiting and task.began is not None and now - task.began >= PATIENCE:
                         del self._placed[task.future]
-                        self._refill()
+                self._refill()
                 if not self._waiting:
                     self._watched = False
                     return
