@@ -131,3 +131,56 @@ def test_nothing_is_logged_where_a_model_is_made(caplog: pytest.LogCaptureFixtur
     with caplog.at_level(logging.DEBUG):
         OpenAIChat("m", api_key="sk-ABCDEFGH")
     assert "ABCDEFGH" not in caplog.text
+
+
+KEYS = (
+    "sk-SECRETSECRET1234",
+    "hf_SECRETSECRETabcd",
+    "xoxb-SECRETSECRET-1",
+    "ghp_SECRETSECRET1234",
+    "AKIASECRETSECRET1234",
+    "eyJSECRETSECRET.eyJzdWIi.abc",
+    "SECRETSECRET0123456789abcd",
+)
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    "written",
+    [
+        "timeout: {}",
+        "structured: {}",
+        "{}: 1",
+        "max_concurrency: [{}]",
+        "headers: {{{}: 1}}",
+        "context_window: {{{}: 1}}",
+    ],
+)
+def test_no_error_shows_a_key_that_was_given_in_the_wrong_place(key: str, written: str) -> None:
+    text = f"- pointwise: {{model: {{openai: {{model: m, {written.format(key)}}}}}}}"
+    with pytest.raises(TamisError) as caught:
+        tamis.from_yaml(text, allow="all")
+    assert "SECRETSECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mixedbread-ai/mxbai-rerank-large-v2",
+        "cross-encoder/ms-marco-MiniLM-L-6-v2",
+        "Qwen/Qwen3-Reranker-0.6B",
+        "ibm-granite/granite-embedding-reranker-english-r2",
+        "sentence-transformers/paraphrase-multilingual-mpnet-base-v2",
+        "task-force, risk-averse",
+        "http://localhost:8000/v1",
+        "pairwise_ranking_prompting_all_pairs",
+    ],
+)
+def test_ordinary_names_are_shown(name: str) -> None:
+    assert shown(name) == repr(name)
+
+
+def test_a_number_of_any_size_can_be_shown() -> None:
+    assert shown(16**20_000) == "a number of 80,001 bits"
+    with pytest.raises(TamisError, match="bits"):
+        tamis.load([{"top_n": {"n": 16**20_000}}])

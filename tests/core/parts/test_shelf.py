@@ -15,6 +15,7 @@ import tamis
 from support.plugins import on_path, pretend
 from tamis.errors import ConfigError
 from tamis.models import CostOnly
+from tamis.parts.shelf import parse
 from tamis.stage.presets import PRESETS
 
 GOOD = "title: Good\nstage: [lexical]\n"
@@ -148,3 +149,39 @@ def test_a_folder_whose_package_ends_the_program_takes_nothing_away(tmp_path: Pa
         with pytest.warns(UserWarning, match=r"left out presets: the package leaving 0\.1 .*SystemExit: 3"):
             assert "rebel" in tamis.presets()
         assert tamis.load("lexical")
+
+
+TAGGED = [
+    "!!bool sk-SECRET",
+    "!!int ''",
+    "!!int sk-SECRET",
+    "!!float sk-SECRET",
+    "!!timestamp sk-SECRET",
+    "!!binary sk-SECRET",
+    "!!set {sk-SECRET, b}",
+    "!!str sk-SECRET",
+    "!own sk-SECRET",
+    "!!python/object/apply:os.system [sk-SECRET]",
+]
+NUMBERS = ["0x" + "f" * 20_000, "1:" * 20_000 + "1", "9" * 5_000, "0b" + "1" * 5_000, "1." + "0" * 5_000, "2001-99-99"]
+
+
+@pytest.mark.parametrize("value", [*TAGGED, *NUMBERS], ids=lambda value: value[:20])
+@pytest.mark.parametrize("written", ["- top_n: {{n: {}}}", "- top_n: [{}]", "{}", "{}: 1", "- lexical: {{zzz: {}}}"])
+def test_what_yaml_cannot_make_is_an_error_of_ours_without_the_value(value: str, written: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        tamis.from_yaml(written.format(value))
+    message = str(caught.value)
+    assert "SECRET" not in message
+    assert len(message) < 400
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_text_of_digits_and_long_text_are_no_long_numbers() -> None:
+    quoted = "9" * 100
+    assert parse(f"a: '{quoted}'\nb: {'1234567890 ' * 10}x\nc: 0.25\n", "it") == {
+        "a": quoted,
+        "b": "1234567890 " * 10 + "x",
+        "c": 0.25,
+    }

@@ -234,7 +234,7 @@ MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [{','.join([f'*a{i - 1
         ("[" + "1," * 200_000 + "1]", f"{MOST_VALUES:,} values"),
         ("&a [*a]", "contains itself"),
         ("stage: &a [{fuse: {stages: *a}}]", "contains itself"),
-        ("- top_n: " + "9" * 5000, "cannot be read"),
+        ("- top_n: " + "9" * 5000, "more than 64 characters"),
         ("- top_n: 2001-99-99", "cannot be read"),
         ("- top_n: !!binary x", "."),
         ("- [a]: 6", "."),

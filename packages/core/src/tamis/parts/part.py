@@ -12,11 +12,13 @@ from pydantic import ConfigDict, PydanticUserError, ValidationError
 from pydantic.dataclasses import dataclass
 
 from tamis.errors import ConfigError, TamisError
-from tamis.parts.secrets import is_secret, shown
+from tamis.parts.secrets import is_secret, shown, veiled
 
 T = TypeVar("T")
 FEW, MANY = 12, 40
 """How many known names are listed after a suggestion, and at most."""
+LONGEST_NAME = 200
+"""Characters of a name that are compared with known ones."""
 PART = ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True)
 
 
@@ -50,7 +52,7 @@ def explain(what: str, error: ValidationError, cls: type | None = None) -> str:
         if item["type"] == "unexpected_keyword_argument" and len(item["loc"]) == 1 and known:
             problems.append(unknown("option", str(item["loc"][0]), known).rstrip("."))
             continue
-        where = ".".join(str(part) for part in item["loc"])
+        where = veiled(".".join(str(part) for part in item["loc"]))
         silent = item["type"] in ("missing", "value_error") or any(is_secret(p) or p in hidden for p in item["loc"])
         got = "" if silent else f" (got {shown(item['input'])})"
         message = item["msg"].removeprefix("Value error, ").removeprefix(f"{what}: ")
@@ -68,13 +70,13 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     near = longer or difflib.get_close_matches(wanted, bare, n=1)
     hint = f" Did you mean {bare[near[0]]!r}?" if near else ""
     if near and len(known) > FEW:
-        return f"unknown {kind} {name!r}.{hint}"
+        return f"unknown {kind} {shown(name)}.{hint}"
     more = f" and {len(known) - MANY} more" if len(known) > MANY else ""
-    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known[:MANY]) or 'none'}{more}."
+    return f"unknown {kind} {shown(name)}.{hint} Known: {', '.join(known[:MANY]) or 'none'}{more}."
 
 
 def _letters(name: Any) -> str:
-    return str(name).replace("-", "").replace("_", "").lower()
+    return str(name)[:LONGEST_NAME].replace("-", "").replace("_", "").lower()
 
 
 def _readable(init: Callable[..., None], cls: type) -> Callable[..., None]:

@@ -146,6 +146,10 @@ DEEPEST = 64
 """Levels of lists and mappings in a description."""
 MOST_VALUES = 100_000
 """Values in a description, those that aliases repeat included."""
+LONGEST_NUMBER = 64
+"""Characters of a number in YAML."""
+MOST_BITS = 1024
+"""Of a whole number in a description: more fit into no float."""
 
 
 def read_text(path: Any) -> str:
@@ -164,7 +168,8 @@ def read_text(path: Any) -> str:
 
 def parse(text: str, where: str) -> Any:
     """Plain data from YAML. `ConfigError` naming `where` it comes from when it is none, or larger than a description
-    is: `MOST_BYTES`, `DEEPEST`, `MOST_VALUES`. Nothing of the text is in the error, since there may be keys in it."""
+    is: `MOST_BYTES`, `DEEPEST`, `MOST_VALUES`, `LONGEST_NUMBER`. Tags (`!!int`) are refused: a description needs none.
+    Nothing of the text is in the error, since there may be keys in it."""
     import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # The same in C, ten times as fast.
@@ -178,9 +183,9 @@ def parse(text: str, where: str) -> Any:
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
         raise ConfigError(f"{where} is not valid YAML: {place}{problem:.200}") from None
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        if isinstance(error, ConfigError):
-            raise
+    except ConfigError:
+        raise
+    except Exception as error:  # Constructors of YAML raise whatever Python does, with the value in the message.
         raise ConfigError(f"{where} holds a value that cannot be read ({type(error).__name__})") from None
     if data is None:
         raise ConfigError(f"{where} is empty")
@@ -195,6 +200,8 @@ def _measure(events: Iterable[Any], where: str) -> None:
     open_: list[tuple[str | None, int]] = []
     values = 0
     for event in events:
+        if getattr(event, "tag", None) is not None:
+            raise ConfigError(f"{where} has a tag in line {event.start_mark.line + 1}; write values without tags (!)")
         if isinstance(event, CollectionStartEvent):
             values += 1
             open_.append((event.anchor, values))
@@ -208,6 +215,11 @@ def _measure(events: Iterable[Any], where: str) -> None:
                 sizes[anchor] = values - before + 1
         elif isinstance(event, ScalarEvent):
             values += 1
+            if len(event.value) > LONGEST_NUMBER and event.implicit[0] and _is_number(event.value):
+                raise ConfigError(
+                    f"{where} holds a number of more than {LONGEST_NUMBER} characters in line "
+                    f"{event.start_mark.line + 1}; put quotes around it if it is text"
+                )
             if event.anchor:
                 sizes[event.anchor] = 1
         elif isinstance(event, AliasEvent):
@@ -218,8 +230,21 @@ def _measure(events: Iterable[Any], where: str) -> None:
             raise ConfigError(f"{where} holds more than {MOST_VALUES:,} values, repeated ones included")
 
 
+def _is_number(plain: str) -> bool:
+    """Whether YAML reads what is written without quotes as a number."""
+    from yaml import SafeLoader
+
+    kinds = {
+        tag.rpartition(":")[2]
+        for tag, form in SafeLoader.yaml_implicit_resolvers.get(plain[0], ())
+        if form.match(plain)
+    }
+    return not kinds.isdisjoint({"int", "float"})
+
+
 def check_size(data: Any) -> None:
-    """`ConfigError` for plain data that is nested deeper or holds more values than a description does, or itself."""
+    """`ConfigError` for plain data that is nested deeper or holds more values than a description does, or itself, or a
+    number of more than `MOST_BITS`."""
     left = MOST_VALUES
     todo: list[tuple[Any, int]] = [(data, 0)]
     while todo:
@@ -229,6 +254,8 @@ def check_size(data: Any) -> None:
             raise ConfigError(f"the pipeline holds more than {MOST_VALUES:,} values, repeated ones included")
         if depth > DEEPEST:
             raise ConfigError(f"the pipeline is nested more than {DEEPEST} levels deep, or contains itself")
+        if isinstance(value, int) and value.bit_length() > MOST_BITS:
+            raise ConfigError(f"the pipeline holds a number of more than {MOST_BITS:,} bits")
         if isinstance(value, Mapping):
             todo += [(item, depth + 1) for pair in value.items() for item in pair]
         elif isinstance(value, (list, tuple, set, frozenset)):
