@@ -200,8 +200,9 @@ def _measure(events: Iterable[Any], where: str) -> None:
     open_: list[tuple[str | None, int]] = []
     values = 0
     for event in events:
+        line = event.start_mark.line + 1
         if getattr(event, "tag", None) is not None:
-            raise ConfigError(f"{where} has a tag in line {event.start_mark.line + 1}; write values without tags (!)")
+            raise ConfigError(f"{where} has a tag in line {line}; write values without tags (!)")
         if isinstance(event, CollectionStartEvent):
             values += 1
             open_.append((event.anchor, values))
@@ -217,8 +218,8 @@ def _measure(events: Iterable[Any], where: str) -> None:
             values += 1
             if len(event.value) > LONGEST_NUMBER and event.implicit[0] and _is_number(event.value):
                 raise ConfigError(
-                    f"{where} holds a number of more than {LONGEST_NUMBER} characters in line "
-                    f"{event.start_mark.line + 1}; put quotes around it if it is text"
+                    f"{where} holds a number of more than {LONGEST_NUMBER} characters in line {line}; put quotes around "
+                    "it if it is text"
                 )
             if event.anchor:
                 sizes[event.anchor] = 1
