@@ -74,11 +74,42 @@ def test_only_true_permits(permits: Any) -> None:
     assert model.seen == PICTURES[:2]
 
 
-@given(st.text(max_size=30) | st.binary(max_size=5) | st.none())
+@given(st.text(max_size=30) | st.binary(max_size=5) | st.none() | st.text(max_size=30).map("data:image/{}".format))
 def test_what_is_sent_begins_with_data(image: Any) -> None:
     sent = sendable(None, [image])
     assert sent == ((image,) if inline(image) else ())
-    assert all(one.lower().startswith("data:") for one in sent)
+    assert all(one.lower().startswith("data:image/") for one in sent)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "data:",
+        "data:x",
+        "data:http://evil/x.png",
+        "data://evil/x.png",
+        "data:,http://evil/",
+        "data:text/html;base64,AA",
+        "data:image/svg+xml;base64,AA",
+        "data:image/svg+xml;utf8,<svg><image href='http://evil/'/></svg>",
+        "data:image/png",
+        "data:image/png,http://evil/",
+        "data:image/pngx;base64,AA",
+        " data:image/png;base64,AA",
+        "d\u0430ta:image/png;base64,AA",
+        "data:image/png;x=http://evil/;base64,AA",
+    ],
+)
+def test_only_pixels_are_their_own_content(image: str) -> None:
+    assert not inline(image)
+    model = Kept()
+    asked(model, [image])
+    assert model.seen == []
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "JPG", "gif", "webp", "bmp", "avif", "heic", "png;name=a.png"])
+def test_pictures_of_pixels_are_sent(kind: str) -> None:
+    assert inline(f"data:image/{kind};base64,AA")
 
 
 async def test_async_too() -> None:
@@ -92,4 +123,4 @@ async def test_async_too() -> None:
 def test_choices_are_refused_alike() -> None:
     call = ChoiceLogprobs(Kept(), (Message("user", "which?", ("https://x/y.png",)),), ("a", "b"))
     assert refused(call) is not None
-    assert refused(Generate(Kept(), (Message("user", "which?", ("data:x",)),))) is None
+    assert refused(Generate(Kept(), (Message("user", "which?", ("data:image/png;base64,AA",)),))) is None

@@ -599,10 +599,12 @@ def test_an_injection_stays_inside_its_fence(hostile: str) -> None:
 
 
 class TestImages:
-    QUERY = Query("which shows a boat?", images=("data:q",))
-    SHOWN = tuple(
-        Ranked(Candidate(text, images=images), place)
-        for place, (text, images) in enumerate((("alpha", ("data:1", "data:2")), ("beta", ()), ("gamma", ("data:3",))))
+    Q, ONE, TWO, THREE = (f"data:image/png;base64,{name}" for name in ("Q", "A", "B", "C"))
+    QUERY = Query("which shows a boat?", images=(Q,))
+    SHOWN = (
+        Ranked(Candidate("alpha", images=(ONE, TWO)), 0),
+        Ranked(Candidate("beta"), 1),
+        Ranked(Candidate("gamma", images=(THREE,)), 2),
     )
 
     def call(self, judge: Any, *places: int) -> Any:
@@ -612,7 +614,7 @@ class TestImages:
     def test_they_follow_the_prompt_and_go_by_numbers(self) -> None:
         call = self.call(Permutation(show=("images",)), 0, 1, 2)
         system, user = call.messages
-        assert user.images == ("data:q", "data:1", "data:2", "data:3")
+        assert user.images == (self.Q, self.ONE, self.TWO, self.THREE)
         assert system.images == ()
         assert "images: 2, 3\nalpha\n" in user.content
         assert 'number="2">\nbeta\n' in user.content
@@ -621,7 +623,7 @@ class TestImages:
 
     def test_in_another_order_they_are_numbered_anew(self) -> None:
         (user,) = [m for m in self.call(Preference(show=("images",)), 2, 0).messages if m.role == "user"]
-        assert user.images == ("data:q", "data:3", "data:1", "data:2")
+        assert user.images == (self.Q, self.THREE, self.ONE, self.TWO)
         assert user.content.index("images: 2\ngamma") < user.content.index("images: 3, 4\nalpha")
 
     def test_without_the_feature_there_are_none(self) -> None:
@@ -641,17 +643,18 @@ class TestImages:
         "/etc/passwd",
         " data:image/png;base64,AA",
         "ftp://data:1@host/a.png",
-        b"data:1",
+        "data:text/html;base64,AA",
+        "data:http://evil/a.png",
     )
 
     @pytest.mark.parametrize("address", ADDRESSES)
     def test_an_address_is_shown_to_no_model_that_does_not_permit_it(self, address: Any) -> None:
-        query = Query("which shows a boat?", images=("data:q", address))
-        candidates = [Candidate("alpha", images=(address, "data:1")), Candidate("beta"), Candidate("gamma")]
+        query = Query("which shows a boat?", images=(self.Q, address))
+        candidates = [Candidate("alpha", images=(address, self.ONE)), Candidate("beta"), Candidate("gamma")]
         model = Seeing()
         ranking = Listwise(model, judge=Permutation(show=("images",))).rerank(query, candidates)
         (user,) = [message for message in model.asked[0].messages if message.role == "user"]
-        assert user.images == ("data:q", "data:1")
+        assert user.images == (self.Q, self.ONE)
         assert "images: 2\nalpha" in user.content
         (notice,) = ranking.warnings
         assert "allow_image_addresses" in str(notice)

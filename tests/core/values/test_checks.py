@@ -17,6 +17,14 @@ from tamis.models.function import Function
 from tamis.values.calls import Classify
 from tamis.values.ranking import Candidate, Query
 
+
+class Sly(str):
+    """Shows another beginning than it holds."""
+
+    def __getitem__(self, key: Any) -> str:
+        return "data:"
+
+
 GOOD = ["an apple", {"text": "a pear", "id": "p", "title": "pear"}]
 READ = {
     "title, a number": ({"title": 1984}, "1984"),
@@ -46,6 +54,14 @@ REFUSED: dict[str, dict[str, Any]] = {
     "vector, of none": {"vector": (None,)},
     "vector, table": {"vector": np.zeros((2, 2))},
     "images, text": {"images": "https://example.org/a.png"},
+    "images, a number": {"images": 5},
+    "images, a mapping": {"images": {"url": "https://example.org/a.png"}},
+    "images, a set": {"images": {"a.png"}},
+    "images, with a number": {"images": ("a.png", 3)},
+    "images, with bytes": {"images": [b"data:x"]},
+    "images, with none": {"images": [None]},
+    "images, with a list": {"images": [["a.png"]]},
+    "images, with a mapping": {"images": [{"url": "a.png"}]},
     "keys, numbers": {5: 6},
     "keys, mixed": {5: 6, "colour": "red"},
 }
@@ -78,6 +94,7 @@ def test_a_number_beyond_all_floats_is_no_score() -> None:
 def test_vectors_of_arrays_and_pictures_in_lists_are_read() -> None:
     assert len(Candidate("a", vector=np.ones(3)).vector or ()) == 3  # type: ignore[arg-type]
     assert Candidate("a", images=["a.png"]).images == ("a.png",)  # type: ignore[arg-type]
+    assert type(Candidate("a", images=(Sly("a.png"),)).images[0]) is str
 
 
 @pytest.mark.parametrize("wrong", [None, 5, {"a", "b"}, frozenset("ab"), "abc", {"text": "a"}], ids=repr)

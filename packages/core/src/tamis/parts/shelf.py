@@ -218,8 +218,8 @@ def _measure(events: Iterable[Any], where: str) -> None:
             values += 1
             if len(event.value) > LONGEST_NUMBER and event.implicit[0] and _is_number(event.value):
                 raise ConfigError(
-                    f"{where} holds a number of more than {LONGEST_NUMBER} characters in line {line}; put quotes around "
-                    "it if it is text"
+                    f"{where} holds a number of more than {LONGEST_NUMBER} characters in line {line}; put quotes "
+                    "around it if it is text"
                 )
             if event.anchor:
                 sizes[event.anchor] = 1

@@ -73,9 +73,12 @@ def vector(value: Any) -> tuple[float, ...] | None:
 
 
 def images(value: Any) -> tuple[str, ...]:
-    """Pictures; each is looked at by the model that is shown it."""
+    """Pictures: strings in a sequence. Each is looked at by the model that is shown it."""
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         raise InputError(f"images must be a list of strings, got {type(value).__name__} {short(value)}")
-    return tuple(value)
+    for place, image in enumerate(value):
+        if not isinstance(image, str):
+            raise InputError(f"images[{place}] must be a string, got {type(image).__name__} {short(image)}")
+    return tuple(str.__str__(image) for image in value)  # Of a subclass of str, too, what is checked is what is sent.

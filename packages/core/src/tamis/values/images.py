@@ -6,25 +6,31 @@ the caller permits it: `allow_image_addresses` of the model.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from tamis.values.answers import Failure
 
-INLINE = "data:"
+INLINE = re.compile(
+    r"data:image/(?:png|jpe?g|gif|webp|bmp|avif|heic|heif|tiff)(?:;[\w.+-]{1,40}=[\w.+-]{1,40}){0,4};base64,",
+    re.IGNORECASE,
+)
+"""Formats of pixels alone. SVG is none: it may hold addresses."""
 PERMIT = (
-    "give pictures as `data:` URLs, or permit addresses where the model is made, such as "
+    "give pictures as `data:image/png;base64,...` (or jpeg, gif, webp, bmp, avif, heic, tiff), or permit "
+    "addresses where the model is made, such as "
     "OpenAIChat(..., allow_image_addresses=True)"
 )
 
 
 def inline(image: Any) -> bool:
-    """Whether a picture is its own content, a `data:` URL.
+    """Whether a picture is its own content: a `data:` URL of pixels in base64.
 
     >>> inline("data:image/png;base64,iVBORw0"), inline("https://example.org/a.png"), inline("file:///a.png")
     (True, False, False)
     """
-    return isinstance(image, str) and image[: len(INLINE)].lower() == INLINE
+    return isinstance(image, str) and INLINE.match(image) is not None
 
 
 def sendable(model: Any, images: Iterable[str]) -> tuple[str, ...]:

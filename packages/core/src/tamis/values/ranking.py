@@ -47,8 +47,8 @@ class Candidate:
     `title` may be given as a number. `score`: the first stage's, `None` when there is none (NaN and infinities become
     `None`). Raises `InputError`, which names the candidate, for a value that cannot be read.
 
-    `images`: pictures as `data:` URLs. Addresses may be here too; they are opened by nobody unless the model that would
-    be shown them has `allow_image_addresses`.
+    `images`: pictures as `data:image/png;base64,...` URLs. Addresses may be here too; they are opened by nobody unless
+    the model that would be shown them has `allow_image_addresses`.
     """
 
     text: str
