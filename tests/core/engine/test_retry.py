@@ -122,7 +122,7 @@ def test_it_is_tried_once_and_then_as_often_as_there_are_retries_and_budget(
 ) -> None:
     made: list[int] = []
 
-    def again() -> bool:
+    def again(_: BaseException | None) -> bool:
         return len(made) <= paid
 
     def fail() -> None:
@@ -142,5 +142,5 @@ def test_what_will_fail_again_is_tried_once() -> None:
         raise TypeError("x")
 
     with pytest.raises(TypeError):
-        tenacity.Retrying(sleep=lambda _: None, **policy(3, 0.0, lambda: True))(fail)
+        tenacity.Retrying(sleep=lambda _: None, **policy(3, 0.0, lambda _: True))(fail)
     assert len(made) == 1

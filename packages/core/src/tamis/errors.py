@@ -43,12 +43,28 @@ class MissingExtra(TamisError, ImportError):
 
 
 class ModelError(TamisError):
-    """A model could not answer. `retryable` and `retry_after` (seconds) tell the engine what to do next."""
+    """A model could not answer. `retryable` and `retry_after` (seconds) tell the engine what to do next.
 
-    def __init__(self, message: str, *, retryable: bool = False, retry_after: float | None = None) -> None:
+    What the request cost all the same: `tokens_in` and `tokens_out` as the model reports them (`None`: it does not),
+    and `wrote`, whether the model may have written up to its limit where it reports nothing.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        tokens_in: int | None = None,
+        tokens_out: int | None = None,
+        wrote: bool = False,
+    ) -> None:
         super().__init__(message)
         self.retryable = retryable
         self.retry_after = retry_after
+        self.tokens_in = tokens_in
+        self.tokens_out = tokens_out
+        self.wrote = wrote
 
 
 class BudgetError(TamisError):

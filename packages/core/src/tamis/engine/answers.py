@@ -30,14 +30,14 @@ def listed(returned: Any, count: int, method: str) -> list[Any]:
             returned.close()
         raise ModelError(f"{wanted}; it returned a coroutine: call an async method a{method.rpartition('.')[2]}")
     if isinstance(returned, (str, bytes, bytearray, Mapping)) or not hasattr(returned, "__iter__"):
-        raise ModelError(f"{wanted}; it returned {kind(returned)}")
+        raise ModelError(f"{wanted}; it returned {kind(returned)}", wrote=True)
     try:
         answers = list(islice(returned, count + 1))
     except TypeError as error:
         raise ModelError(f"{wanted}; it returned {kind(returned)}, which cannot be read: {said(error)}") from None
     if len(answers) != count:
         more = "more" if len(answers) > count else str(len(answers))
-        raise ModelError(f"{wanted}; it returned {more}")
+        raise ModelError(f"{wanted}; it returned {more}", wrote=True)
     return answers
 
 
@@ -45,14 +45,17 @@ def sound(call: Call, answer: Any) -> Answer | Failure:
     """The answer when it is of the call's class and holds what it should; else a `Failure` that says what came."""
     if isinstance(answer, Failure):
         why = answer.why if isinstance(answer.why, str) and answer.why in WHYS else "malformed"
-        return Failure(why, answer.message if isinstance(answer.message, str) else kind(answer.message))
+        message = answer.message if isinstance(answer.message, str) else kind(answer.message)
+        read, wrote = counted(answer.tokens_in), counted(answer.tokens_out)
+        return Failure(why, message, tokens_in=read, tokens_out=wrote, wrote=answer.wrote is True)
     wanted = call.answer.__name__
     if not isinstance(answer, call.answer):
-        return Failure("malformed", f"a model answered `{call.capability}` with {kind(answer)}, not with {wanted}")
+        problem = f"a model answered `{call.capability}` with {kind(answer)}, not with {wanted}"
+        return _unusable(problem, answer)
     try:
         checked = answer.checked()
     except Exception as error:
-        return Failure("malformed", f"the {wanted} of a model cannot be read: {said(error)}")
+        return _unusable(f"the {wanted} of a model cannot be read: {said(error)}", answer)
     wrong: dict[str, Any] = {}
     if checked.tokens_in is not None and (read := counted(checked.tokens_in)) is not checked.tokens_in:
         wrong["tokens_in"] = read
@@ -65,6 +68,13 @@ def sound(call: Call, answer: Any) -> Answer | Failure:
     return replace(checked, **wrong) if wrong else checked
 
 
+def _unusable(problem: str, answer: Any) -> Failure:
+    """The failure of an answer that cannot be used, with the tokens it reports."""
+    counts = (answer.tokens_in, answer.tokens_out) if isinstance(answer, Answer) else (None, None)
+    read, wrote = map(counted, counts)
+    return Failure("malformed", problem, tokens_in=read, tokens_out=wrote, wrote=True)
+
+
 def counted(reported: Any) -> int | None:
     """A count as a model reports it; `None` (not reported) for what is no count or more than a model could reach."""
     try:
@@ -75,8 +85,19 @@ def counted(reported: Any) -> int | None:
         return None
 
 
-def failed(error: BaseException) -> Failure:
-    return Failure("error", f"{type(error).__name__}: {said(error)}")
+def failed(error: BaseException, place: int = 0, count: int = 1) -> Failure:
+    """The failure of one of the `count` calls that ended in `error`, with its share of the tokens the error reports.
+    Whatever answers too late may have written."""
+    message = f"{type(error).__name__}: {said(error)}"
+    if not isinstance(error, ModelError):
+        return Failure("error", message, wrote=isinstance(error, TimeoutError) or "Timeout" in type(error).__name__)
+    read, wrote = (_part(counted(tokens), place, count) for tokens in (error.tokens_in, error.tokens_out))
+    return Failure("error", message, tokens_in=read, tokens_out=wrote, wrote=error.wrote)
+
+
+def _part(total: int | None, place: int, count: int) -> int | None:
+    """One of `count` whole parts of `total`, which add up to it."""
+    return None if total is None else total * (place + 1) // count - total * place // count
 
 
 def said(error: BaseException) -> str:

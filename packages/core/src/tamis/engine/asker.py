@@ -71,7 +71,7 @@ class Asker:
     retries: int = 2
     backoff: float = 0.5
     dry: bool = False
-    again: Callable[[Batch, int | None], bool] = lambda batch, tokens: True
+    again: Callable[[Batch, int | None, BaseException | None], bool] = lambda batch, tokens, error: True
 
     def ask(self, batch: Batch, abandoned: Abandoned) -> Outcome:
         """In this thread. Once `abandoned` nobody waits any more and no retry is made.
@@ -99,7 +99,7 @@ class Asker:
 
     def _asked(self, batch: Batch, abandoned: Abandoned) -> Outcome:
         started, attempts = time.monotonic(), 0
-        settings = policy(self.retries, self.backoff, lambda: not abandoned and self.again(batch, None))
+        settings = policy(self.retries, self.backoff, lambda error: not abandoned and self.again(batch, None, error))
         more = _More(self, batch, abandoned)
         try:
             for attempt in tenacity.Retrying(sleep=tenacity.sleep_using_event(abandoned.event), **settings):
@@ -141,7 +141,7 @@ class Asker:
         started, attempts = time.monotonic(), 0
         more = _More(self, batch, abandoned)
         try:
-            settings = policy(self.retries, self.backoff, lambda: self.again(batch, None))
+            settings = policy(self.retries, self.backoff, lambda error: self.again(batch, None, error))
             async for attempt in tenacity.AsyncRetrying(**settings):
                 with attempt:
                     attempts += 1
@@ -187,7 +187,7 @@ class _More:
         self.sent = 0
 
     def __call__(self, tokens: int | None) -> bool:
-        if self._abandoned or self._asker.wait(self._batch) or not self._asker.again(self._batch, tokens):
+        if self._abandoned or self._asker.wait(self._batch) or not self._asker.again(self._batch, tokens, None):
             return False
         self.sent += 1
         return True

@@ -18,7 +18,7 @@ from typing import Any
 from tamis.compute.architectures import architecture_of
 from tamis.compute.flops import Architecture
 from tamis.engine.answers import failed, is_the_callers, is_the_users, said
-from tamis.engine.cost import charge
+from tamis.engine.cost import charge, kept
 from tamis.engine.memory import Memory
 from tamis.engine.traits import check_limits, group_of, whole, with_thoughts
 from tamis.engine.workers import NoThread
@@ -32,6 +32,7 @@ from tamis.values.usage import Usage
 PATIENCE = 0.05
 """Seconds a plan may compute while the other plans of a dispatcher wait for it."""
 LATE = Failure("deadline", "the deadline passed before a stage had ended")
+TURNED_DOWN = Failure("error", "the request was turned down")
 LATER = Failure("budget", "calls under way may give back part of the budget")
 
 
@@ -53,6 +54,8 @@ class Job:
     spent_tokens: int = 0
     parked: deque[Work] = field(default_factory=deque)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    lost: list[Failure] = field(default_factory=list)
+    """Requests that failed and were made again."""
     away: Future[Any] | None = None
     """The step of the plan that others do not wait for any longer."""
     ranking: Ranking | None = None
@@ -61,6 +64,14 @@ class Job:
     @property
     def done(self) -> bool:
         return self.ranking is not None or self.error is not None
+
+    def usage(self) -> Usage:
+        """What this rerank has cost."""
+        lost = Usage(
+            tokens_in=sum(failure.tokens_in or 0 for failure in self.lost),
+            tokens_out=sum(failure.tokens_out or 0 for failure in self.lost),
+        )
+        return lost + Usage(**self.counts, seconds=time.monotonic() - self.started)
 
     def spend(self, **more: int) -> None:
         """Add to the counts of `Usage` of these names."""
@@ -187,20 +198,31 @@ class Dispatcher:
                 self._forget(work)
         return works
 
-    def again(self, batch: Batch, tokens: int | None = None) -> bool:
+    def again(self, batch: Batch, tokens: int | None = None, error: BaseException | None = None) -> bool:
         """Reserve another request for a batch in the budgets of those that wait; false when one of them cannot pay for
         it.
 
-        `tokens`: what it may cost per call, on top of what was reserved; `None`: the request before failed, and what
-        that may have cost is gone. Called from the threads that ask models.
+        `tokens`: what it may cost per call, on top of what was reserved; `None`: the request before failed, with
+        `error` if not turned down, and what that may have cost is gone. Called from the threads that ask models.
         """
+        count = len(batch.works)
+        failures = [TURNED_DOWN if error is None else failed(error, place, count) for place in range(count)]
         with self._reserving:
             paid: dict[int, list[Work]] = {}
-            for work in batch.works:
-                paid.setdefault(id(work.tickets[0].job), []).append(work)
+            lost: dict[int, list[Failure]] = {}
+            for work, failure in zip(batch.works, failures, strict=True):
+                job = work.tickets[0].job
+                paid.setdefault(id(job), []).append(work)
+                lost.setdefault(id(job), []).append(failure)
             again = [
-                (works[0].tickets[0].job, works, sum(map(_read, works)) if tokens is None else tokens * len(works))
-                for works in paid.values()
+                (
+                    works[0].tickets[0].job,
+                    works,
+                    sum(kept(work.call, failure, work.tokens) for work, failure in zip(works, lost[key], strict=True))
+                    if tokens is None
+                    else tokens * len(works),
+                )
+                for key, works in paid.items()
             ]
             for job, works, cost in again:
                 if job.max_calls is not None and job.reserved_calls + len(works) > job.max_calls:
@@ -212,6 +234,7 @@ class Dispatcher:
                 job.reserved_tokens += cost
                 if tokens is None:
                     job.spent_tokens += cost
+                    job.lost += lost[id(job)]
                 elif job.max_tokens is not None:
                     for work in works:
                         work.tokens += tokens
@@ -399,6 +422,8 @@ class Dispatcher:
         job.open -= 1
         if isinstance(answer, Failure):
             job.spend(failed=1)
+            if first:
+                job.spend(tokens_in=answer.tokens_in or 0, tokens_out=answer.tokens_out or 0)
         elif not first:
             job.spend(cached=1)
         else:
@@ -417,9 +442,9 @@ class Dispatcher:
             return
         if first and job.max_tokens is not None:
             with self._reserving:
-                kept = _read(work)
-                job.spent_tokens += kept
-                job.reserved_tokens += kept - work.tokens
+                spent = kept(work.call, answer, work.tokens)
+                job.spent_tokens += spent
+                job.reserved_tokens += spent - work.tokens
 
     def give_up(self, failure: Failure, where: Callable[[Job], bool] = lambda job: True) -> None:
         """End jobs whose plans do not come back, with the ranking they began with. No plan is asked."""
@@ -430,8 +455,7 @@ class Dispatcher:
     def _finish(self, job: Job, ranking: Any) -> None:
         if not isinstance(ranking, Ranking):
             return self._abort(job, TypeError(f"a plan must return a Ranking, it returned {type(ranking).__name__}"))
-        usage = ranking.usage + Usage(**job.counts, seconds=time.monotonic() - job.started)
-        return self._end(job, replace(ranking, usage=usage))
+        return self._end(job, replace(ranking, usage=ranking.usage + job.usage()))
 
     def _end(self, job: Job, outcome: Ranking | BaseException) -> None:
         """Once: a plan that comes back after its deadline changes nothing any more."""
@@ -461,17 +485,12 @@ class Dispatcher:
 def _answers(batch: Batch, outcome: Outcome) -> list[Any]:
     """One answer or `Failure` per call, whatever the model did."""
     if outcome.error is not None:
-        return [failed(outcome.error)] * len(batch.works)
+        count = len(batch.works)
+        return [failed(outcome.error, place, count) for place in range(count)]
     return list(outcome.answers or ())
-
-
-def _read(work: Work) -> int:
-    """Tokens spent on a try that failed, where tokens are counted: the model may have read the call all the same."""
-    return min(work.tokens, work.call.tokens_read()) if work.tokens else 0
 
 
 def cut_short(job: Job, failure: Failure) -> Ranking:
     """What there is of a job whose plan did not come back in time: the ranking it began with, marked degraded."""
     notice = Notice(f"the rerank was cut short ({failure}); the incoming order is kept", job.before.positions)
-    usage = job.before.usage + Usage(**job.counts, seconds=time.monotonic() - job.started)
-    return replace(job.before.warn(notice), usage=usage)
+    return replace(job.before.warn(notice), usage=job.before.usage + job.usage())

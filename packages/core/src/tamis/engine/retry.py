@@ -53,12 +53,12 @@ class Backoff(tenacity.wait.wait_base):
         return self._jitter(retry_state) if asked is None else asked
 
 
-def policy(retries: int, base: float, again: Callable[[], bool]) -> dict[str, Any]:
+def policy(retries: int, base: float, again: Callable[[BaseException | None], bool]) -> dict[str, Any]:
     """Arguments for tenacity's sync and async controllers alike. `again`: whether another try is still wanted and paid
-    for, asked before each."""
+    for after the error that ended the last, asked before each."""
     most = tenacity.stop_after_attempt(retries + 1)
     return {
-        "stop": lambda state: most(state) or not again(),
+        "stop": lambda state: most(state) or not again(state.outcome.exception() if state.outcome else None),
         "wait": Backoff(base),
         "retry": tenacity.retry_if_exception(is_transient),
         "reraise": True,

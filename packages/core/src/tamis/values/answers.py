@@ -171,10 +171,17 @@ Why = Literal["error", "deadline", "budget", "cancelled", "malformed"]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A call without an answer. An ordinary value that a plan receives in the answer's place, never an exception."""
+    """A call without an answer. An ordinary value that a plan receives in the answer's place, never an exception.
+
+    `tokens_in`, `tokens_out`: what the model reports to have read and written all the same. `wrote`: whether it may
+    have written up to its limit, where it reports nothing; token budgets keep what was reserved for that.
+    """
 
     why: Why
     message: str
+    tokens_in: int | None = field(default=None, kw_only=True, repr=False, compare=False)
+    tokens_out: int | None = field(default=None, kw_only=True, repr=False, compare=False)
+    wrote: bool = field(default=False, kw_only=True, repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.why}: {self.message}" if self.message else self.why

@@ -10,7 +10,8 @@ class Usage:
     """Cost of one rerank. Add two to sum them.
 
     `calls`: answered by a model (retries and cached answers not counted); `cached`: answered by the cache; `retries`;
-    `failed`: calls that ended without an answer; `tokens_in`, `tokens_out`: as reported by the model, else estimated;
+    `failed`: calls that ended without an answer; `tokens_in`, `tokens_out`: as reported by the model, else estimated
+    (what failed requests cost, retried ones included, where the model reports it);
     `seconds`: wall time of the whole rerank; `rounds`: how often a plan had to wait for answers; `flops`: operations of
     the answered calls, by the architectures of their models (`tamis.compute.flops`); `flops_paper`: the same as
     E2R-FLOPs; `unmetered`: answered calls that both leave out, since the architecture of their model is unknown;

@@ -277,7 +277,7 @@ class HttpModel(Lazy):
             return dialogue.send(reply)
         except RecursionError:
             text = f"{self.base_url} answered HTTP {reply.status} with JSON that is nested too deeply"
-            raise ModelError(text, retryable=True) from None
+            raise ModelError(text, retryable=True, wrote=reply.status == 200) from None
 
     def _error(self, reply: Reply) -> ModelError:
         """A reply that is no answer, as an error the engine understands."""
@@ -288,11 +288,25 @@ class HttpModel(Lazy):
             )
         message = reply.message or reply.problem
         hopeless = "insufficient_quota" in message
+        read, wrote = self._counted(reply.data)
         return ModelError(
             f"{self.base_url} answered HTTP {reply.status}: {self._redacted(message)[:BODY_SHOWN]}",
             retryable=is_transient_status(reply.status) and not hopeless,
             retry_after=reply.retry_after,
+            tokens_in=read,
+            tokens_out=wrote,
+            wrote=reply.status in GAVE_UP,
         )
+
+    def _counted(self, data: Any) -> tuple[int | None, int | None]:
+        """Tokens in and out that the JSON of a reply reports."""
+        return None, None
+
+    def _unusable(self, problem: str, data: Any = None) -> ModelError:
+        """The error for a reply with status 200 that is no answer: a model may have written it all the same."""
+        read, wrote = self._counted(data)
+        text = f"{self.base_url} answered HTTP 200 with {problem}"
+        return ModelError(text, retryable=True, tokens_in=read, tokens_out=wrote, wrote=True)
 
     def _target(self, location: str) -> str:
         """Where a redirect leads, without what might be secret in it."""
@@ -305,11 +319,13 @@ class HttpModel(Lazy):
     def _data(self, reply: Reply) -> Any:
         """The JSON of a reply with status 200. Raises where there is none, and for an error that hides in it."""
         if reply.problem:
-            raise ModelError(f"{self.base_url} answered HTTP {reply.status} with {reply.problem}", retryable=True)
+            raise self._unusable(reply.problem)
         error = reply.data.get("error") if isinstance(reply.data, dict) else None
         if error:
             code = error.get("code") if isinstance(error, dict) else None
-            raise self._error(replace(reply, status=code if type(code) is int else 500))
+            failure = self._error(replace(reply, status=code if type(code) is int else 500))
+            failure.wrote = not (type(code) is int and 400 <= code < 500 and code not in GAVE_UP)
+            raise failure
         return reply.data
 
     def _redacted(self, text: str) -> str:
@@ -322,10 +338,11 @@ class HttpModel(Lazy):
         try:
             yield
         except Refused as error:
-            raise ModelError(f"{self.base_url} sent {error}", retryable=not error.lasting) from None
+            raise ModelError(f"{self.base_url} sent {error}", retryable=not error.lasting, wrote=True) from None
         except (httpx.TimeoutException, TimeoutError) as error:
             text = f"{self.base_url} did not answer within {self.timeout:g} s ({type(error).__name__})"
-            raise ModelError(text, retryable=True) from error
+            unsent = isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout))
+            raise ModelError(text, retryable=True, wrote=not unsent) from error
         except httpx.ConnectError as error:
             text = f"cannot connect to {self.base_url}: {self._redacted(str(error))[:BODY_SHOWN]}"
             raise ModelError(f"{text}. Is the server running?", retryable=True) from error
@@ -334,7 +351,7 @@ class HttpModel(Lazy):
             raise ConfigError(f"no request can be made for {self.base_url} with these headers ({problem})") from None
         except httpx.HTTPError as error:
             text = f"the connection to {self.base_url} failed: {type(error).__name__} {self._redacted(str(error))}"
-            raise ModelError(text[: 2 * BODY_SHOWN], retryable=True) from error
+            raise ModelError(text[: 2 * BODY_SHOWN], retryable=True, wrote=True) from error
 
     def close(self) -> None:
         """Close the connections of the sync methods and drop the others; the next call opens new ones."""
@@ -351,6 +368,8 @@ class HttpModel(Lazy):
         self.close()
 
 
+GAVE_UP = frozenset({408, 504, 524})
+"""Statuses of servers and gateways that waited no longer for a model, which may have written by then."""
 JSON = {"Content-Type": "application/json", "Accept-Encoding": ACCEPTED}
 
 

@@ -193,10 +193,15 @@ class OpenAIChat(HttpModel):
         room = with_thoughts(call).thoughts
         if not room or not another_request(call.tokens_at_most() + room):
             return answer
-        second, _ = yield from self._written(call, room)
-        both = [
-            (one.tokens_in or call.tokens_read(), one.tokens_out or one.tokens_written()) for one in (answer, second)
-        ]
+        first = answer.tokens_in or call.tokens_read(), answer.tokens_out or answer.tokens_written()
+        try:
+            second, _ = yield from self._written(call, room)
+        except ModelError as error:
+            counts = zip(first, (error.tokens_in, error.tokens_out), strict=True)
+            if not error.wrote or error.tokens_in is not None or error.tokens_out is not None:
+                error.tokens_in, error.tokens_out = (one + (other or 0) for one, other in counts)
+            raise
+        both = [first, (second.tokens_in or call.tokens_read(), second.tokens_out or second.tokens_written())]
         thoughts = sum(one.thoughts or 0 for one in (answer, second)) or None
         read, wrote = (sum(counts) for counts in zip(*both, strict=True))
         return replace(second, tokens_in=read, tokens_out=wrote, thoughts=thoughts)
@@ -237,15 +242,16 @@ class OpenAIChat(HttpModel):
         if not self._dialect.logprobs:
             raise ModelError(self._without_logprobs)
         data, _ = yield from self._asked(body, call)
+        read, wrote = token_counts(data)
         try:
             shown = self._first_choice(data)["logprobs"]["content"][0]["top_logprobs"]
             tokens = [(str(item["token"]), float(item["logprob"])) for item in shown]
         except (KeyError, IndexError, TypeError, ValueError):
-            return Failure("malformed", f"{self.base_url} gave no top_logprobs for {self.model}; ask it to generate")
+            problem = f"{self.base_url} gave no top_logprobs for {self.model}; ask it to generate"
+            return Failure("malformed", problem, tokens_in=read, tokens_out=wrote, wrote=True)
         answer = label_logprobs(tokens, call.choices)
         if isinstance(answer, Failure):
-            return answer
-        read, wrote = token_counts(data)
+            return replace(answer, tokens_in=read, tokens_out=wrote, wrote=True)
         return replace(answer, tokens_in=read, tokens_out=wrote)
 
     @property
@@ -312,9 +318,11 @@ class OpenAIChat(HttpModel):
             choice: dict[str, Any] = data["choices"][0]
             choice["message"].get("content")
         except (KeyError, IndexError, TypeError, AttributeError):
-            text = f"{self.base_url} answered HTTP 200 with something that is not a chat completion"
-            raise ModelError(text, retryable=True) from None
+            raise self._unusable("something that is not a chat completion", data) from None
         return choice
+
+    def _counted(self, data: Any) -> tuple[int | None, int | None]:
+        return token_counts(data)
 
     @once
     def _dialect(self) -> Dialect:

@@ -77,9 +77,9 @@ def tokens_thought(data: Mapping[str, Any]) -> int | None:
     return count_of(details.get("reasoning_tokens")) if isinstance(details, Mapping) else None
 
 
-def token_counts(data: Mapping[str, Any]) -> tuple[int | None, int | None]:
+def token_counts(data: Any) -> tuple[int | None, int | None]:
     """Tokens in and out as the server reports them; `None` for what is not a count."""
-    usage = data.get("usage")
+    usage = data.get("usage") if isinstance(data, Mapping) else None
     usage = usage if isinstance(usage, Mapping) else {}
     read, wrote = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
     return count_of(read), count_of(wrote)

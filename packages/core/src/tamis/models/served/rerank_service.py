@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from itertools import accumulate, pairwise
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PositiveInt, WithJsonSc
 from pydantic.dataclasses import dataclass
 
 from tamis.compute.architectures import ArchitectureRef
-from tamis.errors import ConfigError, ModelError
+from tamis.errors import ConfigError
 from tamis.models.served.http import Dialogue, Home, HttpModel, Url, Variable
 from tamis.models.served.rerank_providers import PROVIDERS, Provider, found
 from tamis.models.served.wire import MOST
@@ -168,8 +168,7 @@ class RerankService(HttpModel):
         data = self._data(reply)
         results = found(data, self._provider.results)
         if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
-            text = f"{self.base_url} answered HTTP 200 with something that is not a list of results"
-            raise ModelError(text, retryable=True)
+            raise self._unusable("something that is not a list of results", data)
         return self._priced(calls, self._scores(results, len(calls)), data)
 
     def _scores(self, results: Sequence[dict[str, Any]], count: int) -> list[float | Failure]:
@@ -206,11 +205,14 @@ class RerankService(HttpModel):
         answers: list[Score | Failure] = []
         for score, part in zip(scores, parts, strict=True):
             if isinstance(score, Failure):
-                answers.append(score)
+                answers.append(replace(score, tokens_in=part, tokens_out=0, wrote=True))
             else:
                 answers.append(Score(score, units, tokens_in=part, tokens_out=0))
                 units = 0
         return answers
+
+    def _counted(self, data: Any) -> tuple[int | None, int | None]:
+        return self._billed(data, self._provider.tokens), None
 
     def _billed(self, data: Any, place: tuple[str, ...] | None) -> int | None:
         count = None if place is None else found(data, place)
