@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import combinations
 from typing import Any
 
@@ -16,7 +18,7 @@ from support.servers import Response, chat_server, completion, first_tokens, ref
 from tamis import Engine, Listwise, Pointwise
 from tamis.errors import ModelError
 from tamis.models import OpenAIChat
-from tamis.models.served.dialect import QUIRKS, TOO_LARGE
+from tamis.models.served.dialect import FORMAT, POLICY, QUIRKS, TOO_LARGE
 from tamis.values.answers import Generated
 from tamis.values.calls import Generate, Message
 
@@ -81,7 +83,7 @@ def asked(model: OpenAIChat) -> Generated:
 
 
 @pytest.mark.parametrize(("field", "words"), WORDINGS)
-@pytest.mark.parametrize("status", [400, 422, 500])
+@pytest.mark.parametrize("status", [400, 404, 422])
 def test_every_refusal_is_understood_once(field: str, words: str, status: int) -> None:
     with chat_server(fussy({field: words}, status)) as server:
         model = OpenAIChat("m", base_url=server.url)
@@ -180,7 +182,7 @@ def test_further_requests_count_against_the_budget_of_calls(run: Callable[..., A
                 assert "no further request may be made now" in str(first.warnings[0])
             rest = run(model, Engine(retries=0, cache=None, max_calls=4))
             assert not rest.degraded
-            assert len(server.requests) == (4 if most < 4 else 5)  # What was refused before was remembered.
+            assert len(server.requests) == most + (4 if most < 4 else 1)  # What has worked is remembered.
 
 
 def test_further_requests_count_in_the_pace_of_the_model() -> None:
@@ -242,13 +244,109 @@ def test_fewer_log_probabilities_are_no_lack_of_them() -> None:
         assert not Engine(retries=0, cache=None).rerank(Pointwise(model), "tall mountain", TEXTS).degraded
 
 
+# What teaches nothing
+
+
+def shape(request: Mapping[str, Any]) -> dict[str, Any]:
+    """A request without its texts."""
+    return {**request, "messages": [message["role"] for message in request["messages"]]}
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (500, "Internal system error: message queue timed out"),
+        (503, "The system is busy, message: try later"),
+        (500, "GPU temperature too high, request aborted"),
+        (400, "GPU temperature too high, request aborted"),
+        (400, "Operation not supported by the message bus; stop and retry"),
+        (500, "System role not supported"),
+        (429, "temperature is not supported"),
+        (400, "The system could not process your prompt (content policy)"),
+        (400, "System message not allowed by the content policy"),
+        (400, "User location is not supported; see schema of regions"),
+        (400, "bad request"),
+        (500, "context length: 1 tokens"),
+        (400, "context length: 1 tokens"),
+        (400, "hello, the temperature is not supported"),
+    ],
+)
+def test_an_ordinary_error_changes_no_later_request(status: int, words: str) -> None:
+    prompt = (Message("system", "Be brief."), Message("user", "hello, the temperature is not supported"))
+
+    def ask(model: OpenAIChat) -> None:
+        call = Generate(model, prompt, max_tokens=9, stop=("END",), schema=SCHEMA)
+        with suppress(ModelError):
+            model.generate([call])
+
+    with chat_server([refusal(status, words), "[1]"]) as server:
+        model = OpenAIChat("qwen3-8b", base_url=server.url)
+        first = Generate(model, prompt).messages
+        assert first == prompt
+        ask(model)
+        ask(model)
+    assert shape(server.requests[-1]) == shape(server.requests[0])
+
+
+def test_what_did_not_help_is_not_remembered() -> None:
+    replies = [refusal(400, "Unsupported parameter: 'stop' is not supported."), refusal(400, "no credit"), "[1]"]
+    with chat_server(replies) as server:
+        model = OpenAIChat("m", base_url=server.url)
+        with pytest.raises(ModelError, match="no credit"):
+            asked_plainly(model)
+        asked_plainly(model)
+    assert ["stop" in request for request in server.requests] == [True, False, True]
+
+
+def asked_plainly(model: OpenAIChat) -> None:
+    model.generate([Generate(model, (Message("user", "hello"),), max_tokens=9, stop=("END",))])
+
+
+def test_a_window_smaller_than_what_was_taken_is_not_believed() -> None:
+    refused = refusal(400, "This model's maximum context length is 600 tokens")
+    taken = completion("[1]", tokens=(5000, 3))
+    with chat_server([taken, refused, taken]) as server:
+        model = OpenAIChat("qwen3-8b", base_url=server.url)
+        for _ in range(3):
+            asked(model)
+    limits = [request["max_tokens"] for request in server.requests]
+    assert limits == [limits[0], limits[0], 9, limits[0]]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        lambda turn: f"This model's maximum context length is {200_000 - turn} tokens",
+        lambda turn: f"This model's maximum context length is {5000 - turn} tokens",
+        lambda turn: f"max_tokens is too large: at most {4000 - turn} completion tokens",
+    ],
+)
+def test_few_further_requests_are_made_for_one_call(said: Callable[[int], str]) -> None:
+    turns = itertools.count()
+    with chat_server(lambda _: refusal(400, said(next(turns)))) as server:
+        with pytest.raises(ModelError):
+            asked(OpenAIChat("qwen3-8b", base_url=server.url))
+        assert len(server.requests) <= 3
+
+
+def test_a_server_error_that_names_a_field_is_understood_for_the_call_alone() -> None:
+    """llama.cpp has answered HTTP 500 where a chat template takes no system role."""
+    with chat_server(fussy({"system": "System role not supported"}, 500)) as server:
+        model = OpenAIChat("m", base_url=server.url)
+        asked(model)
+        asked(model)
+    assert [has_system(request) for request in server.requests] == [True, False, True, False]
+
+
 # Words of a hostile server
 
 
-@pytest.mark.parametrize("unit", ["max_tokens ", "system ", "role ", "not ", "context length ", "1,", "at most ", " "])
+@pytest.mark.parametrize(
+    "unit", ["max_tokens ", "system ", "role ", "not ", "context length ", "1,", "at most ", "failed to ", " "]
+)
 def test_the_words_of_an_error_are_read_in_little_time(unit: str) -> None:
     said = unit * (4096 // len(unit))
     began = time.process_time()
-    for pattern in (*(quirk.refused for quirk in QUIRKS), TOO_LARGE):
+    for pattern in (*(quirk.refused for quirk in QUIRKS), TOO_LARGE, FORMAT, POLICY):
         pattern.search(said)
     assert time.process_time() - began < 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,8 +14,14 @@ from tamis.models.served.wire import SHOWN
 
 Format = Literal["json_schema", "json_object", "none"]
 LOOSER: dict[Format, Format] = {"json_schema": "json_object", "json_object": "none"}
-REJECTIONS = frozenset({400, 404, 415, 422, 500, 501})
-FORMAT_WORDS = ("response_format", "json_schema", "json_object", "schema", "grammar", "guided", "structured output")
+TEACHING = frozenset({400, 404, 422})
+"""Statuses of refusals that are remembered."""
+REJECTIONS = TEACHING | {415, 500, 501}
+"""Statuses after which a field that the server names as refused is left out of the next request."""
+PLAUSIBLE = 512
+"""Tokens below which a limit that an error names is not believed."""
+QUOTED = 12
+"""Characters from which a line of the prompt is recognised in an error."""
 LIMITS: tuple[TokenLimit, ...] = ("max_tokens", "max_completion_tokens")
 
 
@@ -23,7 +30,9 @@ class Dialect:
     """What a server has turned out to take.
 
     `proven`: it has taken this `format`. `system`: messages of the system, else they begin the user's. `window`,
-    `longest`: the most tokens in and out, and out alone, where it named them. `thinks`: its replies held thoughts.
+    `longest`: the most tokens in and out, and out alone, where it named them. `largest`: the most tokens it has taken,
+    in and out. `thinks`: its replies held thoughts. `doubted`: once, a looser format helped though the server had not
+    named the format.
     """
 
     format: Format = "json_schema"
@@ -36,7 +45,9 @@ class Dialect:
     top_logprobs: int = 20
     window: int | None = None
     longest: int | None = None
+    largest: int = 0
     thinks: bool = False
+    doubted: bool = False
 
     def adapted(self, body: Mapping[str, Any], reply: Reply, *, any_format: bool, own_limit: bool) -> Dialect | None:
         """The dialect to try after `reply` rejected `body`; `None` when the protocol is not to blame.
@@ -46,9 +57,11 @@ class Dialect:
         """
         if reply.status not in REJECTIONS:
             return None
-        said = reply.message[:SHOWN]
+        said = _said(body, reply)
+        if POLICY.search(said):
+            return None
         formatted = any_format and "response_format" in body and self.format in LOOSER
-        if formatted and any(word in said.lower() for word in FORMAT_WORDS):
+        if formatted and FORMAT.search(said):
             return replace(self, format=LOOSER[self.format], proven=False)
         if TOO_LARGE.search(said):
             return None
@@ -60,16 +73,18 @@ class Dialect:
                 if found != self:
                     return found
         if formatted and not self.proven and reply.status in (400, 422):
-            return replace(self, format=LOOSER[self.format])
+            return replace(self, format=LOOSER[self.format], doubted=True)
         return None
 
-    def sized(self, reply: Reply) -> tuple[Dialect, int] | None:
+    def sized(self, body: Mapping[str, Any], reply: Reply) -> tuple[Dialect, int] | None:
         """With the limits that `reply` names when it rejects a request for its size, and the tokens of the prompt as it
         counts them (0: it does not say). `None` when the size is not to blame."""
-        said = reply.message[:SHOWN]
-        if reply.status not in REJECTIONS or not TOO_LARGE.search(said):
+        said = _said(body, reply)
+        if reply.status not in TEACHING or not TOO_LARGE.search(said):
             return None
-        window, longest = named(WINDOW, said), named(LONGEST, said)
+        window, longest = (_plausible(named(pattern, said)) for pattern in (WINDOW, LONGEST))
+        if window is not None and window < self.largest:
+            window = None
         return replace(self, window=window or self.window, longest=longest or self.longest), named(READ, said) or 0
 
     def room(self, thoughts: int, max_tokens: int, read: int) -> int:
@@ -91,14 +106,31 @@ class Quirk(NamedTuple):
 
 NOT = (
     r"(?:not (?:supported|permitted|allowed|available|enabled|implemented)|unsupported|incompatible|no longer"
-    r"|does(?: not|n.t) (?:support|allow)|un(?:recogni[sz]ed|known|expected)|extra (?:inputs|fields)"
-    r"|invalid (?:parameter|argument))"
+    r"|(?:does|do)(?: not|n.t) (?:support|allow)|un(?:recogni[sz]ed|known|expected|available)|extra (?:inputs|fields)"
+    r"|deprecated|cannot (?:both )?be|invalid (?:parameter|argument|value|schema|grammar)|only \S{1,20} is allowed)"
 )
 
 
-def _refused(field: str) -> re.Pattern[str]:
-    return re.compile(rf"\b{field}\b.{{0,200}}?{NOT}|{NOT}.{{0,200}}?\b{field}\b", re.IGNORECASE | re.DOTALL)
+NEAR = r"(?:[^.;\n]|\.(?!\s)){0,100}?"
+"""Within one sentence."""
 
+
+def _refused(field: str) -> re.Pattern[str]:
+    return re.compile(rf"\b{field}\b{NEAR}{NOT}|{NOT}{NEAR}\b{field}\b", re.IGNORECASE)
+
+
+SYSTEM = (
+    r"(?:system.{0,3} (?:role|message|prompt|instruction)s?|roles?\b.{0,60}\bsystem|system.{0,3} as a role"
+    r"|developer instruction)"
+)
+FORMAT = re.compile(
+    r"\b(?:response_format|json_schema|json_object|guided_\w+)\b"
+    rf"|{_refused('(?:schema|grammar|json mode|structured outputs?|guided decoding)').pattern}"
+    r"|(?:failed to|error|cannot) (?:\w+ ){0,2}(?:pars\w+|compil\w+) (?:\w+ ){0,2}(?:grammar|schema)",
+    re.IGNORECASE,
+)
+"""Words that blame the output format. The first are names of fields, which nothing else is called by."""
+POLICY = re.compile(r"content[ _-]?(?:policy|policies|filter|management)|moderation|\bsafety\b|flagged", re.IGNORECASE)
 
 QUIRKS: tuple[Quirk, ...] = (
     Quirk(
@@ -112,15 +144,19 @@ QUIRKS: tuple[Quirk, ...] = (
         lambda dialect: replace(dialect, token_limit="max_tokens"),
     ),
     Quirk("logprobs", _refused("(?:top_)?logprobs"), lambda dialect: replace(dialect, logprobs=False)),
-    Quirk("top_logprobs", re.compile("top_logprobs"), lambda dialect: replace(dialect, top_logprobs=5)),
-    Quirk("temperature", re.compile("temperature", re.IGNORECASE), lambda dialect: replace(dialect, temperature=False)),
+    Quirk("top_logprobs", re.compile(r"\btop_logprobs\b"), lambda dialect: replace(dialect, top_logprobs=5)),
+    Quirk(
+        "temperature",
+        re.compile(rf"{_refused('temperature').pattern}|\btemperature\b.{{0,40}}\bmust\b", re.IGNORECASE),
+        lambda dialect: replace(dialect, temperature=False),
+    ),
     Quirk("stop", _refused("stop"), lambda dialect: replace(dialect, stop=False)),
     Quirk(
         "system",
         re.compile(
-            r"\bsystem\b.{0,40}\b(?:role|message|prompt|instruction)s?\b|\broles?\b.{0,60}\bsystem\b"
-            r"|\broles must alternate\b|\bonly user\b.{0,40}\broles\b|\bdeveloper instruction\b",
-            re.IGNORECASE | re.DOTALL,
+            rf"{_refused(SYSTEM).pattern}|\broles must alternate\b|\bonly user\b.{{0,40}}\broles\b"
+            rf"|\b{SYSTEM}\b.{{0,40}}\bmust\b",
+            re.IGNORECASE,
         ),
         lambda dialect: replace(dialect, system=False),
     ),
@@ -136,6 +172,23 @@ READ = re.compile(
     re.IGNORECASE,
 )
 LONGEST = re.compile(r"(?:at most|up to|maximum of)\D{0,20}?([\d,]+) (?:completion |output )?tokens", re.IGNORECASE)
+
+
+def _said(body: Mapping[str, Any], reply: Reply) -> str:
+    """What the server says, without the lines of the prompt that it quotes."""
+    said = reply.message[:SHOWN]
+    for message in body["messages"]:
+        content = message["content"]
+        parts = [content] if isinstance(content, str) else [part.get("text") or "" for part in content]
+        lines = {line.strip() for part in parts for line in part.splitlines()}
+        for line in sorted((line for line in lines if len(line) >= QUOTED), key=len, reverse=True):
+            for written in (line, " ".join(line.split()), json.dumps(line)[1:-1]):
+                said = said.replace(written, " … ")
+    return said
+
+
+def _plausible(limit: int | None) -> int | None:
+    return None if limit is None or limit < PLAUSIBLE else limit
 
 
 def named(pattern: re.Pattern[str], said: str) -> int | None:

@@ -16,7 +16,7 @@ from tamis.engine.allowance import another_request, is_asked_by_an_engine
 from tamis.engine.traits import with_thoughts
 from tamis.errors import ModelError
 from tamis.models.lazy import lock_of, once
-from tamis.models.served.dialect import LIMITS, Dialect, Format
+from tamis.models.served.dialect import LIMITS, TEACHING, Dialect, Format
 from tamis.models.served.endings import ending_of
 from tamis.models.served.habits import THINKING_TOKENS, TokenLimit, habits_of, thinking_switch
 from tamis.models.served.http import Dialogue, Home, HttpModel, Reply, Url, Variable
@@ -39,6 +39,8 @@ from tamis.values.answers import Failure, Generated, Logprobs
 from tamis.values.calls import Capability, ChoiceLogprobs, Generate, Message
 from tamis.values.images import refused
 
+FURTHER = 6
+"""Most requests for one call beyond the first: no server refuses more parts of the protocol."""
 PATH = "chat/completions"
 ImageAddresses = Annotated[bool, Needs("images")]
 OPENAI = Home("api.openai.com", "OPENAI_API_KEY")
@@ -83,9 +85,10 @@ class OpenAIChat(HttpModel):
         headers: further headers. Like `api_key` never printed or written as data.
         max_reply_bytes: the longest reply that is read, unpacked; default 32 MiB.
 
-    What a server refuses is sent another way, in a further request that counts in budgets, and remembered for this
-    object: the field of the output limit, a looser output format, no `temperature`, no `stop`, fewer `top_logprobs`,
-    the system's message at the beginning of the user's. An output limit in `extra_body` replaces all others.
+    What a server refuses is sent another way, in a further request (6 per call at most) that counts in budgets: with
+    the other field of the output limit, a looser output format, no `temperature`, no `stop`, fewer `top_logprobs`, or
+    with the system's message at the beginning of the user's. What has worked is remembered for this object, unless the
+    server refused with a status of 500 or more. An output limit in `extra_body` replaces all others.
 
     `choice_logprobs` reads the 20 most likely first tokens (fewer where the server allows fewer): a token counts for
     the choice it spells, spaces aside, and for one it spells in another case when that is unambiguous. A choice not
@@ -278,24 +281,33 @@ class OpenAIChat(HttpModel):
     ) -> Dialogue[tuple[Any, dict[str, Any]]]:
         """The JSON of the completion, and the request that was taken. When the server rejects part of the protocol,
         asks again without it; where the thoughts have no room beside the prompt, with less room for them."""
-        known = dialect = self._dialect
+        known = dialect = learned = self._dialect
         tried = {dialect}
+        further, sizes = 0, 0
         answer_tokens = call.max_tokens if isinstance(call, Generate) else 1
         room = dialect.room(thoughts, answer_tokens, call.tokens_read()) if thoughts else 0
         request = {**body(dialect, room), **(self.extra_body or {})}
         while (reply := (yield request)).status != 200:
-            if room and (sized := dialect.sized(reply)):
+            if further == FURTHER:
+                raise self._error(reply)
+            further += 1
+            if room and (sized := dialect.sized(request, reply)):
                 other, read = sized
                 left = other.room(room, answer_tokens, max(read, call.tokens_read()))
-                room = left if left < room else 0
+                room, sizes = left if left < room and not sizes else 0, sizes + 1
             else:
                 given = self.token_limit != "auto"
                 found = dialect.adapted(request, reply, any_format=self.structured == "auto", own_limit=given)
                 if found is None or found in tried:
                     raise self._error(reply)
                 other = found
-            self._remember(dialect, replace(other, format=dialect.format, proven=dialect.proven))
+            if reply.status in TEACHING:
+                news = changed(other, dialect)
+                if other.doubted and not known.doubted:
+                    news.pop("format", None)  # Remembered when it was needed twice.
+                learned = replace(learned, **news)
             if "logprobs" in request and not other.logprobs:
+                self._remember(known, learned)
                 raise ModelError(self._without_logprobs)
             tried.add(other)
             adapted = {**body(other, room), **(self.extra_body or {})}
@@ -305,7 +317,11 @@ class OpenAIChat(HttpModel):
                 raise ModelError(f"{self._error(reply)}; no further request may be made now", retryable=True)
             dialect, request = other, adapted
         data = self._checked(reply)
-        self._remember(known, replace(dialect, proven=True) if "response_format" in request else dialect)
+        if "response_format" in request and learned.format == dialect.format:
+            learned = replace(learned, proven=True)
+        self._remember(
+            known, replace(learned, largest=max(learned.largest, sum(count or 0 for count in token_counts(data))))
+        )
         return data, request
 
     def _checked(self, reply: Reply) -> Any:
@@ -336,13 +352,13 @@ class OpenAIChat(HttpModel):
         if known == found:
             return
         with lock_of(self):
-            news = {
-                f.name: getattr(found, f.name)
-                for f in fields(found)
-                if getattr(found, f.name) != getattr(known, f.name)
-            }
-            self.__dict__["_dialect"] = replace(self._dialect, **news)
+            self.__dict__["_dialect"] = replace(self._dialect, **changed(found, known))
 
     @property
     def _home(self) -> Home:
         return OPENAI
+
+
+def changed(found: Dialect, known: Dialect) -> dict[str, Any]:
+    """The fields in which `found` differs from `known`."""
+    return {f.name: getattr(found, f.name) for f in fields(found) if getattr(found, f.name) != getattr(known, f.name)}
