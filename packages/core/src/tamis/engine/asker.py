@@ -23,13 +23,13 @@ from tamis.engine.traits import whole
 from tamis.engine.workers import in_model_thread
 from tamis.errors import CapabilityError
 
-_holding: ContextVar[frozenset[int]] = ContextVar("tamis_models_held", default=frozenset())
-"""Limiters this thread or task holds a place in: a model that reranks inside its own call needs no second slot."""
+_holding: ContextVar[tuple[Lease, ...]] = ContextVar("tamis_models_held", default=())
+"""The places this thread or task holds: a model that reranks inside its own call needs no second one."""
 
 
 class Abandoned:
     """Set once nobody waits for the answers any more. Gives back the slots of models that have not answered by then, so
-    that a model that hangs does not keep its slot for ever."""
+    that a model that hangs does not keep its slot for ever, and those that an interrupt kept from being given back."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
@@ -40,15 +40,16 @@ class Abandoned:
         return self.event.is_set()
 
     def hold(self, lease: Lease) -> None:
+        """Before the lease holds anything: an interrupt may come between any two lines."""
         with self._lock:
             self._leases.add(lease)
         if self:
             lease.release()
 
     def let_go(self, lease: Lease) -> None:
+        lease.release()
         with self._lock:
             self._leases.discard(lease)
-        lease.release()
 
     def set(self) -> None:
         self.event.set()
@@ -80,22 +81,32 @@ class Asker:
         """
         if self.dry:
             return Outcome([call.stand_in() for call in batch.calls])
-        held = _holding.get()
-        lease, limiter = None, limits_of(batch.model).limiter
-        if id(limiter) not in held:
-            while (lease := limiter.acquire(self.slots(batch.model), timeout=POLL)) is None:
-                if abandoned:
-                    return Outcome(None, TimeoutError("no slot became free in time"))
-            abandoned.hold(lease)
-        token = _holding.set(held | {id(limiter)})
+        held, lease = self._place(batch)
         try:
-            outcome = self._asked(batch, abandoned)
+            if lease is not None:
+                abandoned.hold(lease)
+                while not lease.acquire(POLL):
+                    if abandoned:
+                        return Outcome(None, TimeoutError("no slot became free in time"))
+            token = _holding.set(held)
+            try:
+                outcome = self._asked(batch, abandoned)
+            finally:
+                _holding.reset(token)
         finally:
-            _holding.reset(token)
             if lease is not None:
                 abandoned.let_go(lease)
         self.observe(batch, outcome)
         return outcome
+
+    def _place(self, batch: Batch) -> tuple[tuple[Lease, ...], Lease | None]:
+        """What this thread or task holds during the batch, and the one of these that is still to be acquired."""
+        limiter = limits_of(batch.model).limiter
+        held = tuple(lease for lease in _holding.get() if lease.holds)
+        if any(lease.limiter is limiter for lease in held):
+            return held, None
+        lease = Lease(limiter, self.slots(batch.model), held)
+        return (*held, lease), lease
 
     def _asked(self, batch: Batch, abandoned: Abandoned) -> Outcome:
         started, attempts = time.monotonic(), 0
@@ -122,16 +133,18 @@ class Asker:
         """In this event loop when the model has an async method, else in a thread."""
         if self.dry or getattr(batch.model, "a" + batch.capability, None) is None:
             return await asyncio.wrap_future(in_model_thread(lambda: self.ask(batch, abandoned)))
-        held = _holding.get()
-        lease, limiter = None, limits_of(batch.model).limiter
-        if id(limiter) not in held:
-            lease = await limiter.aacquire(self.slots(batch.model))
-            abandoned.hold(lease)
-        token = _holding.set(held | {id(limiter)})
+        held, lease = self._place(batch)
         try:
-            outcome = await self._aasked(batch, abandoned)
+            if lease is not None:
+                abandoned.hold(lease)
+                if not await lease.aacquire():
+                    return Outcome(None, TimeoutError("no slot became free in time"))
+            token = _holding.set(held)
+            try:
+                outcome = await self._aasked(batch, abandoned)
+            finally:
+                _holding.reset(token)
         finally:
-            _holding.reset(token)
             if lease is not None:
                 abandoned.let_go(lease)
         self.observe(batch, outcome)

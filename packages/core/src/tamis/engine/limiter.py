@@ -1,36 +1,27 @@
-"""A concurrency limit that threads and event loops share."""
+"""A concurrency limit that threads and event loops share.
+
+Every step may be interrupted (Ctrl-C raises between any two lines of the main thread) and be done again: who holds a
+place is a set of leases, and giving one back twice changes nothing.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
-from concurrent.futures import Future, TimeoutError
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from concurrent.futures import Future, InvalidStateError, wait
 
+from tamis.engine.jams import JAMS
 from tamis.processes import renewed_in_child
 
 POLL = 1.0
-"""Seconds after which a waiter looks for slots whose holders are gone."""
-
-
-@dataclass(eq=False, slots=True)
-class _Waiter:
-    """One that waits: how many holders it accepts, and the event loop it waits in, if any."""
-
-    slots: int
-    loop: Any = None
-    admitted: Future[None] = field(default_factory=Future)
-
-    @property
-    def gone(self) -> bool:
-        """Whether nobody would notice being admitted."""
-        return self.admitted.cancelled() or (self.loop is not None and self.loop.is_closed())
+"""Seconds after which a waiter looks for slots whose holders are gone or wait for it."""
 
 
 class Limiter:
-    """Counts the holders of a model, over all threads and all event loops; first come, first served.
+    """Knows the holders of a model, over all threads and all event loops; first come, first served.
 
     Each caller says how many holders it accepts, itself included: engines of different `concurrency` share one limiter,
     and the strictest one waits longest. In a forked child nobody holds it.
@@ -41,112 +32,161 @@ class Limiter:
         renewed_in_child(self, Limiter._begin)
 
     def _begin(self) -> None:
-        self.holders = object()
-        """Changes in a forked child, where what the parent's threads hold means nothing."""
-        self._held = 0
+        self._holders: set[Lease] = set()
+        self._waiting: deque[Lease] = deque()
         self._lock = threading.Lock()
-        self._waiting: deque[_Waiter] = deque()
-        self._in_loops: set[Lease] = set()
 
     def acquire(self, slots: int, timeout: float | None = None) -> Lease | None:
         """Wait in this thread until fewer than `slots` hold. `None` when `timeout` seconds passed before."""
-        waiter = self._claim(slots)
-        if waiter is None:
-            return Lease(self)
+        lease = Lease(self, slots)
         try:
-            waiter.admitted.result(timeout)
-        except BaseException as error:
-            admitted = not waiter.admitted.cancel()
-            if admitted and isinstance(error, TimeoutError):
-                return Lease(self)
-            if admitted:
-                self._release()
-            else:
-                self._admit()
-            if isinstance(error, TimeoutError):
-                return None
+            if lease.acquire(timeout):
+                return lease
+        except BaseException:
+            lease.release()
             raise
-        return Lease(self)
+        lease.release()
+        return None
 
     async def aacquire(self, slots: int) -> Lease:
         """As `acquire`, without blocking the event loop."""
-        loop = asyncio.get_running_loop()
-        waiter = self._claim(slots, loop)
-        if waiter is None:
-            return Lease(self, loop)
+        lease = Lease(self, slots)
         try:
-            admitted = asyncio.wrap_future(waiter.admitted)
-            while not (await asyncio.wait({admitted}, timeout=POLL))[0]:
-                self._admit()
+            await lease.aacquire()
         except BaseException:
             # Cancelled, or thrown away with an event loop that ended.
-            if waiter.admitted.cancel():
-                self._admit()
-            else:
-                self._release()
+            lease.release()
             raise
-        return Lease(self, loop)
+        return lease
+
+    @property
+    def _held(self) -> int:
+        return len(self._holders)
 
     @property
     def in_use(self) -> bool:
         """Whether anybody holds it or waits for it."""
-        return self._held > 0 or bool(self._waiting)
+        return bool(self._holders or self._waiting)
 
-    def _claim(self, slots: int, loop: Any = None) -> _Waiter | None:
+    def holders(self) -> list[Lease]:
         with self._lock:
-            if not self._waiting and self._held < slots:
-                self._held += 1
-                return None
-            waiter = _Waiter(slots, loop)
-            self._waiting.append(waiter)
-        self._admit()
-        return waiter
+            return list(self._holders)
 
-    def _release(self, lease: Lease | None = None) -> None:
+    def holds(self, lease: Lease) -> bool:
+        return lease in self._holders
+
+    def line_up(self, lease: Lease) -> None:
         with self._lock:
-            self._held -= 1
-            if lease is not None:
-                self._in_loops.discard(lease)
-        self._admit()
+            if not lease.lined_up:
+                self._waiting.append(lease)
+                lease.lined_up = True
+        self.admit()
 
-    def _admit(self) -> None:
+    def leave(self, lease: Lease) -> None:
+        with self._lock:
+            lease.over = True
+            self._holders.discard(lease)
+        self.admit()
+
+    def let_through(self, lease: Lease) -> None:
+        """Let one in that waits, whatever the limit."""
+        with self._lock:
+            if not lease.over:
+                self._holders.add(lease)
+        lease.wake()
+
+    def admit(self) -> None:
         """Let in those that wait longest, as many as fit. Forget those that are gone, and holders in event loops that
         are closed."""
-        for lease in list(self._in_loops):
-            if lease.loop is not None and lease.loop.is_closed():
-                lease.release()
-        admitted: list[_Waiter] = []
+        came: list[Lease] = []
         with self._lock:
+            for lease in [lease for lease in self._holders if lease.gone]:
+                self._holders.discard(lease)
             while self._waiting:
-                waiter = self._waiting[0]
-                if waiter.gone:
-                    self._waiting.popleft()
-                    continue
-                if self._held >= waiter.slots:
-                    break
+                lease = self._waiting[0]
+                if not lease.gone and lease not in self._holders:
+                    if len(self._holders) >= lease.slots:
+                        break
+                    self._holders.add(lease)
+                came.append(lease)
                 self._waiting.popleft()
-                if waiter.admitted.set_running_or_notify_cancel():
-                    self._held += 1
-                    admitted.append(waiter)
-        for waiter in admitted:
-            waiter.admitted.set_result(None)
+        for lease in came:
+            lease.wake()
 
 
 class Lease:
-    """A place in a limiter. Given back once: by its holder, or by one that no longer waits for it."""
+    """A place in a limiter: asked for once, given back once or more often, by its holder or by one that no longer waits
+    for it.
 
-    __slots__ = ("_held", "loop")
+    `slots`: how many holders it accepts, itself included. `inside`: the leases under which it is asked for, of models
+    whose calls cannot end before this one.
+    """
 
-    def __init__(self, limiter: Limiter, loop: Any = None) -> None:
-        self._held = [(limiter, limiter.holders)]
-        self.loop = loop
-        if loop is not None:
-            limiter._in_loops.add(self)
+    __slots__ = ("_woken", "inside", "limiter", "lined_up", "loop", "over", "slots", "waiting_inside")
+
+    def __init__(self, limiter: Limiter, slots: int, inside: Sequence[Lease] = ()) -> None:
+        self.limiter = limiter
+        self.slots = slots
+        self.inside = tuple(inside)
+        self.waiting_inside: set[Lease] = set()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.lined_up = self.over = False
+        self._woken: Future[None] = Future()
+
+    @property
+    def holds(self) -> bool:
+        return self.limiter.holds(self)
+
+    @property
+    def gone(self) -> bool:
+        """Whether it was given back, or its event loop is closed: nobody would notice being admitted."""
+        return self.over or (self.loop is not None and self.loop.is_closed())
+
+    def acquire(self, timeout: float | None = None) -> bool:
+        """Wait in this thread for a place, no longer than `timeout` seconds; it keeps its turn when they have passed.
+        Whether it holds one."""
+        self._line_up()
+        try:
+            if not self._woken.done():
+                wait((self._woken,), timeout)
+            if not self.holds:
+                self._look()
+        finally:
+            self._wait_no_more()
+        return self.holds
+
+    async def aacquire(self) -> bool:
+        """As `acquire`, without blocking the event loop, until it is admitted or given back."""
+        self.loop = asyncio.get_running_loop()
+        self._line_up()
+        try:
+            admitted = asyncio.wrap_future(self._woken)
+            while not self.holds and not self.over:
+                if not (await asyncio.wait({admitted}, timeout=POLL))[0]:
+                    self._look()
+        finally:
+            self._wait_no_more()
+        return self.holds
 
     def release(self) -> None:
-        try:
-            limiter, holders = self._held.pop()
-        except IndexError:
-            return
-        if limiter.holders is holders:
-            limiter._release(self)
+        self.limiter.leave(self)
+        self.wake()
+
+    def wake(self) -> None:
+        with contextlib.suppress(InvalidStateError):
+            self._woken.set_result(None)
+
+    def _line_up(self) -> None:
+        for outer in self.inside:
+            outer.waiting_inside.add(self)
+        self.limiter.line_up(self)
+
+    def _wait_no_more(self) -> None:
+        for outer in self.inside:
+            outer.waiting_inside.discard(self)
+
+    def _look(self) -> None:
+        """Look for places of holders that are gone, or that wait for this one."""
+        self.limiter.admit()
+        if self.inside and not self.holds:
+            JAMS.open(self)
