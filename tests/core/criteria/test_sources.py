@@ -96,7 +96,7 @@ MAY = datetime(2024, 5, 1, tzinfo=UTC)
         (2024, datetime(2024, 1, 1, tzinfo=UTC)),
         (0, datetime(1970, 1, 1, tzinfo=UTC)),
         (1000, datetime(1000, 1, 1, tzinfo=UTC)),
-        (2999, datetime(2999, 1, 1, tzinfo=UTC)),
+        (2199, datetime(2199, 1, 1, tzinfo=UTC)),
     ],
 )
 def test_every_form_of_date(value: Any, when: datetime) -> None:

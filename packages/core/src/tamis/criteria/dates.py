@@ -17,8 +17,11 @@ from typing import Any
 from tamis.criteria.values import one
 from tamis.text.normal import matched
 
-FIRST_YEAR, LAST_YEAR = 1000, 3000
-"""A whole number from the one to below the other is a year."""
+FIRST_YEAR, LAST_YEAR = 1000, 2200
+"""A whole number from the one to below the other is a year. A later date says that there is no end (9999-12-31), or
+counts from another era: 2560 in Thailand is 2017."""
+GREGORIAN = 1583
+"""A day of an earlier year is more often one of another calendar (1447 of the Hijra is 2025) than one of ours."""
 UNITS = ((10**8, 10**10, 1), (10**11, 10**13, 10**3), (10**14, 10**16, 10**6), (10**17, 10**19, 10**9))
 """Numbers from the first to below the second count this many parts of a second since 1970: s, ms, us, ns. All four are
 the years 1973 to 2286."""
@@ -69,14 +72,15 @@ def moment(value: Any) -> datetime | None:
     Read are: datetimes and dates, those of numpy and pandas; years; seconds, milliseconds, microseconds and nanoseconds
     since 1970, as any number or as text; `YYYYMMDD`; ISO 8601; dates of e-mail, of PDF files (`D:2024...`) and of
     MongoDB's JSON; year, month and day in this order; days with an English month; day, month and year between dots, or
-    where one is above 12; a list of one of these. `05/06/2024` may be two days and is none.
+    where one is above 12; a list of one of these. `05/06/2024` may be two days and is none. Nor are dates from 2200 on
+    (no end, another era) and days before 1583 (another calendar).
 
     >>> moment("May 1, 2024").isoformat(), moment(1714521600000).isoformat(), moment("05/06/2024")
     ('2024-05-01T00:00:00+00:00', '2024-05-01T00:00:00+00:00', None)
     """
     try:
         when = _read(one(value))
-        if when is None or when != when:
+        if when is None or when != when or when.year >= LAST_YEAR:
             return None
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(when.tzinfo or UTC)
     except (ValueError, OverflowError, OSError, TypeError, ArithmeticError):
@@ -140,6 +144,8 @@ def _of_form(text: str) -> datetime | None:
 def _made(told: Mapping[str, str]) -> datetime | None:
     year = int(told["year"])
     if year < FIRST_YEAR:  # 0001-01-01 is how some programs write that there is none
+        return None
+    if year < GREGORIAN and len(told) > 1:
         return None
     day: date
     if "week" in told:
