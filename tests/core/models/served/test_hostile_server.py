@@ -20,6 +20,7 @@ from tests.support.servers import Response, chat_server, completion
 
 from tamis.errors import ConfigError, ModelError
 from tamis.models import OpenAIChat, RerankService
+from tamis.models.served.http import Reply
 from tamis.models.served.wire import Body, Refused, read_json
 from tamis.values.answers import Failure, Generated, Score
 from tamis.values.calls import Classify, Generate, Message
@@ -430,3 +431,44 @@ def test_an_address_that_no_request_can_go_to_is_refused_when_the_model_is_made(
     with pytest.raises(ValueError, match="base_url") as caught:
         chat(address)
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"error": {"message": [[]] * 100_000}},
+        {"error": {"message": "x" * 10**7}},
+        {"error": "x" * 10**7},
+        {"error": {"message": {str(number): number for number in range(100_000)}, "code": [["x" * 10**6]]}},
+        {"detail": [{"loc": ["body"] * 10**5, "msg": "m"}] * 100_000},
+    ],
+)
+def test_a_message_of_any_size_is_cut_before_it_is_written_out(said: Any) -> None:
+    began = time.process_time()
+    messages = {Reply(400, said, "").message for _ in range(20)}
+    assert time.process_time() - began < 0.5
+    assert len(messages.pop()) < 10_000
+
+
+def test_the_event_loop_gets_its_turn_between_single_bytes() -> None:
+    body = Body({}, 10_000)
+    turns = sum(1 for _ in range(4000) for _ in body.feed(b"x"))
+    assert turns >= 4000 / 64
+    assert body.end() == b"x" * 4000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" + b",".join([b"[]"] * 480_000) + b"]",
+        b"{" + b",".join(b'"%d":1' % number for number in range(400_000)) + b"}",
+    ],
+)
+def test_replies_of_very_many_small_values_are_refused_before_they_are_read(text: bytes) -> None:
+    with pytest.raises(Refused, match="max_reply_bytes"):
+        read_json(text, 32 * 2**20)
+
+
+def test_a_small_limit_leaves_room_for_the_scores_of_a_thousand_documents() -> None:
+    results = [{"index": number, "relevance_score": 0.5, "document": {"text": "x"}} for number in range(1000)]
+    assert len(read_json(json.dumps({"results": results}).encode(), 2**18)["results"]) == 1000

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator, MutableMapping, Seque
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from reprlib import Repr
 from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urljoin, urlsplit
 from weakref import WeakKeyDictionary
@@ -111,11 +112,12 @@ class Reply:
         data = self.data if isinstance(self.data, dict) else {}
         for part in (data.get("error"), data.get("detail"), data.get("message")):
             if isinstance(part, dict) and part.get("message"):
-                return " ".join(str(part[key]) for key in ("message", "param", "code") if part.get(key))
-            if isinstance(part, list) and all(isinstance(item, dict) for item in part):
-                return "; ".join(f"{item.get('loc', '')} {item.get('msg', '')}" for item in part)
+                return " ".join(_brief(part[key]) for key in ("message", "param", "code") if part.get(key))
+            if isinstance(part, list) and all(isinstance(item, dict) for item in part[:ITEMS]):
+                items = [f"{_brief(item.get('loc', ''))} {_brief(item.get('msg', ''))}" for item in part[:ITEMS]]
+                return "; ".join(items) + ("; ..." if len(part) > ITEMS else "")
             if part and isinstance(part, str):
-                return part
+                return part[:SHOWN]
         return " ".join(self.text.split())
 
 
@@ -370,6 +372,18 @@ class HttpModel(Lazy):
 
 GAVE_UP = frozenset({408, 504, 524})
 """Statuses of servers and gateways that waited no longer for a model, which may have written by then."""
+ITEMS = 16
+"""Items of a list of complaints that are read."""
+BRIEF = Repr()
+BRIEF.maxstring = BRIEF.maxother = BRIEF.maxlong = BODY_SHOWN
+BRIEF.maxlevel = 3
+
+
+def _brief(part: Any) -> str:
+    """A part of a message, cut before it is written out: a server may send any amount."""
+    return part[:SHOWN] if isinstance(part, str) else BRIEF.repr(part)
+
+
 JSON = {"Content-Type": "application/json", "Accept-Encoding": ACCEPTED}
 
 

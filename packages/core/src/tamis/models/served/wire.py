@@ -21,10 +21,16 @@ ACCEPTED = "gzip, deflate"
 """Encodings that can be unpacked in steps. None of the others is asked for, and none is unpacked."""
 STEP = 2**18
 """Bytes that are unpacked before an event loop gets its turn."""
+PIECES = 16
+"""Pieces that are taken in before an event loop gets its turn; a server may send single bytes."""
 LARGE = 2**17
 """Bytes from which JSON is read in a thread of its own."""
 PER_VALUE = 32
 """A reply may have one value for as many bytes as this of its limit; what is read at once stays short."""
+PER_HOLDER = 256
+"""The same for lists, objects and names in objects, which take longer."""
+FEWEST = 20_000
+"""Values that a reply may have whatever its limit."""
 SHOWN = 4096
 """Bytes of a reply that can reach a message."""
 
@@ -43,6 +49,7 @@ class Body:
     def __init__(self, headers: Mapping[str, str], limit: int) -> None:
         self._limit = limit
         self._packed = 0
+        self._pieces = 0
         self._bytes = bytearray()
         self._unpacker: Any = None
         self._encoding = headers.get("content-encoding", "").strip().lower()
@@ -63,6 +70,9 @@ class Body:
             raise self._too_large()
         if self._unpacker is None:
             self._bytes += packed
+            self._pieces += 1
+            if not self._pieces % PIECES:
+                yield
             return
         while packed:
             packed = self._step(packed)
@@ -101,11 +111,15 @@ def read_json(body: bytes | bytearray, limit: int) -> Any:
     """The JSON in `body`. Raises `Refused` with what is wrong with it, whatever it is."""
     if not body or body.isspace():
         raise Refused("an empty body")
-    many = limit // PER_VALUE
-    if body.count(b",") + body.count(b"[") + body.count(b"{") > max(many, 1000):
-        raise Refused(
-            f"a reply of more than {many:,} values; if that is right, set max_reply_bytes to more", lasting=True
-        )
+    holders = body.count(b"[") + body.count(b"{")
+    for what, count, share in (
+        ("values", body.count(b",") + holders, PER_VALUE),
+        ("lists, objects and names", body.count(b'":') + holders, PER_HOLDER),
+    ):
+        most = max(limit // share, FEWEST)
+        if count > most:
+            problem = f"a reply of more than {most:,} {what}; if that is right, set max_reply_bytes to more"
+            raise Refused(problem, lasting=True)
     try:
         return json.loads(body, object_pairs_hook=_each_once, parse_float=_fraction, parse_int=_whole)
     except RecursionError:
