@@ -82,6 +82,8 @@ UNITS = [
     "<", "<think>", "</think>", "<answer>", "</answer>", "[THINK]", "◁think▷", "<|channel|>", "<|channel|>final<|message|>", "<|end|>", "<|a|>",
     "<think ", "[think ", "doc ", "doc 1 ", "doc 1 relevance ", "passage 1 ", "not ", "[1] not ", "(", "(others ", ".", "a.b", "a. ", "\n", "1\n",
     "[1]\n", "\u0301", "\u0301\u0323", "\ufdfa", "②", "１", "-", "=", "[1] = ", "[1] < ", "n't", "final [", "answer [1] ", "\\", '\\"', '"', "```", "is not",
+    "[1] > ... > ", "Final: ", "Answer: [1] > [2]. ", "worst to ", "least first: ", "<unused94>", "<details type=reasoning>", "</details>",
+    '{"id":1,"score":1}', "[1] ranks behind ", "1e9", "1.234,",
 ]  # fmt: skip
 ENDS = ["", "x", " [", "\u0323", ">"]
 SHAPES = {f"{unit}*n{end}": (unit, end) for unit, end in product(UNITS, ENDS)}
@@ -160,6 +162,18 @@ FAMILIES = {
     "gpt-oss with JSON": ("<|channel|>analysis<|message|>", "<|end|><|channel|>final <|constrain|>json<|message|>"),
     "gpt-oss without marks": ("analysisWe ", "assistantfinal"),
     "Gemma": ("<|channel>thought\n", "<channel|>"),
+    "MedGemma": ("<unused94>thought\n", "<unused95>"),
+    "start and end": ("<|think_start|>", "<|think_end|>"),
+    "start and end without bars": ("<think_start>", "<think_end>"),
+    "begin of thinking": ("<|begin_of_thinking|>", "<|end_of_thinking|>"),
+    "chain of thought": ("<chain_of_thought>", "</chain_of_thought>"),
+    "cot": ("<cot>", "</cot>"),
+    "analysis": ("<analysis>", "</analysis>"),
+    "scratch pad": ("<scratch_pad>", "</scratch_pad>"),
+    "reflect": ("<reflect>", "</reflect>"),
+    "deliberation": ("<deliberation>", "</deliberation>"),
+    "plan": ("<plan>", "</plan>"),
+    "folded": ('<details type="reasoning" done="true">', "</details>"),
 }
 family = pytest.mark.parametrize(("opens", "closes"), FAMILIES.values(), ids=FAMILIES.keys())
 DRAFTS = ["[3] > [2] > [1]", '{"1": 9, "2": 0, "3": 9}', "Doc: 1, Relevance: 9", "[C]\nC", "[2]", "None.", "Hm"]
@@ -189,7 +203,8 @@ def test_a_thought_without_an_end_is_no_answer(opens: str, closes: str, draft: s
 
 
 @pytest.mark.parametrize(
-    ("opens", "closes"), [pair for name, pair in FAMILIES.items() if "gpt-oss" not in name and name != "Gemma"]
+    ("opens", "closes"),
+    [pair for name, pair in FAMILIES.items() if "gpt-oss" not in name and name not in ("Gemma", "folded")],
 )
 def test_a_thought_that_the_prompt_began_ends_with_its_mark(opens: str, closes: str) -> None:
     assert final_answer(f"[3] > [2] > [1]? No. {closes} [2] > [1]") == "[2] > [1]"
@@ -198,7 +213,16 @@ def test_a_thought_that_the_prompt_began_ends_with_its_mark(opens: str, closes: 
 
 
 @pytest.mark.parametrize(
-    "text", ["[Reasoning]\n[2] > [1]", "I think [2] > [1]", "thought: [2] > [1]", "[2] > [1]<|im_end|>"]
+    "text",
+    [
+        "[Plan]\n[2] > [1]",
+        "<details>long</details>\n[2] > [1]",
+        "[2] > [1]\n<details><summary>why</summary>[1] is short</details>",
+        "[Reasoning]\n[2] > [1]",
+        "I think [2] > [1]",
+        "thought: [2] > [1]",
+        "[2] > [1]<|im_end|>",
+    ],
 )
 def test_what_is_no_mark_of_a_thought_cuts_nothing(text: str) -> None:
     assert read_order(text, 2)[0] == [1, 0]
@@ -258,6 +282,32 @@ def test_an_answer_tag_without_an_end_is_a_draft_beside_a_whole_one() -> None:
         "[1] is off topic.\n[2] is irrelevant.",
         "Ich kann [1] und [2] nicht ordnen.",
         "我无法对 [1] 和 [2] 排序。",
+        "Je ne peux pas classer [1] et [2]",
+        "Il n'est pas possible de classer [1] et [2]",
+        "Não consigo ordenar [1] e [2]",
+        "Non posso ordinare [1] e [2]",
+        "No puedo ordenar [1] y [2]",
+        "Ik kan [1] en [2] niet ordenen",
+        "Не могу ранжировать [1] и [2]",
+        "لا يمكنني ترتيب [1] و [2]",
+        "[1]과 [2]는 관련이 없습니다",
+        "[1]と[2]は関係ありません",
+        "I am refusing to rank [1] and [2]",
+        "I must decline to order [1], [2]",
+        "Passages [1] and [2] lack any information",
+        "[1] fails to answer",
+        "Avoid [1].",
+        "[1] ≯ [2]",
+        "The order is anything but [1] > [2].",
+        "[1] > [2] > [3] would be a mistake.",
+        "[1] is inferior to [2]",
+        "[1] ranks behind [2]",
+        "Passage 1 ranks below passage 2",
+        "[1] comes after [2]",
+        "From worst to best: [3] > [1] > [2]",
+        "Least relevant first: [3], [1], [2]",
+        "Least relevant first:\n[3]\n[1]\n[2]",
+        "In ascending order of relevance:\n1. [3]\n2. [1]\n3. [2]",
     ],
 )
 def test_negation_and_refusal_are_no_ranking(text: str) -> None:
@@ -276,6 +326,8 @@ def test_negation_and_refusal_are_no_ranking(text: str) -> None:
         ("Since [1] does not answer: [3] > [2] > [1]", [2, 1, 0]),
         ("Not only [2] helps", [1]),
         ("Passage 3, since [1] is off", [2, 0]),
+        ("[2]: how a pump fails to start\n[1]: the decline of Rome, which comes after\n[3]: a non-profit", [1, 0, 2]),
+        ("[2] tells of a lack of vitamins, [1] of what to avoid", [1, 0]),
     ],
 )
 def test_remarks_beside_a_ranking_leave_it_as_it_is(text: str, order: list[int]) -> None:
@@ -316,6 +368,43 @@ def test_a_ratio_or_a_time_is_no_score(text: str) -> None:
 )
 def test_scores_without_json_are_read(text: str) -> None:
     assert read_scores(text, 2, 0, 10)[0] == [7, 3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"1": {"score": 7, "why": "a"}, "2": {"score": 3}}',
+        '{"1": {"grade": "7"}, "2": {"grade": "3"}}',
+        '[{"id": 1, "score": 7}, {"id": 2, "score": 3}]',
+        '{"scores": [{"passage": 1, "score": 7}, {"passage": "[2]", "score": 3}]}',
+        '[{"id": 1, "score": 1}, {"id": 2, "score": 1}] no: [{"id": 2, "score": 3}, {"id": 1, "score": 7}]',
+    ],
+)
+def test_scores_within_objects_are_read(text: str) -> None:
+    assert read_scores(text, 2, 0, 10) == ([7, 3], "permissive")
+
+
+@pytest.mark.parametrize("said", ["Infinity", "1e400", "-1e400", "1.234,5", "1,234.5", "NaN"])
+def test_what_no_one_can_read_is_no_score_and_not_a_wrong_one(said: str) -> None:
+    assert number(said) is None
+    assert read_scores(f'{{"1": "{said}", "2": 3}}', 2, 0, 10)[0] == [None, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("Draft: [1] > [2] > [3]. Final: [3] > [2]", [2, 1]),
+        ("**Thinking:** [1] > [2] > [3]\n**Answer:** [3] > [2]", [2, 1]),
+        ("Here is my thought process: [1] > [2] > [3]\nHere is my response: [3] > [2]", [2, 1]),
+        ("My steps: [1] > [2] > [3]\n[BEGIN FINAL RESPONSE]\n[3] > [2]\n[END FINAL RESPONSE]", [2, 1]),
+        ("Answer: [3] > [2] > [1]\nThe final answer is short.", [2, 1, 0]),
+        ("[3] > [2] > [1]\nAnswer: [3] is best", [2, 1, 0]),
+        ("[3] > ... > [1]", [2, 0]),
+        ("[3] > [2] > … > [1]", [2, 1, 0]),
+    ],
+)
+def test_of_a_draft_and_a_final_chain_the_final_one_counts(text: str, order: list[int]) -> None:
+    assert read_order(text, 3)[0] == order
 
 
 # --- chains -----------------------------------------------------------------------------------------------------------

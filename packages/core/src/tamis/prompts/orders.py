@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from tamis.prompts.parsing import decimal, index, json_objects, number, within
+from tamis.prompts.parsing import decimal, index, json_objects, nested, number, within
 from tamis.prompts.thoughts import WITH_THOUGHTS, bounded, final_answer, normalised
 from tamis.values.answers import Generated
 
@@ -19,7 +19,8 @@ NAMED = re.compile(r"\b(?:passage|document|doc|psg)[ _#]{0,2}\[?(\d{1,9})\b\]?",
 ENUMERATION = re.compile(r"(?<!\S)\d{1,3}[.)]\s{1,3}(?=\[)")
 CLEAN = re.compile(r"\[\d{1,9}\](?:\s?[>=]\s?\[\d{1,9}\])*")
 IDENTIFIER = re.compile(r"\[\s{0,3}(\d+)\s{0,3}\]|\[?(\d+)\]?")
-JOINS = re.compile(r"\s{0,9}(?:[->=]{0,2}>|[=≻→⟩]|&gt;)\s{0,9}")
+SIGN = r"(?:[->=]{0,2}>|[=≻→⟩]|&gt;)"
+JOINS = re.compile(rf"\s{{0,9}}{SIGN}(?:\s{{0,9}}\.{{2,6}}\s{{0,9}}{SIGN})?\s{{0,9}}")
 REVERSED = re.compile(r"\s{0,9}(?:<[-<=]{0,2}|[≺←]|&lt;)\s{0,9}")
 LOOSE = re.compile(r"[ \t,]{0,9}")
 BRACKETED = re.compile(r"\[(?=[^\]\d]{0,20}\d)([\d\s,;'\"]{1,4000})\]")
@@ -36,19 +37,45 @@ ASIDE = re.compile(
 )
 NEGATED = re.compile(
     r"\b(?:cannot|can not|unable|not|never|none|neither|nor|no|nothing|without|sorry|refuse|irrelevant|unrelated"
-    r"|worse|less|lower|wrong|incorrect|false|nicht|kein(?:e[rsnm]?)?|aucune?|ninguna?|ninguno|nenhuma?|nessuna?|nessuno)\b"
-    r"|\bn[e']\w{1,12} (?:pas|aucun)|n['’]t\b|off[- ]topic|[不无無没沒]|ない|ません"
-    r"|[\]\d]\s{0,3}(?:<|≺|&lt;)\s{0,3}[\[\d]",
+    r"|worse|less|lower|wrong|incorrect|false|nicht|kein(?:e[rsnm]?)?|aucune?|ninguna?|ninguno|nenhuma?|nessuna?|nessuno"
+    r"|niet|geen|não|non(?!-)|не|нет|нельзя|невозможно|nie|nelze|inte|değil|tidak|không|नहीं|δεν|לא|אין|لا|ليس|ليست|لم|لن"
+    r"|refusing|declin(?:e|ing) to|(?:must|have to) decline|lacks? (?:any|all|relevan\w{1,4}|information)"
+    r"|anything but|by no means|(?:is|are|would be) an? (?:mistake|error))\b"
+    r"|\bn(?:e\s|['’])\w{1,12} (?:pas|aucun)|n['’]t\b|off[- ]topic|[不无無没沒없않못]|ない|ません|아니"
+    r"|[\]\d]\s{0,3}(?:<|≺|≯|⊁|&lt;)\s{0,3}[\[\d]|\]\s{0,3}fail(?:s|ed)? to\b|\bavoid\s{1,3}\["
+    r"|\]\s{1,3}(?:(?:is|are|ranks?|ranked|comes?|goes|placed|should|be|much|far|clearly)\s{1,3}){0,4}"
+    r"(?:inferior to|behind|below|beneath|after|beaten by|outranked by)\s{1,3}\[",
     re.IGNORECASE,
 )
-WRONG = re.compile(r"[\s,]{0,3}(?:is|are|was|would be)\s(?:not|wrong|incorrect|false)\b", re.IGNORECASE)
+WRONG = re.compile(
+    r"[\s,]{0,3}(?:is|are|was|would be)\s(?:not|wrong|incorrect|false|untrue|mistaken|an? (?:mistake|error))\b",
+    re.IGNORECASE,
+)
+BACKWARDS = re.compile(
+    r"(?:\b(?:worst|least|lowest|weakest)\b[^\n\[\]>:]{0,30}\b(?:to|first)\b|\b(?:ascending|reverse) order\b)"
+    r"[^\n\[\]>:]{0,30}[:\s*]{1,6}(?=\[|\d)",
+    re.IGNORECASE,
+)
+"""What says that the best comes last."""
+CONCLUDES = re.compile(
+    r"(?:\A|[\n.!?;*])[ \t*_#>-]{0,9}(?:(?:here(?:['’]s| is)|my|the|so|thus|therefore)\W{1,3}){0,3}"
+    r"(?:final(?: (?:answer|ranking|order|response|result|list))?|answer|response)(?: is)?[ \t*_]{0,5}:"
+    r"|\[BEGIN FINAL RESPONSE\]",
+    re.IGNORECASE,
+)
+"""What comes before the answer where there is a draft, too."""
 FINAL = re.compile(
     r"\W{0,9}(?:(?:my|the|so|thus|therefore)\W{1,3}){0,3}(?:final|answer|result)\b[^\[\n]{0,60}(?=\[)", re.IGNORECASE
 )
 CLAUSE = re.compile(r"[.:;,!?\n]")
 PAIR = re.compile(r"(?<![\d.,:])\[?(\d{1,9})\]?[\"']?\s{0,3}[:=]\s{0,3}[\"']?(-?\d{1,9}(?:[.,]\d{1,9})?)")
-BEHIND_PAIR = re.compile(r"[\"']?(?!\d|[.,:]\d|\s?[ap]\.?m\b)", re.IGNORECASE)
+BEHIND_PAIR = re.compile(r"[\"']?(?!\d|e[+-]?\d|[.,:]\d|\s?[ap]\.?m\b)", re.IGNORECASE)
 RATIO = re.compile(r"\b(?:ratio|odds|scale|score of|at|from|to|until|by|psalms?|verse)\s\Z", re.IGNORECASE)
+
+
+IDS = ("id", "number", "index", "passage", "document", "doc", "name")
+WORTHS = ("score", "grade", "relevance", "rating")
+"""Keys of an object that tells of one passage."""
 
 
 class _Number(NamedTuple):
@@ -88,14 +115,29 @@ def read_order(text: str, count: int) -> tuple[list[int], Form]:
         if len(order) == count == text.count("["):
             return order, "clean"
     text = ENUMERATION.sub("", NAMED.sub(r"[\1]", text))
+    order = _concluded(text, count) or _order(text, count)
+    return order, "permissive" if order else "none"
+
+
+def _concluded(text: str, count: int) -> list[int]:
+    """The chain behind the last words such as "Final answer:"; nothing where there is none."""
+    marks = list(CONCLUDES.finditer(text))
+    return _chained(text[marks[-1].end() :], count) if marks else []
+
+
+def _chained(text: str, count: int) -> list[int]:
     chains = [_places(chain, count) for chain in _chains(text)]
-    order = max(reversed(chains), key=len, default=[])
-    if not order:
-        order = _listed(text, count)
+    return max(reversed(chains), key=len, default=[])
+
+
+def _order(text: str, count: int) -> list[int]:
+    if BACKWARDS.search(text):
+        return []
+    order = _chained(text, count) or _listed(text, count)
     if not order:
         lines = [line for line in text.splitlines() if NUMBERS_ONLY.fullmatch(line)]
         order = max((_named(line, count) for line in reversed(lines)), key=len, default=[])
-    return order, "permissive" if order else "none"
+    return order
 
 
 Chain = list[tuple[str, int]]
@@ -268,13 +310,16 @@ def read_scores(text: str, count: int, low: float, high: float) -> tuple[list[fl
     ([7.0, 3.0], 'permissive')
     """
     text = normalised(final_answer(text))
-    objects = [(whole, _scores(whole, count)) for whole in json_objects(text)]
+    objects = [(whole, _scores(whole, count) or _inner(whole, count)) for whole in json_objects(text)]
     complete = [(whole, scores) for whole, scores in objects if len(scores) == count > 0]
     found: dict[int, float] = {}
     tidy = False
     if complete:
         whole, found = complete[-1]
-        tidy = len(objects) == 1 and len(whole) == count and all(low <= score <= high for score in found.values())
+        flat = not any(isinstance(value, (Mapping, list)) for value in whole.values())
+        tidy = (
+            flat and len(objects) == 1 and len(whole) == count and all(low <= score <= high for score in found.values())
+        )
     else:
         for _, said in objects:
             found |= said
@@ -286,11 +331,28 @@ def read_scores(text: str, count: int, low: float, high: float) -> tuple[list[fl
 
 def _scores(said: Mapping[str, object], count: int) -> dict[int, float]:
     found: dict[int, float] = {}
+    entry = {str(key).lower(): value for key, value in said.items()} if len(said) <= 8 else {}
+    if (name := _first(entry, IDS)) is not None and (worth := _first(entry, WORTHS)) is not None:
+        said = {str(name): worth}
     for key, value in said.items():
+        if isinstance(value, Mapping):
+            value = _first({str(name).lower(): item for name, item in value.items()}, WORTHS)
         place, score = index(str(key)[:40].strip("[] "), count), number(value)
         if place is not None and score is not None:
             found.setdefault(place, score)
     return found
+
+
+def _inner(said: Mapping[str, object], count: int) -> dict[int, float]:
+    """Scores of the objects within one that has none itself."""
+    found: dict[int, float] = {}
+    for inner in nested([*said.values()]):
+        found |= _scores(inner, count)
+    return found
+
+
+def _first(said: Mapping[str, object], names: Sequence[str]) -> object:
+    return next((said[name] for name in names if name in said), None)
 
 
 def _pairs(text: str, count: int) -> dict[int, float]:

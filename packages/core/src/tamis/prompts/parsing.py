@@ -12,6 +12,9 @@ from tamis.prompts.thoughts import DECODER, answer_text
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+|,\d+(?!\d|,\d))?")
 """A comma counts as a decimal point, except in a list of numbers."""
+EXPONENT = re.compile(r"e[+-]?\d{1,9}", re.IGNORECASE)
+THOUSANDS = re.compile(r"-?\d{1,3}(?:(?:\.\d{3}){1,4},\d|(?:,\d{3}){1,4}\.\d)")
+"""With marks between thousands, of which nobody can tell which is the decimal point."""
 DENIED = re.compile(r"(?:\b(?:not|never|below|under|less than)|n['’]t|[<≤])\s{0,3}\Z", re.IGNORECASE)
 LINE = re.compile(
     r"doc(?:ument)?\W{0,4}(?P<number>-?\d{1,9})\W{1,20}relevance\W{0,4}?(?P<score>-?\d{1,20}(?!\d)(?:[.,]\d{1,20})?)",
@@ -64,7 +67,10 @@ def number(value: Any) -> float | None:
         found = NUMBER.search(value)
         if found is None or DENIED.search(value, max(0, found.start() - 12), found.start()):
             return None
-        value = decimal(found.group())
+        if THOUSANDS.match(value, found.start()):
+            return None
+        exponent = EXPONENT.match(value, found.end())
+        value = decimal(found.group() + (exponent.group() if exponent else ""))
     try:
         result = float(value)
     except (TypeError, ValueError, OverflowError):

@@ -17,13 +17,15 @@ PIECE = 128
 """Characters normalised at once: the time that Unicode needs for a run of combining marks grows with its square."""
 
 FAMILY = (
-    r"(?:[a-z]{1,12}[:_])?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|inner_monologue)"
-    r"|(?:begin|end)_of_thoughts?|(?:start|end)_(?:thinking|thought)"
+    r"(?:[a-z]{1,12}[:_])?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratch_?pad|inner_monologue)(?:_(?:start|end))?"
+    r"|(?:begin|end)_of_(?:thoughts?|thinking|reasoning)|(?:start|end)_(?:thinking|thought)"
+    r"|chain_of_thoughts?|cot|analysis|deliberation|reflect|plan"
 )
-"""Names of thoughts: <think>, <seed:think>, <|begin_of_thought|>, <|START_THINKING|> and kin."""
+"""Names of thoughts: <think>, <seed:think>, <|begin_of_thought|>, <|START_THINKING|>, <analysis> and kin."""
 MARK = re.compile(
     rf"[<\[◁]\s{{0,3}}\|?\s{{0,3}}(?P<closes>/?)\s{{0,3}}(?P<name>{FAMILY})(?:\s[^<>\[\]\n]{{0,80}})?\s{{0,3}}\|?\s{{0,3}}[>\]▷]"
-    r"|(?P<channel><\s{0,3}\|\s{0,3}channel\s{0,3}>)|(?P<over><\s{0,3}channel\s{0,3}\|\s{0,3}>)",
+    r"|(?P<channel><\s{0,3}\|\s{0,3}channel\s{0,3}>|<unused94>)|(?P<over><\s{0,3}channel\s{0,3}\|\s{0,3}>|<unused95>)"
+    r"|(?P<folds><details\s{1,3}type=[\"']?(?:reasoning|thinking)[\"']?[^<>\n]{0,80}>)|(?P<unfolds></details>)",
     re.IGNORECASE,
 )
 CHANNEL = re.compile(
@@ -115,6 +117,8 @@ def _without_thoughts(text: str, begun: int) -> str:
     for mark in MARK.finditer(text, begun):
         if mark[0].startswith("[") and "th" not in mark["name"].lower():
             continue  # [Reasoning] is a heading.
+        if mark["unfolds"] and not inside:
+            continue  # Of details that are no thought.
         if _closes(mark):
             # Without an opening mark, the thought began in the prompt: all before is part of it.
             pieces = pieces if inside else []
@@ -130,7 +134,7 @@ def _without_thoughts(text: str, begun: int) -> str:
 
 def _closes(mark: re.Match[str]) -> bool:
     name = (mark["name"] or "").lower()
-    return bool(mark["closes"] or mark["over"] or name.startswith("end_"))
+    return bool(mark["closes"] or mark["over"] or mark["unfolds"] or name.startswith("end_") or name.endswith("_end"))
 
 
 def _final_channel(text: str, channels: list[re.Match[str]]) -> str:
