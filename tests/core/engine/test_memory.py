@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 import pytest
 
 from tamis import CrossEncoder, Embedding, Engine, LateInteraction, Pipeline, Ranking, Stage
-from tamis.engine import MemoryCache
-from tamis.values.answers import Score, TokenVectors, Vector
+from tamis.engine import DiskCache, MemoryCache
+from tamis.values.answers import Generated, Score, TokenVectors, Vector
 from tamis.values.calls import Classify, Embed, EmbedTokens
 
 TEXTS = ["a", "bb", "ccc"]
@@ -109,3 +110,15 @@ def test_the_memory_cache_gets_them() -> None:
     engine, model = Engine(cache=MemoryCache()), Letters("object:Letters:1")
     rankings: list[Ranking] = [engine.rerank(CrossEncoder(model), "q", TEXTS) for _ in range(2)]
     assert rankings[1].usage.cached == len(TEXTS)
+
+
+@pytest.mark.parametrize("more", [{"later": 1}, {"tokens": [1, 2]}, {"": False}])
+def test_a_row_with_a_field_of_another_version_is_a_miss(more: dict[str, Any], tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path / "answers.sqlite")
+    key = b"0" * 16
+    cache.put(key, Generated("[2] > [1]"))
+    assert cache.get(key) == Generated("[2] > [1]")
+    with sqlite3.connect(tmp_path / "answers.sqlite") as connection:
+        connection.execute("UPDATE answers SET answer = ?", (json.dumps(["Generated", {"text": "[1]", **more}]),))
+    assert cache.get(key) is None
+    cache.close()

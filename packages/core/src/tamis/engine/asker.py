@@ -19,7 +19,7 @@ from tamis.engine.dispatch import Batch, Outcome
 from tamis.engine.limiter import POLL, Lease
 from tamis.engine.limits import limits_of
 from tamis.engine.retry import policy
-from tamis.engine.traits import whole
+from tamis.engine.traits import name_of, whole
 from tamis.engine.workers import in_model_thread
 from tamis.errors import CapabilityError
 
@@ -177,7 +177,7 @@ class Asker:
         return limits_of(model).pace.book(requests, most, sum(map(call_tokens, batch.calls)))
 
     def _read(self, batch: Batch, returned: Any, prefix: str = "") -> list[Any]:
-        method = f"{getattr(batch.model, 'name', None) or type(batch.model).__name__}.{prefix}{batch.capability}"
+        method = f"{name_of(batch.model)}.{prefix}{batch.capability}"
         answers = listed(returned, len(batch.works), method)
         return [sound(work.call, answer) for work, answer in zip(batch.works, answers, strict=True)]
 

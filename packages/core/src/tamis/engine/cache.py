@@ -131,13 +131,15 @@ def _encode(answer: Answer) -> str:
 
 
 def _decode(text: Any) -> Answer | None:
-    """The answer in a row, `None` for one that cannot be read. Fields this version does not know are left out."""
+    """The answer in a row, `None` for one that cannot be read or has a field that this version does not know: what
+    that changes is unknown, too. One of another version that holds `null` says nothing and is left out."""
     try:
         name, state = json.loads(text)
-        known = {f.name for f in fields(ANSWERS[name])}
         if isinstance(state.get("values"), list):
             state["values"] = tuple(state["values"])
-        answer: Answer = ANSWERS[name](**{name: value for name, value in state.items() if name in known}).checked()
+        known = {f.name for f in fields(ANSWERS[name])}
+        state = {name: value for name, value in state.items() if name in known or value is not None}
+        answer: Answer = ANSWERS[name](**state).checked()
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
     return answer

@@ -178,9 +178,9 @@ class Dispatcher:
             while groups:
                 group, queue = next(iter(groups.items()))
                 model = queue[0].call.model
-                if self._in_flight.get(key, 0) >= self._concurrency(model):
+                if self._in_flight.get(key, 0) >= _or_one(partial(self._concurrency, model)):
                     break
-                works = self._next(queue, whole(model, "max_batch") or 1)
+                works = self._next(queue, _or_one(partial(whole, model, "max_batch")))
                 if not queue:
                     del groups[group]
                 if works:
@@ -245,7 +245,7 @@ class Dispatcher:
         self._in_flight[id(batch.model), batch.capability] -= 1
         answers = _answers(batch, outcome)
         raised = outcome.error if is_the_callers(outcome.error) else None
-        architecture = architecture_of(batch.model)
+        architecture = _architecture(batch.model)
         self._memory.put(
             (work.call, work.key, answer)
             for work, answer in zip(batch.works, answers, strict=True)
@@ -480,6 +480,26 @@ class Dispatcher:
     def _forget(self, work: Work) -> None:
         if work.key is not None and self._shared.get(work.key) is work:
             del self._shared[work.key]
+
+
+def _architecture(model: Any) -> Architecture | None:
+    """For the FLOPs of its calls, which are unknown where it cannot be read."""
+    try:
+        return architecture_of(model)
+    except BaseException as error:
+        if is_the_users(error):
+            raise
+        return None
+
+
+def _or_one(limit: Callable[[], int | None]) -> int:
+    """A limit of a model, 1 where it says none or can no longer be read. It was checked when its first call came."""
+    try:
+        return limit() or 1
+    except BaseException as error:
+        if is_the_users(error):
+            raise
+        return 1
 
 
 def _answers(batch: Batch, outcome: Outcome) -> list[Any]:

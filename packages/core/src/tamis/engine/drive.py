@@ -16,7 +16,7 @@ from concurrent.futures import TimeoutError as NotDone
 from functools import partial
 from typing import Any
 
-from tamis.engine.answers import failed
+from tamis.engine.answers import failed, is_the_users
 from tamis.engine.asker import Abandoned, Asker, is_meant_for_the_task
 from tamis.engine.cancel import Cancellation
 from tamis.engine.dispatch import LATE, Batch, Dispatcher, Job, Outcome
@@ -97,7 +97,7 @@ def _drive(
                 dispatcher.stop(CANCELLED)
             batches = list(dispatcher.take())
             if len(batches) == 1 and not in_flight and alone and done.empty():
-                dispatcher.settle(batches[0], asker.ask(batches[0], abandoned))
+                dispatcher.settle(batches[0], _ask(batches[0], asker, abandoned))
                 continue
             for batch in batches:
                 _send(batch, asker, abandoned, done)
@@ -120,13 +120,18 @@ def _drive(
         abandoned.set()
 
 
+def _ask(batch: Batch, asker: Asker, abandoned: Abandoned) -> Outcome:
+    try:
+        return asker.ask(batch, abandoned)
+    except BaseException as error:
+        if is_the_users(error):
+            raise
+        return Outcome(None, error)
+
+
 def _send(batch: Batch, asker: Asker, abandoned: Abandoned, done: queue.SimpleQueue[Message]) -> None:
     def ask() -> None:
-        try:
-            outcome = asker.ask(batch, abandoned)
-        except BaseException as error:
-            outcome = Outcome(None, error)
-        done.put((batch, outcome))
+        done.put((batch, _ask(batch, asker, abandoned)))
 
     def begun(asking: Future[None]) -> None:
         if (error := asking.exception()) is not None:

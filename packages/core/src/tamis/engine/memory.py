@@ -17,6 +17,7 @@ from tamis.engine.answers import sound
 from tamis.engine.cache import OBJECT_ONLY, Cache, MemoryCache, cache_key, outlives_process
 from tamis.engine.guarded import Guarded
 from tamis.engine.identity import ByIdentity
+from tamis.engine.traits import read
 from tamis.engine.vectors import MemoryVectors, VectorCache
 from tamis.values.answers import Answer, Score, TokenVectors, Vector
 from tamis.values.calls import Call
@@ -72,7 +73,7 @@ class Memory:
                 answers.call("put", key, answer, lost=KEPT)
         passages = self._passages_of(owner) if arrays else None
         if passages is not None:
-            passages.call("put", getattr(owner, "cache_key", ""), arrays, lost=KEPT)
+            passages.call("put", read(owner, "cache_key"), arrays, lost=KEPT)
 
     def _answers_of(self, model: Any) -> Guarded | None:
         return self._live.of(model).answers if self._apart[0] and _is_live(model) else self._answers
@@ -121,7 +122,7 @@ class _Live:
 
 
 def _is_live(model: Any) -> bool:
-    key = getattr(model, "cache_key", None)
+    key = read(model, "cache_key")
     return isinstance(key, str) and key.startswith(OBJECT_ONLY)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from tamis.engine.answers import is_the_users
 from tamis.engine.dispatch import Batch, Outcome
+from tamis.engine.traits import name_of
 from tamis.values.usage import Usage
 
 log = logging.getLogger("tamis")
@@ -66,7 +67,7 @@ class Trace:
             yield self
 
     def batch(self, batch: Batch, outcome: Outcome) -> None:
-        model = getattr(batch.model, "name", type(batch.model).__name__)
+        model = name_of(batch.model)
         error = None if outcome.error is None else type(outcome.error).__name__
         calls = len(batch.works)
         self.emit(

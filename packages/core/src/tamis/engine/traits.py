@@ -8,6 +8,7 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any, TypeVar
 
+from tamis.engine.answers import is_the_users
 from tamis.errors import ConfigError
 from tamis.values.calls import Call, Generate
 
@@ -15,8 +16,18 @@ C = TypeVar("C", bound=Call)
 LIMITS = ("max_batch", "max_concurrency", "requests_per_minute", "tokens_per_minute")
 
 
+def read(model: Any, attribute: str) -> Any:
+    """An attribute of a model; `None` when it has none or reading it fails. For what is of use but not needed."""
+    try:
+        return getattr(model, attribute, None)
+    except BaseException as error:
+        if is_the_users(error):
+            raise
+        return None
+
+
 def name_of(model: Any) -> str:
-    name = getattr(model, "name", None)
+    name = read(model, "name")
     return name if isinstance(name, str) and name else type(model).__name__
 
 
