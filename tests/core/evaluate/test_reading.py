@@ -91,6 +91,12 @@ def test_a_sample_is_the_same_every_time_and_in_the_order_of_the_set(beir: Path)
         ("qrels/test.tsv", [], "holds no judgements"),
         ("qrels/test.tsv", ["q9\td1\t1"], "no query has a judgement"),
         ("qrels/test.tsv", ["q1\td1\t0"], "no judgement has a grade of 1 or more"),
+        (
+            "qrels/test.tsv",
+            ["q1\tx1\t1", "q1\td1\t0", "q2\tx2\t2", "q2\tx3\t1", "q2\tx4\t1"],
+            "are these judgements for this corpus.* name 'x1', 'x2', 'x3', the corpus has 'd1', 'd2', 'd3'$",
+        ),
+        ("qrels/test.tsv", ["q1\t0d1\t1"], "are these judgements for this corpus.*some would be without zeros"),
         ("run.tsv", ["q1 Q0 d1 1 2 t", "q1 d1"], r"run\.tsv:2: a result is `query passage rank score`"),
         ("run.tsv", ["qid,docid,rank,score", "q1,d1,1,2,3"], r"run\.tsv:2: a line has 4 fields, as the head says"),
         ("run.tsv", ["qid,docid,docno,score", "q1,d1,1,2"], r"run\.tsv:1: two columns hold a passage"),
@@ -126,6 +132,11 @@ def test_bytes_that_are_no_text_are_named(beir: Path) -> None:
     (beir / "corpus.jsonl.gz").write_bytes(b"not gzip")
     with pytest.raises(DataError, match="not readable as gzipped"):
         read(beir)
+
+
+def test_a_set_of_which_one_relevant_passage_is_in_the_corpus_is_read(beir: Path) -> None:
+    lines(beir / "qrels" / "test.tsv", "q1\tx1\t1", "q2\tx2\t2", "q2\td2\t1")
+    assert any("2 judged passages are not in the corpus" in notice for notice in read(beir).notices)
 
 
 def test_what_can_be_mended_is_told(beir: Path) -> None:

@@ -69,6 +69,7 @@ def read(
         # All grades are a model's. Of its 0 to 3, 1 means on the subject only.
         relevant_from = 2 if any(grade > 1 for found in grades.values() for grade in found.values()) else None
     lowest = _lowest(grades, relevant_from, notices) if grades else relevant_from or 1
+    _findable(grades, lowest, corpus)
     _count(questions, grades, first_stage, notices)
     for judge, count in given.judges.items():
         every = sum(map(len, given.grades.values()))
@@ -140,7 +141,17 @@ def _known(
     return known
 
 
-def _alike(strangers: Iterable[str], questions: Mapping[str, Question]) -> str:
+def _findable(grades: Grades, lowest: float, corpus: Mapping[str, Candidate]) -> None:
+    """Raise where no relevant passage is in the corpus: every metric would be 0, whatever was measured."""
+    relevant = list(dict.fromkeys(p for found in grades.values() for p, grade in found.items() if grade >= lowest))
+    if relevant and not any(passage in corpus for passage in relevant):
+        raise DataError(
+            f"no passage judged relevant is in the corpus; are these judgements for this corpus? The judgements name "
+            f"{_some(relevant)}, the corpus has {_some(corpus)}{_alike(relevant, corpus)}"
+        )
+
+
+def _alike(strangers: Iterable[str], questions: Mapping[str, object]) -> str:
     """A hint where ids would be the same without zeros in front or without case."""
     known, folded = ({plain(query) for query in questions} for plain in (_unpadded, str.casefold))
     if any(_unpadded(query) in known for query in strangers):
