@@ -115,6 +115,34 @@ def test_these_are(given: list[float | None]) -> None:
     assert judged == sorted(judged)
 
 
+FAR = [0.1 * n for n in range(12)]
+
+
+@pytest.mark.parametrize("wrong", range(11))
+def test_distances_with_one_wrong_neighbour_stay_similarities_and_are_asked_about(wrong: int) -> None:
+    given: list[float | None] = list(FAR)
+    given[wrong], given[wrong + 1] = given[wrong + 1], given[wrong]
+    for scores in (given, [None, *given], [given[0], *given]):  # neither a missing score nor a tie is a step
+        ranking = Reranker(FirstStage(unscored="unknown")).rerank("q", [Candidate("t", score=s) for s in scores])
+        known = [ranked.score for ranked in ranking.kept if ranked.score is not None]
+        assert known == sorted(known, reverse=True)
+        (notice,) = about(ranking)
+        assert "rise almost everywhere" in notice
+        assert "scores='distance'" in notice
+    candidates = [Candidate("t", score=s) for s in given]
+    for said in ("distance", "similarity", "ignore"):
+        assert not about(Reranker(FirstStage(), scores=said).rerank("q", candidates))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [[0.2, 0.1, *FAR[3:9]], FAR[::-1], [*FAR[6:], *FAR[:6]][::-1], [0.5] * 12, FAR[:3] * 4],
+    ids=["too few", "falling", "falling but for one", "equal", "a quarter falls"],
+)
+def test_other_orders_are_not_asked_about(given: list[float]) -> None:
+    assert not about(tamis.rerank("q", [Candidate("t", score=score) for score in given]))
+
+
 def test_a_list_without_an_order_has_no_distances() -> None:
     assert not about(tamis.rerank("alpine walk", found([0.1, 0.4]), ordered=False))
 
