@@ -10,9 +10,15 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+import tamis
+from tamis.errors import ConfigError
+from tamis.judges import Permutation, Thinking
+from tamis.judges.base import Asked
+from tamis.models import CostOnly
 from tamis.parts import numbers
 from tamis.parts.family import Family
 from tamis.recipes.schema import FAMILIES
+from tamis.values.ranking import Candidate, Query, Ranked
 
 UNUSABLE = (math.nan, math.inf, -math.inf)
 
@@ -54,3 +60,28 @@ def test_a_range_takes_what_its_name_says(name: str, taken: tuple[float, ...], r
     for value in (*refused, *UNUSABLE):
         with pytest.raises(ValidationError):
             adapter.validate_python(value)
+
+
+HUGE = {
+    "a budget": ("listwise", {"thinking": {"judge": "permutation", "budget": 700_000_000}}),
+    "expected thoughts": ("listwise", {"thinking": {"judge": "permutation", "expected": 700_000_000}}),
+    "samples": ("listwise", {"thinking": {"judge": "permutation", "samples": 30_000_000, "temperature": 1.0}}),
+    "samples of a budget": (
+        "listwise",
+        {"thinking": {"judge": "permutation", "budget": 100_000, "samples": 1_000, "temperature": 1.0}},
+    ),
+    "reasons": ("groupwise", {"grades": {"reason_tokens": 700_000_000}}),
+}
+
+
+@pytest.mark.parametrize(("stage", "judge"), HUGE.values(), ids=HUGE)
+def test_a_small_pipeline_cannot_ask_for_texts_of_any_size(stage: str, judge: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"less than or equal to|more than"):
+        tamis.load([{stage: {"model": "llm", "judge": judge}}], models={"llm": CostOnly()})
+
+
+def test_samples_share_the_text_that_sizes_a_dry_run() -> None:
+    judge = Thinking(Permutation(), budget=131_072)
+    asked = Asked(CostOnly(), Query("q"), tuple(Ranked(Candidate(text), place) for place, text in enumerate("ab")))
+    first, second = (next(judge.ask(asked))[0].expect for _ in range(2))
+    assert first is second

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import PositiveInt
 
 from tamis.judges.base import Asked, OneCall, Unit, Verdict
 from tamis.judges.features import Show, instructed, texts, told
-from tamis.parts.numbers import NonNegative
+from tamis.parts.numbers import NonNegative, TokensWritten
 from tamis.parts.part import part
 from tamis.prompts.orders import read_scores, uncut
 from tamis.prompts.prompting import DATA_ONLY, PassageTokens, chat, filler, fitting, passage_blocks, query_block
@@ -45,7 +45,7 @@ class Grades(OneCall):
     instruction: str | None = None
     temperature: NonNegative = 0.0
     template: TemplateRef = None
-    reason_tokens: NonNegativeInt = 0
+    reason_tokens: TokensWritten = 0
 
     def call(self, asked: Asked, attempt: int = 0) -> Generate:
         query, names = instructed(asked.query, self.instruction), [str(number + 1) for number in range(len(asked))]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field
 
 from tamis.errors import ConfigError
 from tamis.judges.base import Asked, Judge, JudgeRef, Unit, Verdict
 from tamis.judges.repeated import merged
-from tamis.parts.numbers import NonNegative
+from tamis.parts.numbers import MOST_TOKENS, NonNegative, Samples, TokensWritten
 from tamis.parts.options import NOT_GIVEN, OPTIONAL, refuse, settle
 from tamis.parts.part import part
 from tamis.prompts.prompting import filler
@@ -24,6 +24,16 @@ from tamis.values.scale import Scale
 MARKS = " \n\t.,:;!*_`'\"()[]"
 """Characters around a word that do not change it."""
 SENTENCE_END = re.compile(r"[.!?。！？](?=\s|\Z)|\n")
+
+
+MOST_TOGETHER = 8 * MOST_TOKENS
+"""Tokens of all samples of one call."""
+
+
+@lru_cache(maxsize=16)
+def _around(begins: str, tokens: int, ends: str) -> str:
+    """A text with `tokens` of placeholder in it: one for all calls that are alike, since it may be long."""
+    return f"{begins}{filler(tokens)}{ends}"
 
 
 @part
@@ -47,13 +57,13 @@ class Thinking(Judge):
 
     judge: JudgeRef
     how: Literal["free", "empty"] = "free"
-    budget: Annotated[PositiveInt, OPTIONAL] = NOT_GIVEN
-    samples: PositiveInt = 1
+    budget: Annotated[Annotated[TokensWritten, Field(ge=1)], OPTIONAL] = NOT_GIVEN
+    samples: Samples = 1
     temperature: Annotated[NonNegative, OPTIONAL] = NOT_GIVEN
     opens: Annotated[str, Field(min_length=1)] = "<think>"
     closes: Annotated[str, Field(min_length=1)] = "</think>"
     then: str = "\n\n"
-    expected: NonNegativeInt | None = None
+    expected: TokensWritten | None = None
 
     usual: ClassVar[Mapping[str, Any]] = {"budget": 1024, "temperature": 0.0}
 
@@ -64,6 +74,11 @@ class Thinking(Judge):
             refuse(self, ["expected"], "with how='empty'", "take how='free'")
         if self.samples > 1 and (self.how == "empty" or not self.temperature):
             raise ConfigError(f"{self.samples} samples need how='free' and a temperature above 0, or all are alike")
+        if self.how == "free" and self.samples * self.budget > MOST_TOGETHER:
+            raise ConfigError(
+                f"{self.samples:,} samples of {self.budget:,} tokens are more than {MOST_TOGETHER:,} tokens for one call; "
+                "take fewer samples or a smaller budget"
+            )
         if not set(self.judge.needs) <= {"generate", "choice_logprobs"}:
             raise ConfigError(f"{type(self.judge).__name__} asks nothing a model could think about")
         if self.how == "free" and self.expected is not None and self.expected > self.budget:
@@ -123,10 +138,9 @@ class Thinking(Judge):
 
     def _expected(self, call: Generate | ChoiceLogprobs) -> str:
         """What a dry run takes the model to write: a thought, and the answer where it goes on to one."""
-        thought = filler(self.budget if self.expected is None else self.expected)
-        if isinstance(call, ChoiceLogprobs):
-            return f"{self.opens}\n{thought}"
-        return f"{self.opens}\n{thought}\n{self.closes}{self.then}{call.expect}"
+        tokens = self.budget if self.expected is None else self.expected
+        ends = "" if isinstance(call, ChoiceLogprobs) else f"\n{self.closes}{self.then}{call.expect}"
+        return _around(f"{self.opens}\n", tokens, ends)
 
     def _begun(self, call: Generate | ChoiceLogprobs) -> bool:
         """Whether the prompt itself opens the thought."""

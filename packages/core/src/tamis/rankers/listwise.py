@@ -10,7 +10,7 @@ from pydantic import PositiveInt
 from tamis.errors import ConfigError
 from tamis.judges.base import Judge, JudgeRef
 from tamis.judges.permutation import Permutation
-from tamis.parts.numbers import TwoOrMore
+from tamis.parts.numbers import Samples, TwoOrMore
 from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.prompts.prompting import PassageTokens
@@ -37,7 +37,7 @@ class Listwise(Judged):
     depth: Limit = None
     window: Annotated[TwoOrMore, OPTIONAL] = NOT_GIVEN
     stride: Annotated[PositiveInt, OPTIONAL] = NOT_GIVEN
-    passes: Annotated[PositiveInt, OPTIONAL] = NOT_GIVEN
+    passes: Annotated[Samples, OPTIONAL] = NOT_GIVEN
     passage_tokens: Annotated[PassageTokens, OPTIONAL] = NOT_GIVEN
     judge: JudgeRef | None = None
     schedule: ScheduleRef | None = None

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, ClassVar
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from tamis.aggregation.fit import membership, strengths
 from tamis.errors import ConfigError
-from tamis.parts.numbers import TwoOrMore
+from tamis.parts.numbers import Samples, TwoOrMore
 from tamis.parts.part import part
 from tamis.schedules.base import Running, Schedule, by_score, complete, first, groups, level
 
@@ -85,7 +85,7 @@ class Adaptive(Schedule):
 
     points: ClassVar[bool] = True
     size: TwoOrMore = 20
-    rounds: PositiveInt = 4
+    rounds: Samples = 4
     doubt: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
 
     def run(self, n: int, top: int | None = None) -> Running:

@@ -8,7 +8,7 @@ from typing import ClassVar, TypeVar
 from pydantic import PositiveInt
 
 from tamis.errors import ConfigError
-from tamis.parts.numbers import TwoOrMore
+from tamis.parts.numbers import Samples, TwoOrMore
 from tamis.parts.part import part
 from tamis.schedules.base import One, Placed, Running, Schedule, complete, one_by_one
 
@@ -59,7 +59,7 @@ class Sliding(Schedule):
     takes_top: ClassVar[bool] = False
     size: TwoOrMore = 20
     stride: PositiveInt = 10
-    passes: PositiveInt = 1
+    passes: Samples = 1
 
     def __post_init__(self) -> None:
         if self.stride > self.size:

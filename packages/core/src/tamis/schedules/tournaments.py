@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import PositiveInt
 
 from tamis.errors import ConfigError
-from tamis.parts.numbers import ShareBetween, TwoOrMore
+from tamis.parts.numbers import Samples, ShareBetween, TwoOrMore
 from tamis.parts.part import part
 from tamis.schedules.base import Running, Schedule, Shown, by_score, complete, first, wanted
 
@@ -93,7 +93,7 @@ class Staged(Schedule):
     takes_top: ClassVar[bool] = False
     points: ClassVar[bool] = True
     size: TwoOrMore = 20
-    repeats: PositiveInt = 1
+    repeats: Samples = 1
     stages: tuple[tuple[PositiveInt, ShareBetween], ...] | None = None
     seed: int = 0
 

@@ -13,7 +13,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from tamis.errors import ConfigError
 from tamis.judges.questions.selection import read_selection, selection_call
-from tamis.parts.numbers import NonNegative, TwoOrMore
+from tamis.parts.numbers import NonNegative, Samples, TwoOrMore
 from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.prompts.prompting import PassageTokens
@@ -58,7 +58,7 @@ class DynamicRAG(Stage):
     k_min: NonNegativeInt = 0
     k_max: PositiveInt | None = None
     window: TwoOrMore = 40
-    samples: PositiveInt = 1
+    samples: Samples = 1
     combine: Annotated[Literal["consensus", "best"], OPTIONAL] = NOT_GIVEN
     temperature: Annotated[NonNegative, OPTIONAL] = NOT_GIVEN
     reward: Annotated[CheapReward | Callable[..., Any], OPTIONAL] = NOT_GIVEN
