@@ -76,8 +76,8 @@ class Thinking(Judge):
             raise ConfigError(f"{self.samples} samples need how='free' and a temperature above 0, or all are alike")
         if self.how == "free" and self.samples * self.budget > MOST_TOGETHER:
             raise ConfigError(
-                f"{self.samples:,} samples of {self.budget:,} tokens are more than {MOST_TOGETHER:,} tokens for one call; "
-                "take fewer samples or a smaller budget"
+                f"{self.samples:,} samples of {self.budget:,} tokens are more than {MOST_TOGETHER:,} tokens for one "
+                "call; take fewer samples or a smaller budget"
             )
         if not set(self.judge.needs) <= {"generate", "choice_logprobs"}:
             raise ConfigError(f"{type(self.judge).__name__} asks nothing a model could think about")
