@@ -488,3 +488,87 @@ def test_a_file_closed_by_one_thread_is_opened_again_by_the_next(tmp_path: Path)
     cache.close()
     cache.close()
     assert cache.get(b"k" * 16) == ORDER
+
+
+class Slow:
+    """A cache that takes `seconds` for a method, or raises."""
+
+    outlives_process = False
+
+    def __init__(self, method: str, seconds: float = 0.0, error: BaseException | None = None) -> None:
+        self.method, self.seconds, self.error = method, seconds, error
+        self.stop, self.calls = threading.Event(), 0
+
+    def _do(self, method: str) -> None:
+        if method == self.method:
+            self.calls += 1
+            self.stop.wait(self.seconds)
+            if self.error is not None:
+                raise self.error
+
+    def get(self, key: bytes) -> None:
+        self._do("get")
+
+    def put(self, key: bytes, answer: Any) -> None:
+        self._do("put")
+
+
+@pytest.mark.parametrize("driver", ["sync", "deadline", "async"])
+@pytest.mark.parametrize("method", ["get", "put"])
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()])
+def test_no_exception_of_a_cache_reaches_the_caller(error: BaseException, method: str, driver: str) -> None:
+    engine = Engine(cache=Slow(method, error=error), deadline=10.0 if driver == "deadline" else None)
+    for query in ("one", "two"):
+        if driver == "async":
+            ranking = asyncio.run(engine.arerank(Listwise(Chat()), query, TEXTS))
+        else:
+            ranking = engine.rerank(Listwise(Chat()), query, TEXTS)
+        assert not ranking.degraded
+        assert ranking.positions == (2, 1, 0)
+
+
+@pytest.mark.parametrize("method", ["get", "put"])
+def test_a_cache_that_hangs_is_waited_for_once(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tamis.engine.guarded.WAIT", 0.1)
+    monkeypatch.setattr("tamis.engine.guarded.PAUSE", 0.0)
+    cache = Slow(method, 60)
+    engine = Engine(cache=cache)
+    for query in ("one", "two", "three"):
+        ranking = within(20, lambda query=query: engine.rerank(Listwise(Chat()), query, TEXTS))  # type: ignore[misc]
+        assert ranking.positions == (2, 1, 0)
+    assert cache.calls == 1
+    cache.seconds = 0
+    cache.stop.set()
+    deadline = time.monotonic() + 10
+    while cache.calls == 1 and time.monotonic() < deadline:
+        engine.rerank(Listwise(Chat()), f"later {time.monotonic()}", TEXTS)
+    assert cache.calls > 1
+
+
+@examples(50)
+@given(seconds=st.floats(0.03, 0.9), calls=st.integers(1, 200))
+def test_slow_calls_of_a_cache_cost_a_bounded_time_together(seconds: float, calls: int) -> None:
+    clock = [0.0]
+
+    class Takes:
+        def get(self, key: bytes) -> None:
+            clock[0] += seconds
+
+    guarded = Guarded(Takes(), lambda: clock[0], here=True)
+    for _ in range(calls):
+        guarded.call("get", b"", lost="")
+    assert clock[0] <= seconds * (1 + 1 / (seconds - 0.02)) + seconds
+
+
+def test_quick_calls_of_a_cache_are_never_too_many() -> None:
+    clock, calls = [0.0], [0]
+
+    class Takes:
+        def get(self, key: bytes) -> None:
+            calls[0] += 1
+            clock[0] += 0.01
+
+    guarded = Guarded(Takes(), lambda: clock[0], here=True)
+    for _ in range(5000):
+        guarded.call("get", b"", lost="")
+    assert calls[0] == 5000

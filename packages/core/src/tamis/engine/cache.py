@@ -24,6 +24,9 @@ so they go only to caches that end with it."""
 class Cache(Protocol):
     """Where answers are kept, by 16-byte digest of the call.
 
+    Its methods are called from threads of the engine's own, several at a time. What they raise is a miss. One that does
+    not return within a second, or many that take a second together, are too: the cache is then left alone for a while.
+
     Optional attribute `outlives_process`: whether another process can read the answers later. A cache that does not
     have it is taken to: it never receives the answers of a model whose `cache_key` starts with `object:`.
     """

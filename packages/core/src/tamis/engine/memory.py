@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamis.engine.answers import sound
-from tamis.engine.cache import OBJECT_ONLY, Cache, MemoryCache, cache_key, outlives_process
+from tamis.engine.cache import OBJECT_ONLY, Cache, DiskCache, MemoryCache, cache_key, outlives_process
 from tamis.engine.guarded import Guarded
 from tamis.engine.identity import ByIdentity
 from tamis.engine.traits import read
-from tamis.engine.vectors import MemoryVectors, VectorCache
+from tamis.engine.vectors import DiskVectors, MemoryVectors, VectorCache
 from tamis.values.answers import Answer, Score, TokenVectors, Vector
 from tamis.values.calls import Call
 
+OURS = (MemoryCache, DiskCache, MemoryVectors, DiskVectors)
+"""Caches that wait for nothing, or for a moment."""
 LIVE_ANSWERS = 10_000
 LIVE_BYTES = 64 * 2**20
 """Kept of one live object."""
@@ -39,8 +41,8 @@ class Memory:
     """
 
     def __init__(self, answers: Cache | None = None, passages: VectorCache | None = None, *, vectors: bool = True):
-        self._answers = None if answers is None else Guarded(answers)
-        self._passages = None if passages is None else Guarded(passages)
+        self._answers = None if answers is None else Guarded(answers, here=type(answers) in OURS)
+        self._passages = None if passages is None else Guarded(passages, here=type(passages) in OURS)
         self._live = ByIdentity(_Live)
         self._apart = _goes_apart(answers, MemoryCache), _goes_apart(passages, MemoryVectors)
         self._vectors = vectors
@@ -117,8 +119,8 @@ class _Live:
     """What one live object answered."""
 
     def __init__(self) -> None:
-        self.answers = Guarded(MemoryCache(LIVE_ANSWERS))
-        self.passages = Guarded(MemoryVectors(LIVE_BYTES))
+        self.answers = Guarded(MemoryCache(LIVE_ANSWERS), here=True)
+        self.passages = Guarded(MemoryVectors(LIVE_BYTES), here=True)
 
 
 def _is_live(model: Any) -> bool:

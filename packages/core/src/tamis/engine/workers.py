@@ -170,6 +170,7 @@ class Workers:
 MODELS = Workers("tamis-model")
 DRIVERS = Workers("tamis-driver")
 STEPS = Workers("tamis-step")
+CACHES = Workers("tamis-cache")
 PLANS = Workers("tamis-plan", most=1)
 """Advance plans for event loops. They compute in Python, where more threads would only wait for each other."""
 
