@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from reprlib import Repr
 from typing import Annotated, Any, NamedTuple, TypeVar
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 from weakref import WeakKeyDictionary
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from tamis.errors import ConfigError, ModelError, is_transient_status, needed, parse_retry_after
 from tamis.models.lazy import Lazy, lock_of, once
+from tamis.models.served.addresses import base_of, without_values
 from tamis.models.served.wire import (
     ACCEPTED,
     LARGE,
@@ -33,54 +34,10 @@ from tamis.models.served.wire import (
     within,
 )
 from tamis.parts.permissions import Need
-from tamis.parts.secrets import is_secret, masked
+from tamis.parts.secrets import masked
 
 T = TypeVar("T")
 BODY_SHOWN = 200
-
-
-def _url(value: str) -> str:
-    if any(character.isspace() or not character.isprintable() for character in value):
-        raise ValueError("must not hold spaces or control characters")
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        raise ValueError("must be an address, such as http://localhost:8000/v1") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must start with http:// or https:// and name a host, such as http://localhost:8000/v1")
-    if "@" in parts.netloc:
-        raise ValueError("must not hold a password; use api_key or headers")
-    if any(is_secret(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
-        raise ValueError("must not hold a key; use api_key or headers")
-    if parts.fragment:
-        raise ValueError(f"must not have a part after #; leave out #{parts.fragment:.40}")
-    address, mark, query = value.partition("?")
-    return f"{address.rstrip('/')}{mark}{query}"
-
-
-Url = Annotated[str, AfterValidator(_url)]
-"""The address of an API, without credentials and without a slash at its end. A query is sent with every request."""
-
-
-def base_of(address: str, path: str) -> str:
-    """The address of an API from one that may already end in the path of its requests. `ConfigError` where it ends in
-    that of another kind of request.
-
-    >>> base_of("https://api.openai.com/v1/chat/completions", "chat/completions")
-    'https://api.openai.com/v1'
-    """
-    start, mark, query = address.partition("?")
-    if path and start.endswith(f"/{path}"):
-        return f"{start[: -len(path) - 1].rstrip('/')}{mark}{query}"
-    for other in OTHER_PATHS:
-        if start.endswith(f"/{other}") and not path.startswith(other):
-            base = f"{start[: -len(other) - 1].rstrip('/')}{mark}{query}"
-            raise ConfigError(f"base_url {address!r} ends in /{other}; requests go to /{path}. Give {base!r}")
-    return address
-
-
-OTHER_PATHS = ("chat/completions", "completions", "responses", "embeddings", "rerank")
 
 
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -146,9 +103,14 @@ class HttpModel(Lazy):
 
     def needed_permissions(self) -> Iterator[Need]:
         """What a pipeline in data must be permitted: the host, and the environment variable that holds the key."""
-        yield Need("network", "base_url", self.base_url)
+        yield Need("network", "base_url", self._shown)
         if not self.api_key and (variable := self._variable):
             yield Need("environment", "api_key_env", variable)
+
+    @property
+    def _shown(self) -> str:
+        """The address for messages."""
+        return without_values(self.base_url)
 
     @property
     def _at_home(self) -> bool:
@@ -180,7 +142,7 @@ class HttpModel(Lazy):
         variable = self._variable
         key = (self.api_key or os.environ.get(variable) or "").strip()
         if not key and self._at_home and not self.headers:
-            raise ConfigError(f"{self.base_url} needs an API key: set the environment variable {variable}")
+            raise ConfigError(f"{self._shown} needs an API key: set the environment variable {variable}")
         if not (key.isascii() and key.isprintable()):
             raise ConfigError(f"the API key (api_key or {variable}) holds characters no key has; paste it again")
         return key
@@ -278,21 +240,21 @@ class HttpModel(Lazy):
         try:
             return dialogue.send(reply)
         except RecursionError:
-            text = f"{self.base_url} answered HTTP {reply.status} with JSON that is nested too deeply"
+            text = f"{self._shown} answered HTTP {reply.status} with JSON that is nested too deeply"
             raise ModelError(text, retryable=True, wrote=reply.status == 200) from None
 
     def _error(self, reply: Reply) -> ModelError:
         """A reply that is no answer, as an error the engine understands."""
         if 300 <= reply.status < 400 and reply.location:
             return ModelError(
-                f"{self.base_url} redirects (HTTP {reply.status}) to {self._target(reply.location)}, and redirects are "
+                f"{self._shown} redirects (HTTP {reply.status}) to {self._target(reply.location)}, and redirects are "
                 "not followed: texts and keys would go there. If that is the right address, give it as base_url"
             )
         message = reply.message or reply.problem
         hopeless = "insufficient_quota" in message
         read, wrote = self._counted(reply.data)
         return ModelError(
-            f"{self.base_url} answered HTTP {reply.status}: {self._redacted(message)[:BODY_SHOWN]}",
+            f"{self._shown} answered HTTP {reply.status}: {self._redacted(message)[:BODY_SHOWN]}",
             retryable=is_transient_status(reply.status) and not hopeless,
             retry_after=reply.retry_after,
             tokens_in=read,
@@ -307,7 +269,7 @@ class HttpModel(Lazy):
     def _unusable(self, problem: str, data: Any = None) -> ModelError:
         """The error for a reply with status 200 that is no answer: a model may have written it all the same."""
         read, wrote = self._counted(data)
-        text = f"{self.base_url} answered HTTP 200 with {problem}"
+        text = f"{self._shown} answered HTTP 200 with {problem}"
         return ModelError(text, retryable=True, tokens_in=read, tokens_out=wrote, wrote=True)
 
     def _target(self, location: str) -> str:
@@ -340,19 +302,19 @@ class HttpModel(Lazy):
         try:
             yield
         except Refused as error:
-            raise ModelError(f"{self.base_url} sent {error}", retryable=not error.lasting, wrote=True) from None
+            raise ModelError(f"{self._shown} sent {error}", retryable=not error.lasting, wrote=True) from None
         except (httpx.TimeoutException, TimeoutError) as error:
-            text = f"{self.base_url} did not answer within {self.timeout:g} s ({type(error).__name__})"
+            text = f"{self._shown} did not answer within {self.timeout:g} s ({type(error).__name__})"
             unsent = isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout))
             raise ModelError(text, retryable=True, wrote=not unsent) from error
         except httpx.ConnectError as error:
-            text = f"cannot connect to {self.base_url}: {self._redacted(str(error))[:BODY_SHOWN]}"
+            text = f"cannot connect to {self._shown}: {self._redacted(str(error))[:BODY_SHOWN]}"
             raise ModelError(f"{text}. Is the server running?", retryable=True) from error
         except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             problem = type(error).__name__
-            raise ConfigError(f"no request can be made for {self.base_url} with these headers ({problem})") from None
+            raise ConfigError(f"no request can be made for {self._shown} with these headers ({problem})") from None
         except httpx.HTTPError as error:
-            text = f"the connection to {self.base_url} failed: {type(error).__name__} {self._redacted(str(error))}"
+            text = f"the connection to {self._shown} failed: {type(error).__name__} {self._redacted(str(error))}"
             raise ModelError(text[: 2 * BODY_SHOWN], retryable=True, wrote=True) from error
 
     def close(self) -> None:

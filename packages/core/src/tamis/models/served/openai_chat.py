@@ -16,10 +16,11 @@ from tamis.engine.allowance import another_request, is_asked_by_an_engine
 from tamis.engine.traits import with_thoughts
 from tamis.errors import ModelError
 from tamis.models.lazy import lock_of, once
+from tamis.models.served.addresses import Url
 from tamis.models.served.dialect import LIMITS, TEACHING, Dialect, Format
 from tamis.models.served.endings import ending_of
 from tamis.models.served.habits import THINKING_TOKENS, TokenLimit, habits_of, thinking_switch
-from tamis.models.served.http import Dialogue, Home, HttpModel, Reply, Url, Variable
+from tamis.models.served.http import Dialogue, Home, HttpModel, Reply, Variable
 from tamis.models.served.labels import label_logprobs
 from tamis.models.served.protocol import (
     content_of,
@@ -61,7 +62,7 @@ class OpenAIChat(HttpModel):
     Args:
         model: the name the server knows it by.
         base_url: where the API is, usually ending in `/v1`; a query after it, such as `?api-version=1`, is sent with
-            every request.
+            every request, and messages name its values only as `***`. Keys go into `api_key` or `headers`.
         api_key: sent as a bearer token. Never printed, written as data or put in an error. Default: the environment
             variable `api_key_env`, if named; for OpenAI's own server `OPENAI_API_KEY`, which is sent nowhere else.
         timeout: seconds for a request, from connecting to the last byte of the reply.
@@ -250,7 +251,7 @@ class OpenAIChat(HttpModel):
             shown = self._first_choice(data)["logprobs"]["content"][0]["top_logprobs"]
             tokens = [(str(item["token"]), float(item["logprob"])) for item in shown]
         except (KeyError, IndexError, TypeError, ValueError):
-            problem = f"{self.base_url} gave no top_logprobs for {self.model}; ask it to generate"
+            problem = f"{self._shown} gave no top_logprobs for {self.model}; ask it to generate"
             return Failure("malformed", problem, tokens_in=read, tokens_out=wrote, wrote=True)
         answer = label_logprobs(tokens, call.choices)
         if isinstance(answer, Failure):
@@ -260,7 +261,7 @@ class OpenAIChat(HttpModel):
     @property
     def _without_logprobs(self) -> str:
         return (
-            f"{self.base_url} does not give log-probabilities for {self.model}; use a pipeline that lets it write, "
+            f"{self._shown} does not give log-probabilities for {self.model}; use a pipeline that lets it write, "
             "such as 'listwise' or 'rebel'"
         )
 

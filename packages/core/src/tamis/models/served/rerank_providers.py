@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, PositiveInt
 from pydantic.dataclasses import dataclass
 
-from tamis.models.served.http import Home, Url
+from tamis.models.served.addresses import Url
+from tamis.models.served.http import Home
 from tamis.values.scale import LOGIT, PROBABILITY, Scale
 
 Place = tuple[str, ...]

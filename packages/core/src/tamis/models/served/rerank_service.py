@@ -14,7 +14,8 @@ from pydantic.dataclasses import dataclass
 
 from tamis.compute.architectures import ArchitectureRef
 from tamis.errors import ConfigError
-from tamis.models.served.http import Dialogue, Home, HttpModel, Url, Variable
+from tamis.models.served.addresses import Url
+from tamis.models.served.http import Dialogue, Home, HttpModel, Variable
 from tamis.models.served.rerank_providers import PROVIDERS, Provider, found
 from tamis.models.served.wire import MOST
 from tamis.parts.numbers import Positive
