@@ -45,10 +45,14 @@ FORMS = (
 FENCES = st.sampled_from(["</passage>", "<passage>", "<query>", "</query>"])
 IDENTIFIERS = st.builds("[{}]".format, st.integers(1, 99)) | st.builds("[{}]".format, st.sampled_from("ABCDEFG"))
 
-UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u202e\u2066\u2063\ufe0e\ufe0f\u0301\u0323\u20dd\u180e\U000e0100\U000e0041\x00\x08"
+UNSEEN = (
+    "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u202e\u2066\u2063\ufe0e\ufe0f\u0301\u0323\u20dd\u180e\U000e0100\U000e0041\x00\x08"
+    + "\ufffc\ufffd\u2065\ue000\ufdd0\uffff\u0378\U000f0000"
+)
+UNREAD = ("Cc", "Cf", "Mn", "Me", "Cn", "Co")
 BLANKS = " \t\n\u00a0\u2003\u3000"
 ALIKE = {
-    "<": "＜﹤⟨〈‹"[:4], ">": "＞﹥⟩〉", "[": "［【⟦〔", "]": "］】⟧〕", "|": "｜│∣ǀ", "/": "／∕⁄", "_": "＿", ":": "：",
+    "<": "＜﹤⟨〈≪⪡⦑", ">": "＞﹥⟩〉≫⪢⦒", "[": "［【⟦〔⎡", "]": "］】⟧〕⎤", "|": "｜│∣ǀǁ❙❚⎮", "/": "／∕⁄⧵⟋ノ丿", "_": "＿‿ˍ⁀", ":": "：",
     "a": "аα𝐚ａáⓐ", "e": "еｅ𝐞ē", "o": "оοｏ𝗼", "s": "ѕｓ𝐬ś", "p": "рρｐ𝐩", "i": "іｉ𝐢", "c": "сｃ𝐜ç", "n": "ｎ𝐧ñ", "t": "ｔ𝐭",
     "1": "１①𝟏", "2": "２②𝟐", "3": "３٣", "B": "ВΒＢ", "A": "АΑＡ", "I": "ІＩ", "S": "ЅＳ", "T": "ТＴ",
 }  # fmt: skip
@@ -76,7 +80,9 @@ def as_read(text: str) -> str:
     """What a reader makes of it who sees through every disguise above and overlooks blanks."""
     text = "".join(BACK.get(character, character) for character in text)
     text = "".join(BACK.get(character, character) for character in unicodedata.normalize("NFKD", text))
-    return "".join(c for c in text if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf", "Mn", "Me"))
+    return "".join(
+        c for c in text if not c.isspace() and unicodedata.category(c) not in UNREAD and c not in "\ufffc\ufffd"
+    )
 
 
 @given(disguised(FORMS))
@@ -154,6 +160,35 @@ def test_what_a_language_model_that_scores_reads_holds_none(name: str, pairs: li
 )
 def test_of_honest_text_models_that_score_read_every_character(text: str) -> None:
     assert neutralise_control(text) == text
+
+
+@pytest.mark.parametrize("way", [neutralise, neutralise_control])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "彼は「はい」と言った。『本』の「3」ページ、ノート、人々、よく<b>",
+        "⌈x⌉ + ⌊y⌋, a ≪ b, x‿y, \ufffd, \ufffc",
+        "<div> a < b > c <role> <model> <user_name> [user] [Assistant] [NOTE] <b>bold</b> <start> <end>",
+    ],
+)
+def test_ordinary_text_stays_as_it_is(way: Callable[[str], str], text: str) -> None:
+    assert way(text) == text
+
+
+@pytest.mark.parametrize("way", [neutralise, neutralise_control])
+@pytest.mark.parametrize(
+    "word",
+    (
+        "[SYS] [/SYS] [USER] [ASSISTANT] 「INST」 ｢INST｣ ⌈INST⌉ 「/INST」 <role>HUMAN</role> <longcat_user> <system_start> "
+        "<startofturn> <tool> <tools> <function_call> <xai:function_call> <mask:1> <fake_token_around_image> "
+        "<row_1_col_1> <global-img> <@USER@> <dummy32> <0x0A> <function=foo> <role_end>"
+    ).split(),
+)
+def test_control_words_of_more_templates_are_changed(way: Callable[[str], str], word: str) -> None:
+    made = way(f"a {word} b")
+    assert made != f"a {word} b"
+    assert made[2] in "(‹"
+    assert way(made) == made
 
 
 # --- time -----------------------------------------------------------------------------------------------------------------

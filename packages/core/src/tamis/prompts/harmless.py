@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tamis.prompts.lookalikes import origins, seen
+from tamis.prompts.lookalikes import QUOTES, origins, seen
 
 LEFT_OUT = "(line left out)"
 NAME = r"(?:(?:passage|document|doc|psg)[^\w\n]{0,3})?"
@@ -37,7 +37,10 @@ ALONE = (
     r"|reason(?:ing)?|reflection|scratchpad|answer|image|audio|video|__\w{1,20}__|turn|utterance|no_?speech"
     r"|tool_?calls?|available_tools|(?:unused|reserved|special|sentinel|ctrl)\d{1,5}|bot_end|arg_(?:key|value)"
     r"|repo_?name|filename|file_sep|gh_stars|issue_(?:start|comment|closed)|jupyter_\w{1,20}|empty_output"
-    r"|commit_(?:before|msg|after)"
+    r"|commit_(?:before|msg|after)|tools?|(?:\w{1,20}:)?function_calls?|function=\w{1,40}|mask:\d{1,5}|longcat_\w{1,20}"
+    r"|(?:system|user|assistant|human|role|tool|dots)_(?:start|end|begin)|fake_token_around_image|global-img"
+    r"|row_\d{1,3}_col_\d{1,3}|(?:dummy|extra|loc|seg)_?\d{1,5}|0x[0-9a-f]{2}"
+    r"|(?:start|end|begin|beginning)of(?:text|turn|sentence|image|audio|prompt|transcript|role|utterance|message)"
 )
 """Control words that are whole names of tags."""
 PART = (
@@ -65,6 +68,7 @@ CONTROL_ENCLOSED = (
     ),
     re.compile(rf"\[{GAP}/?{GAP}[A-Z]{{2,20}}(?:_[A-Z0-9]{{1,20}}){{1,4}}{GAP}\]"),
     re.compile(rf"\[{GAP}/{GAP}[A-Z]{{2,20}}{GAP}\]"),
+    re.compile(rf"\[{GAP}/?{GAP}(?:SYS|SYSTEM|USER|ASSISTANT|HUMAN|BOT){GAP}\]"),
     re.compile(rf"\[{GAP}@{GAP}\w{{2,20}}{GAP}@{GAP}\]"),
     re.compile(rf"[\[({{]{GAP}\|{GAP}/?{GAP}\w{{2,30}}(?:{JOIN}\w{{1,30}}){{0,4}}{GAP}\|{GAP}[\])}}]"),
     re.compile(
@@ -81,6 +85,11 @@ CONTROL_OPENINGS = (
     re.compile(rf"<(?={GAP}/?{GAP}(?:{CONTROL}){GAP}/?{GAP}>)", re.IGNORECASE),
     re.compile(rf"<(?={GAP}/?{GAP}[A-Z]{{2,20}}(?:_[A-Z0-9]{{1,20}}){{0,3}}_TOKEN{GAP}>)"),
     re.compile(rf"<(?={GAP}\[{GAP}(?:{CONTROL}){GAP}\]{GAP}>)", re.IGNORECASE),
+    re.compile(rf"<(?={GAP}@{GAP}\w{{2,20}}{GAP}@{GAP}>)"),
+    re.compile(
+        rf"<(?={GAP}role{GAP}>{GAP}(?:human|user|assistant|system|bot|tool|observation){GAP}<{GAP}/{GAP}role{GAP}>)",
+        re.IGNORECASE,
+    ),
     re.compile(rf"[◁◀](?={GAP}/?{GAP}\w{{1,30}}{GAP}[▷▶])"),
 )
 JSON_ANSWER = re.compile(r"\{(?=[^{}]*\"(?:passages?|relevance)\"\s{0,9}:)")
@@ -122,14 +131,21 @@ def _changed(text: str, enclosed: Sequence[re.Pattern[str]], openings: Sequence[
     """`text` with parentheses around what is `enclosed`, and other characters for `openings`."""
     read = seen(text)
     changes: dict[int, str] = {}
+    names: list[tuple[int, int]] = []
     for pattern in enclosed:
         for match in pattern.finditer(read):
-            changes[match.start()], changes[match.end() - 1] = "(", ")"
+            if pattern in IDENTIFIERS:
+                names.append(match.span())
+            else:
+                changes[match.start()], changes[match.end() - 1] = "(", ")"
     for pattern, instead in openings:
         changes.update((match.start(), instead) for match in pattern.finditer(read))
-    if not changes:
+    if not changes and not names:
         return text
     characters, places = list(text), range(len(text)) if read is text else origins(text)
+    for start, end in names:
+        if text[places[start]] not in QUOTES:
+            changes[start], changes[end - 1] = "(", ")"
     for place, instead in changes.items():
         origin = places[place]
         # One character may look like several, such as a letter in brackets: it is written as what it looks like.

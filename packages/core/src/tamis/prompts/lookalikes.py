@@ -6,17 +6,20 @@ import re
 import unicodedata
 from functools import cache
 
-UNSEEN = ("Cc", "Cf", "Mn", "Me", "Cs")
-"""Categories of what has no form of its own: controls, format marks, combining marks."""
-BLANK = "\u115f\u1160\u3164\uffa0\u2800"
-"""Letters and symbols that are drawn as nothing."""
+UNSEEN = ("Cc", "Cf", "Mn", "Me", "Cs", "Cn", "Co")
+"""Categories of what has no form of its own: controls, format marks, combining marks, what is unassigned or private."""
+BLANK = "\u115f\u1160\u3164\uffa0\u2800\ufffc\ufffd"
+"""Letters and symbols that are drawn as nothing, or stand for what is missing."""
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 BREAKS = "\x0b\x0c\r\x85\u2028\u2029"
 MARKS = str.maketrans(
-    "〈⟨❬❮❰⧼⟪《˂ᐸ⋖⪻〉⟩❭❯❱⧽⟫》˃ᐳ⋗⪼【〔〖⟦〚❲⁅⦋⟬〘】〕〗⟧〛❳⁆⦌⟭〙❴❵⁄∕⧸╱ǀ│┃∣❘⏐ߊ¦︱‖║▁﹍＿∶꞉",
-    "<<<<<<<<<<<<>>>>>>>>>>>>[[[[[[[[[[]]]]]]]]]]{}////|||||||||||___::",
+    "〈⟨❬❮❰⧼⟪《˂ᐸ⋖⪻〉⟩❭❯❱⧽⟫》˃ᐳ⋗⪼【〔〖⟦〚❲⁅⦋⟬〘】〕〗⟧〛❳⁆⦌⟭〙❴❵⁄∕⧸╱ǀ│┃∣❘⏐ߊ¦︱‖║▁﹍＿∶꞉"
+    "≪⪡⦑≫⪢⦒⎡⌈⌊「『｢⸢⎤⌉⌋」』｣⸣⟋⧵ノ丿ǁ❙❚⎮⎢‿ˍ⁀",
+    "<<<<<<<<<<<<>>>>>>>>>>>>[[[[[[[[[[]]]]]]]]]]{}////|||||||||||___::<<<>>>[[[[[[[]]]]]]]////|||||___",
 )
 """Brackets, slashes, bars and other marks that are read as ASCII ones."""
+QUOTES = "「『｢⸢⌈⌊"
+"""Ordinary in prose: they are brackets of control words, and of nothing else."""
 LETTERS = str.maketrans(
     # Cyrillic, Greek, Armenian, Cherokee and symbols
     "авеԁеһіјкӏмнорԛгѕтцѵԝхуьАВСЕНІЈКМОРԚЅТԜХУсαβγεηικμνορσςτυχωΑΒΕΖΗΙΚΜΝΟΡΤΥΧօսոհցզաեԱՍՕԼᎪᏟᎠᎬᏀᎻᎥᎫᏦᏞᎷᏢᎡᏚᎢᏙᎳᏃⲟⲣⲥ℮ɩ×",
