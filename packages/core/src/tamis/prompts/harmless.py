@@ -37,7 +37,7 @@ ALONE = (
     r"|reason(?:ing)?|reflection|scratchpad|answer|image|audio|video|__\w{1,20}__|turn|utterance|no_?speech"
     r"|tool_?calls?|available_tools|(?:unused|reserved|special|sentinel|ctrl)\d{1,5}|bot_end|arg_(?:key|value)"
     r"|repo_?name|filename|file_sep|gh_stars|issue_(?:start|comment|closed)|jupyter_\w{1,20}|empty_output"
-    r"|commit_(?:before|msg|after)|tools?|(?:\w{1,20}:)?function_calls?|function=\w{1,40}|mask:\d{1,5}|longcat_\w{1,20}"
+    r"|commit_(?:before|msg|after)|tools?|(?:xai:)?function_calls?|function=\w{1,40}|mask:\d{1,5}|longcat_\w{1,20}"
     r"|(?:system|user|assistant|human|role|tool|dots)_(?:start|end|begin)|fake_token_around_image|global-img"
     r"|row_\d{1,3}_col_\d{1,3}|(?:dummy|extra|loc|seg)_?\d{1,5}|0x[0-9a-f]{2}"
     r"|(?:start|end|begin|beginning)of(?:text|turn|sentence|image|audio|prompt|transcript|role|utterance|message)"
@@ -82,12 +82,11 @@ LABELS = re.compile(rf"<(?={GAP}/?{GAP}(?:{_spaced('query', 'passage', 'document
 CONTROL_OPENINGS = (
     re.compile(rf"<(?={GAP}/?{GAP}\||{GAP}<{GAP}/?{GAP}sys{GAP}>{GAP}>)", re.IGNORECASE),
     re.compile(rf"<(?={GAP}/?{GAP}\w{{1,30}}(?:{JOIN}\w{{1,30}}){{0,3}}{GAP}\|{GAP}>)"),
-    re.compile(rf"<(?={GAP}/?{GAP}(?:{CONTROL}){GAP}/?{GAP}>)", re.IGNORECASE),
+    re.compile(rf"<(?={GAP}/?{GAP}(?=\w)(?:{CONTROL}){GAP}/?{GAP}>)", re.IGNORECASE),
     re.compile(rf"<(?={GAP}/?{GAP}[A-Z]{{2,20}}(?:_[A-Z0-9]{{1,20}}){{0,3}}_TOKEN{GAP}>)"),
     re.compile(rf"<(?={GAP}\[{GAP}(?:{CONTROL}){GAP}\]{GAP}>)", re.IGNORECASE),
-    re.compile(rf"<(?={GAP}@{GAP}\w{{2,20}}{GAP}@{GAP}>)"),
     re.compile(
-        rf"<(?={GAP}role{GAP}>{GAP}(?:human|user|assistant|system|bot|tool|observation){GAP}<{GAP}/{GAP}role{GAP}>)",
+        r"<(?=role>\s{0,9}(?:human|user|assistant|system|bot|tool|observation)\s{0,9}</role>|@\w{2,20}@>)",
         re.IGNORECASE,
     ),
     re.compile(rf"[◁◀](?={GAP}/?{GAP}\w{{1,30}}{GAP}[▷▶])"),
