@@ -21,7 +21,7 @@ from tamis.parts.options import NOT_GIVEN, OPTIONAL, settle
 from tamis.parts.part import part
 from tamis.parts.plugins import normal
 from tamis.stage.merging import drop_where_all_did, merge, standardised
-from tamis.stage.presets import PRESETS
+from tamis.stage.presets import PRESETS, no_options
 from tamis.stage.scales import Left, after, refuse, remedy
 from tamis.values.calls import Plan, together
 from tamis.values.ranking import Candidate, Query, Ranking, Why
@@ -179,6 +179,15 @@ class _Stages(Family):
             check_order(made)
             made.leaves(None)
         return made
+
+    def resolve(self, name: str) -> type:
+        """As for every family; a preset's name in the place of a stage's is explained."""
+        try:
+            return super().resolve(name)
+        except ConfigError:
+            if name in self or name not in PRESETS:
+                raise
+        raise ConfigError(no_options(name))
 
     def _made(self, value: Any, context: Mapping[str, Any]) -> Any:
         if isinstance(value, (list, tuple)):

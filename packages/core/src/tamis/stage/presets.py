@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -10,6 +11,9 @@ from tamis.checkpoints.published import CHECKPOINTS, Published, every, made, pub
 from tamis.parts.part import part
 from tamis.parts.plugins import claimed
 from tamis.parts.shelf import Shelf
+
+SHOWN = 120
+"""Characters of a stage that a message shows at most."""
 
 
 @part
@@ -51,6 +55,19 @@ class Presets(Shelf):
             raise claimed(self.kind, name, [*self.claims(name), *CHECKPOINTS.claims(name)])
         values = ((field.name, getattr(file, field.name)) for field in fields(Preset))
         return {key: value for key, value in values if value not in ("", None)}
+
+
+def no_options(name: str) -> str:
+    """What to say where the preset `name` is written as a stage with options; with its stage, if it is but one."""
+    import yaml
+
+    said = f"{name!r} is a preset, not a stage, and takes no options: write - {name}"
+    stage = PRESETS.data(name)["stage"]
+    only = stage[0] if isinstance(stage, list) and len(stage) == 1 else stage
+    if isinstance(only, list):
+        return said
+    written = yaml.safe_dump(only, default_flow_style=True, sort_keys=False, width=math.inf).strip()
+    return f"{said}. Where it needs other options, write its stage: - {written}" if len(written) <= SHOWN else said
 
 
 def _trained(name: object) -> Published | None:
