@@ -47,6 +47,8 @@ from tamis.select.calibrate.confidence import CONFIDENCES
 from tamis.select.policies.base import POLICIES
 from tamis.stage.base import STAGES
 from tamis.stage.presets import PRESETS
+from tamis.values.calls import CAPABILITIES, Capability
+from tamis.values.model import able_to, require
 
 named = pytest.mark.parametrize("stage", STAGES_MADE, ids=lambda stage: type(stage).__name__)
 
@@ -318,6 +320,13 @@ def test_the_schema_and_the_loader_both_reject_a_typo(written: Any, schema: json
         (Path("nowhere"), "no pipeline file at 'nowhere'"),
         ([{"lexicl": {}}], r"unknown stage 'lexicl'\. Did you mean 'lexical'\?"),
         ([{3: {}}], "unknown stage 3"),
+        (
+            [{"rankgpt": {"model": "llm"}}],
+            "'rankgpt' is a preset, not a stage, and takes no options: write - rankgpt. .* its stage: "
+            r"- {listwise: {model: llm, window: 20, stride: 10}}$",
+        ),
+        ([{"default": {}}], r"'default' is a preset.*write - default\. .* its stage: - {learned: {}}$"),
+        ([{"fuse": {"stages": [{"rankgpt": {}}, "lexical"]}}], "'rankgpt' is a preset, not a stage"),
         ([{}], "a stage is written as a name or as {name: options}, got {}"),
         (None, "a stage is written as a name or as .*got None"),
         (7, "got 7"),
@@ -349,6 +358,30 @@ def test_the_schema_and_the_loader_both_reject_a_typo(written: Any, schema: json
 def test_errors_name_the_part_the_field_the_value_and_the_remedy(written: Any, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load(written)
+
+
+def test_a_missing_model_gets_the_kinds_that_can_do_what_is_asked() -> None:
+    with pytest.raises(ConfigError) as missing:
+        load([{"cross_encoder": "ce"}])
+    for said in ("-m 'ce={KIND: NAME}'", "`generate`: causal_lm, openai,", "`embed`: onnx_embedder,"):
+        assert said in str(missing.value)
+    assert "cost_only" not in str(missing.value)
+    assert {"onnx_cross_encoder", "rerank_service"} <= set(able_to("classify"))
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_a_model_that_cannot_gets_the_names_of_those_that_can(capability: Capability) -> None:
+    article = "an" if capability.startswith("embed") else "a"
+    with pytest.raises(CapabilityError, match=f"with {article} `{capability}` method") as refused:
+        require(object(), capability, "Stage")
+    assert all(cls.__name__ in str(refused.value) for cls in able_to(capability).values())
+
+
+def test_every_preset_written_as_a_stage_is_explained() -> None:
+    for name in set(presets()) - set(STAGES.members):
+        if name not in STAGES:
+            with pytest.raises(ConfigError, match=f"'{name}' is a preset, not a stage"):
+                STAGES.build({name: {}})
 
 
 def test_a_misspelt_model_name_gets_a_suggestion() -> None:

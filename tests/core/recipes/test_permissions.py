@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -158,6 +159,34 @@ def test_a_preset_in_data_opens_no_door_for_what_stands_beside_it() -> None:
 @pytest.mark.parametrize("allow", ["netwrok", {"network:"}, {"all:x"}, {"code:x"}, {""}])
 def test_a_permission_that_is_none_is_refused(allow: Any) -> None:
     with pytest.raises(ConfigError, match="permission"):
+        tamis.load("lexical", allow=allow)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("localhost:8000", "network:localhost:8000"),
+        ("http://localhost:8000/v1", "network:localhost:8000"),
+        ("https://user:pass@api.example.com/v1", "network:api.example.com"),
+        ("network:http://localhost:8000/v1", "network:localhost:8000"),
+        ("api.example.com", "network:api.example.com"),
+        ("127.0.0.1:80", "network:127.0.0.1:80"),
+        ("[::1]:80", "network:[::1]:80"),
+        ("./weights", "files:./weights"),
+        ("/weights", "files:/weights"),
+        ("OPENAI_API_KEY", "environment:OPENAI_API_KEY"),
+    ],
+)
+def test_what_a_permission_is_for_alone_gets_its_kind(given: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=f"Did you mean '{re.escape(meant)}'") as refused:
+        tamis.load("lexical", allow={given})
+    assert "pass@" not in str(refused.value)
+    tamis.load("lexical", allow=meant)
+
+
+@pytest.mark.parametrize("allow", [True, False, None, 1])
+def test_what_is_no_collection_of_permissions_is_refused(allow: Any) -> None:
+    with pytest.raises(ConfigError, match=f"allow must be a permission .*'all' permits everything. Got {allow}"):
         tamis.load("lexical", allow=allow)
 
 

@@ -8,6 +8,7 @@ not in `allow`; a part that is made in Python is the caller's own, and may do ev
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -34,6 +35,8 @@ FLAGS = ("code", "images")
 ALL = "all"
 HUB = "https://huggingface.co"
 """Where weights that are no folder are downloaded from."""
+ADDRESS = re.compile(r"(localhost|[\w-]+(\.[\w-]+)+|\[[0-9a-fA-F:]+\])(:\d+)?|[\w-]+:\d+")
+"""A host with a port, or one that can be nothing else."""
 Allow = str | Iterable[str]
 """Permissions: `"network"`, or narrower `"network:api.example.com"`, `"network:localhost:8000"`, `"files:models"`,
 `"environment:OPENAI_API_KEY"`; `"images"`; `"code"`; `"all"`. One, or a collection of them."""
@@ -90,8 +93,15 @@ class Permissions:
     @classmethod
     def of(cls, allow: Allow) -> Permissions:
         """`ConfigError` for what is no permission."""
+        if not isinstance(allow, (str, Iterable)):
+            raise ConfigError(
+                "allow must be a permission such as 'network:localhost:8000', or a collection of them; "
+                f"{ALL!r} permits everything. Got {shown(allow)}"
+            )
         given = frozenset({allow} if isinstance(allow, str) else allow)
         for one in given:
+            if meant := _meant(str(one)):
+                raise ConfigError(f"unknown permission {shown(one)}. Did you mean {meant!r}?")
             kind, narrowed, value = str(one).partition(":")
             if kind not in (*KINDS, ALL):
                 raise ConfigError(unknown("permission", str(one)[:40], (*KINDS, ALL)))
@@ -171,6 +181,23 @@ def made(part: Any, context: Any) -> Any:
         for need in part.needed_permissions():
             permissions.need(need)
     return part
+
+
+def _meant(text: str) -> str | None:
+    """The permission for which `text` has only the address, path or variable, or for which it has more than the
+    host."""
+    kind, _, value = text.partition(":")
+    if kind in (*KINDS, ALL):
+        host = _host(value) if kind == "network" and "://" in value else ""
+        return f"network:{host}" if host else None
+    if "://" in text:
+        host = _host(text)
+        return f"network:{host}" if host else None
+    if text.startswith((".", "~", "/")):
+        return f"files:{text}"
+    if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", text):
+        return f"environment:{text}"
+    return f"network:{text}" if ADDRESS.fullmatch(text) else None
 
 
 def _host(address: str) -> str:

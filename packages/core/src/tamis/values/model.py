@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 from tamis.errors import CapabilityError, ConfigError
@@ -61,7 +62,8 @@ class _Models(Family):
         raise ConfigError(
             f"the pipeline asks for a model called {value!r} and none was given.{found} In Python pass "
             f"models={{{value!r}: model}}, or the argument that an adapter has for it; on the command line pass "
-            f"-m '{value}={{openai: NAME}}'"
+            f"-m '{value}={{KIND: NAME}}'. The kinds, by what a pipeline can ask of a model: {_kinds()}. In Python any "
+            "object with a method of that name will do"
         )
 
 
@@ -95,9 +97,27 @@ def require(model: Any, capability: Capability, by: str) -> None:
     if capability not in capabilities(model):
         able = ", ".join(capabilities(model)) or "none of tamis's capabilities"
         raise CapabilityError(
-            f"{by} needs a model that can `{capability}`; {type(model).__name__} can: {able}. "
-            f"Models that can are in tamis.models; any object with a `{capability}` method will do."
+            f"{by} needs a model that can `{capability}`; {type(model).__name__} can: {able}. Models that can are in "
+            f"tamis.models: {', '.join(cls.__name__ for cls in able_to(capability).values()) or 'none'}; any object "
+            f"with {'an' if capability[0] in 'aeiou' else 'a'} `{capability}` method will do."
         )
+
+
+def able_to(capability: Capability) -> dict[str, type]:
+    """The kinds of models with a method for `capability`, by name. Without those that only count costs, and those of
+    packages that cannot be used."""
+    kinds: dict[str, type] = {}
+    for name in MODELS.members:
+        with suppress(ConfigError):
+            cls = MODELS.resolve(name)
+            if name != "cost_only" and (hasattr(cls, capability) or hasattr(cls, f"a{capability}")):
+                kinds[name] = cls
+    return kinds
+
+
+def _kinds() -> str:
+    known = {capability: ", ".join(able_to(capability)) for capability in CAPABILITIES}
+    return "; ".join(f"`{capability}`: {names}" for capability, names in known.items() if names)
 
 
 def token_counter(model: Any) -> Callable[[str], int]:
