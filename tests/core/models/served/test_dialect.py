@@ -18,7 +18,7 @@ from support.servers import Response, chat_server, completion, first_tokens, ref
 from tamis import Engine, Listwise, Pointwise
 from tamis.errors import ModelError
 from tamis.models import OpenAIChat
-from tamis.models.served.dialect import FORMAT, POLICY, QUIRKS, TOO_LARGE
+from tamis.models.served.dialect import FORMAT, POLICY, QUIRKS, SILENT, TOO_LARGE
 from tamis.values.answers import Generated
 from tamis.values.calls import Generate, Message
 
@@ -232,6 +232,40 @@ def test_a_model_without_log_probabilities_is_not_asked_for_them_again(words: st
     assert ranking.positions == (0, 1, 2)
     assert "does not give log-probabilities" in str(ranking.warnings[0])
     assert "'listwise'" in str(ranking.warnings[0])
+
+
+def test_a_server_that_leaves_log_probabilities_out_is_soon_asked_for_none() -> None:
+    with chat_server(lambda request: "Yes") as server:
+        model = OpenAIChat("m", base_url=server.url, max_concurrency=1)
+        ranking = Engine(retries=0, cache=None).rerank(
+            Pointwise(model), "tall mountain", [f"text {n}" for n in range(40)]
+        )
+        assert len(server.requests) == SILENT
+    assert ranking.degraded
+    assert ranking.positions == tuple(range(40))
+    assert "'listwise'" in str(ranking.warnings[0])
+
+
+def test_a_reply_without_log_probabilities_among_others_teaches_nothing() -> None:
+    replies = itertools.cycle(["Yes", "Yes", first_tokens({"Yes": -0.1, "No": -2.0})])
+    with chat_server(lambda request: next(replies)) as server:
+        model = OpenAIChat("m", base_url=server.url, max_concurrency=1)
+        Engine(retries=0, cache=None).rerank(Pointwise(model), "tall mountain", [f"text {n}" for n in range(12)])
+        assert len(server.requests) == 12
+
+
+def test_an_empty_answer_that_used_its_whole_limit_was_a_thought() -> None:
+    def serve(request: Mapping[str, Any]) -> Any:
+        return completion("[2] > [1]") if request["max_tokens"] > 400 else completion("", finish_reason="length")
+
+    with chat_server(serve) as server:
+        model = OpenAIChat("unknown", base_url=server.url)
+        ranking = Engine(retries=0, cache=None).rerank(Listwise(model), "tall mountain", ["a", "b"])
+        assert len(server.requests) == 2
+        Engine(retries=0, cache=None).rerank(Listwise(model), "tall hill", ["a", "b"])
+        assert len(server.requests) == 3, "remembered"
+    assert ranking.positions == (1, 0)
+    assert not ranking.degraded
 
 
 def test_fewer_log_probabilities_are_no_lack_of_them() -> None:

@@ -49,7 +49,9 @@ def test_tokens_reported_with_no_answer_are_charged_and_counted(reply: Any, run:
 def test_choices_that_are_not_shown_are_counted(reply: Any) -> None:
     with chat_server(reply) as server:
         ranking = rerank(Pointwise(OpenAIChat("m", base_url=server.url)), max_tokens=10**6)
-    assert (ranking.usage.tokens_in, ranking.usage.tokens_out) == (20 * 300, 20 * 2000)
+    asked = len(server.requests)
+    assert asked > 2
+    assert (ranking.usage.tokens_in, ranking.usage.tokens_out) == (asked * 300, asked * 2000)
 
 
 def error_of(reply: Any, **options: Any) -> ModelError:

@@ -25,6 +25,10 @@ QUOTED = 12
 LIMITS: tuple[TokenLimit, ...] = ("max_tokens", "max_completion_tokens")
 
 
+SILENT = 3
+"""Replies in a row without log-probabilities, after which none are asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """What a server has turned out to take.
@@ -32,7 +36,7 @@ class Dialect:
     `proven`: it has taken this `format`. `system`: messages of the system, else they begin the user's. `window`,
     `longest`: the most tokens in and out, and out alone, where it named them. `largest`: the most tokens it has taken,
     in and out. `thinks`: its replies held thoughts. `doubted`: once, a looser format helped though the server had not
-    named the format.
+    named the format. `silent`: replies in a row without the log-probabilities that were asked for.
     """
 
     format: Format = "json_schema"
@@ -48,6 +52,11 @@ class Dialect:
     largest: int = 0
     thinks: bool = False
     doubted: bool = False
+    silent: int = 0
+
+    def unheard(self) -> Dialect:
+        """After one more reply without log-probabilities: from the third in a row on, the server gives none."""
+        return replace(self, silent=self.silent + 1, logprobs=self.logprobs and self.silent + 1 < SILENT)
 
     def adapted(self, body: Mapping[str, Any], reply: Reply, *, any_format: bool, own_limit: bool) -> Dialect | None:
         """The dialect to try after `reply` rejected `body`; `None` when the protocol is not to blame.

@@ -224,8 +224,10 @@ class OpenAIChat(HttpModel):
         data, request = yield from self._asked(body, call, thoughts)
         choice = self._first_choice(data)
         text = message_text(choice["message"])
-        thought = has_thought(text) or thought_apart(choice["message"], data)
         complete, stopped_by = ending_of(choice.get("finish_reason"))
+        # Nothing written up to the limit: it was spent on thoughts that the server does not show.
+        unseen = not complete and not stopped_by and not text.strip()
+        thought = unseen or has_thought(text) or thought_apart(choice["message"], data)
         if call.stop and "stop" not in request:
             places = [place for mark in call.stop if (place := text.find(mark)) >= 0]
             text, complete = (text[: min(places)], True) if places else (text, complete)
@@ -247,16 +249,26 @@ class OpenAIChat(HttpModel):
             raise ModelError(self._without_logprobs)
         data, _ = yield from self._asked(body, call)
         read, wrote = token_counts(data)
+        choice = self._first_choice(data)
+        self._heard(bool(choice.get("logprobs")))
         try:
-            shown = self._first_choice(data)["logprobs"]["content"][0]["top_logprobs"]
+            shown = choice["logprobs"]["content"][0]["top_logprobs"]
             tokens = [(str(item["token"]), float(item["logprob"])) for item in shown]
         except (KeyError, IndexError, TypeError, ValueError):
-            problem = f"{self._shown} gave no top_logprobs for {self.model}; ask it to generate"
+            problem = f"no top_logprobs in the reply: {self._without_logprobs}"
             return Failure("malformed", problem, tokens_in=read, tokens_out=wrote, wrote=True)
         answer = label_logprobs(tokens, call.choices)
         if isinstance(answer, Failure):
             return replace(answer, tokens_in=read, tokens_out=wrote, wrote=True)
         return replace(answer, tokens_in=read, tokens_out=wrote)
+
+    def _heard(self, given: bool) -> None:
+        """Whether a reply had the log-probabilities asked for: a server may leave them out without a word."""
+        if given and not self._dialect.silent:
+            return
+        with lock_of(self):
+            known = self._dialect
+            self.__dict__["_dialect"] = replace(known, silent=0) if given else known.unheard()
 
     @property
     def _without_logprobs(self) -> str:
