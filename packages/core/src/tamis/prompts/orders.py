@@ -120,7 +120,7 @@ def read_order(text: str, count: int) -> tuple[list[int], Form]:
 
 
 def _concluded(text: str, count: int) -> list[int]:
-    """The chain behind the last words such as "Final answer:"; nothing where there is none."""
+    """The chain after the last words such as "Final answer:"; nothing where there is none."""
     marks = list(CONCLUDES.finditer(text))
     return _chained(text[marks[-1].end() :], count) if marks else []
 
