@@ -16,7 +16,7 @@ them rise (`mostly_rise`) they are still similarities, and a notice asks what th
 
 SCORED, RISING = 10, 0.8
 """From how many scores on, and from which share of rising steps on, an order that is not sorted looks like that of
-distances. A random order has so many in at most 4 of 1,000 cases."""
+distances. A random order reaches that share in at most 4 of 1,000 cases."""
 
 
 UNSURE = (
