@@ -59,7 +59,9 @@ def absent(head: Sequence[Ranked], field: str) -> str:
     plain = {_plain(name): name for name in names}
     close = [plain[name] for name in get_close_matches(_plain(field), list(plain), n=SHOWN, cutoff=0.6)]
     known = close or [name for name, _ in names.most_common(8)]
-    listed = ", ".join(map(repr, known)) or "none"
+    if not known:
+        return f"the candidates have no metadata: the field {field!r} is unknown for all"
+    listed = ", ".join(map(repr, known))
     there = f"; {'close names' if close else 'there'} are {listed}"
     return f"no candidate has the metadata field {field!r}: it is unknown for all{there}"
 
