@@ -233,6 +233,21 @@ async def test_the_retrievers_score_is_read_and_kept_on_demand() -> None:
     assert type(kept[0].metadata["retrieval_score"]) is float
 
 
+async def test_scores_in_the_metadata_that_are_not_numbers_are_reported() -> None:
+    found = [Document("a", metadata={"score": score}) for score in ("high", 0.5, None, "0.7", True)]
+    found.append(Document("b", metadata={"relevance_score": "x", "score": 0.4}))
+    compressor = TamisCompressor(pipeline=FirstStage())
+    for ranking in (compressor.rank(found, QUERY), await compressor.arank(found, QUERY)):
+        (notice,) = (one for one in ranking.warnings if "in the metadata" in one.message)
+        assert "3 of 6" in notice.message
+        assert "such as 'high'" in notice.message
+        assert (notice.positions, notice.degraded) == ((0, 3, 4), False)
+    ignoring = TamisCompressor(pipeline=FirstStage(), scores="ignore")
+    assert not any("metadata" in one.message for one in ignoring.rank(found, QUERY).warnings)
+    (nan,) = compressor.rank([Document("a", metadata={"score": float("nan")})], QUERY).warnings
+    assert "not finite" in nan.message
+
+
 def test_ids_come_from_the_document_or_its_metadata() -> None:
     found = [Document("a", id="x", metadata={"id": "y"}), Document("b", metadata={"id": 7}), Document("c")]
     found.append(Document("d", metadata={"id": ["not", "hashable"]}))

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import math
+import pickle
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tamis
 from tamis import Candidate, Notice, Query, Ranking
 from tamis.errors import InputError
 from tamis.values.scale import LOGIT, ORDINAL, PROBABILITY, UNKNOWN, graded
@@ -44,6 +47,29 @@ def test_a_mapping_with_unknown_keys_says_where_they_belong() -> None:
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf, None])
 def test_scores_that_are_no_numbers_become_none(score: float | None) -> None:
     assert Candidate("a", score=score).score is None
+
+
+def test_scores_that_are_not_finite_are_reported_with_their_positions() -> None:
+    given = [{"text": "a", "score": 0.9}, Candidate("b", score=math.nan), {"text": "c", "score": math.inf}, "d"]
+    ranking = Ranking.of("q", given)
+    (notice,) = ranking.warnings
+    assert notice == Notice(
+        "2 of 4 scores are not finite (NaN or infinity): they count as missing", (1, 2), degraded=False
+    )
+    assert not Ranking.of("q", given, scores="ignore").warnings
+    assert not Ranking.of("q", [given[0], {"text": "b", "score": None}, "d"]).warnings
+    assert any(one.positions == (1, 2) for one in tamis.rerank("q", given).warnings)
+    assert pickle.loads(pickle.dumps(given[1])) == given[1] == Candidate("b")
+    with pytest.raises(InputError, match="may have .*'text'") as refused:
+        Ranking.of("q", [{"text": "a", "_unread": True}])
+    assert "may have ['id'" in str(refused.value)
+
+
+@pytest.mark.parametrize(("id", "named"), [(None, False), (math.nan, False), ("d7", True), (0, True)])
+def test_an_error_names_the_id_where_there_is_one(id: Any, named: bool) -> None:
+    with pytest.raises(InputError, match=r"candidates\[1\]: a title must be") as refused:
+        Ranking.of("q", ["a", {"text": "b", "title": True, "id": id}])
+    assert str(refused.value).endswith(f"(the candidate with the id {id!r})" if named else "got bool True")
 
 
 def test_numpy_scores_become_python_floats() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Real
+from reprlib import repr as short
 from typing import Annotated, Any, Self
 
 from langchain_core.callbacks import Callbacks
@@ -21,6 +22,7 @@ from tamis.adapters import arguments
 from tamis.adapters.models import named
 from tamis.adapters.results import OnRanking, announce, results
 from tamis.errors import ConfigError, InputError
+from tamis.values.ranking import Notice
 from tamis.values.similarity import Scores
 
 log = logging.getLogger(__name__)
@@ -169,11 +171,28 @@ class TamisCompressor(BaseDocumentCompressor):
 
     def _rank(self, candidates: Sequence[Candidate], query: str) -> Ranking:
         ranking = self._reranker().rerank(query, candidates, top_n=self.top_n, threshold=self.threshold)
-        return announce(self.on_ranking, ranking, log)
+        return announce(self.on_ranking, self._told(ranking, candidates), log)
 
     async def _arank(self, candidates: Sequence[Candidate], query: str) -> Ranking:
         ranking = await self._reranker().arerank(query, candidates, top_n=self.top_n, threshold=self.threshold)
-        return announce(self.on_ranking, ranking, log)
+        return announce(self.on_ranking, self._told(ranking, candidates), log)
+
+    def _told(self, ranking: Ranking, candidates: Sequence[Candidate]) -> Ranking:
+        """With a notice of the documents whose metadata has a score that is not a number, and none that is."""
+        if self.scores == "ignore":
+            return ranking
+        unread = {}
+        for position, candidate in enumerate(candidates):
+            given = [candidate.metadata[key] for key in self.score_keys if candidate.metadata.get(key) is not None]
+            if given and not any(map(_is_number, given)):
+                unread[position] = given[0]
+        if not unread:
+            return ranking
+        said = (
+            f"{len(unread)} of {len(candidates)} scores in the metadata ({', '.join(self.score_keys)}) are not "
+            f"numbers, such as {short(next(iter(unread.values())))}: they count as missing"
+        )
+        return ranking.warn(Notice(said, tuple(unread), degraded=False))
 
     def _asked(self, value: Any) -> tuple[list[Document], list[Candidate]]:
         documents = arguments.documents("documents", value, Document, DOCUMENTS)
@@ -187,7 +206,7 @@ class TamisCompressor(BaseDocumentCompressor):
         return Candidate(
             "\n".join([*front, document.page_content]),
             id=name if isinstance(name, Hashable) else None,
-            score=next((float(s) for s in scores if isinstance(s, Real) and not isinstance(s, bool)), None),
+            score=next((float(s) for s in scores if _is_number(s)), None),
             metadata=known,
         )
 
@@ -212,6 +231,10 @@ class TamisCompressor(BaseDocumentCompressor):
             return self._reranker().to_data()
         except ConfigError:
             return repr(pipeline)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _given(given: Any, key: str) -> Any:

@@ -58,19 +58,26 @@ class Candidate:
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     images: tuple[str, ...] = ()
     vector: tuple[float, ...] | None = None
+    _unread: bool = field(default=False, init=False, repr=False, compare=False)
+    """Whether a score was given that is not finite."""
 
     def __post_init__(self) -> None:
         try:
             self._check()
         except InputError as error:
-            raise InputError(f"{error} (the candidate with the id {short(self.id)})") from None
+            nameless = self.id is None or (isinstance(self.id, float) and math.isnan(self.id))
+            whose = "" if nameless else f" (the candidate with the id {short(self.id)})"
+            raise InputError(f"{error}{whose}") from None
 
     def _check(self) -> None:
         if not isinstance(self.text, str):
             raise InputError(f"a candidate's text must be a string, got {type(self.text).__name__} {short(self.text)}")
         if isinstance(self.score, bool):
             raise InputError(f"a score must be a number or None, got {self.score}")
-        object.__setattr__(self, "score", finite(self.score))
+        given = self.score
+        object.__setattr__(self, "score", finite(given))
+        if given is not None and self.score is None:
+            object.__setattr__(self, "_unread", True)
         # Ten thousand candidates are made per query: what has its usual type is not looked at twice.
         if self.vector is not None:
             object.__setattr__(self, "vector", checks.vector(self.vector))
@@ -98,10 +105,11 @@ class Candidate:
         if isinstance(value, str):
             return cls(value)
         if isinstance(value, Mapping):
-            unknown = set(value) - set(cls.__slots__)
+            known = {name for name in cls.__slots__ if name[0] != "_"}
+            unknown = set(value) - known
             if unknown or "text" not in value:
                 raise InputError(
-                    f"a candidate mapping needs 'text' and may have {sorted(cls.__slots__)}; got {short(list(value))}. "
+                    f"a candidate mapping needs 'text' and may have {sorted(known)}; got {short(list(value))}. "
                     "Put anything else under 'metadata'."
                 )
             return cls(**value)
@@ -265,11 +273,15 @@ class Ranking:
         made = [_numbered(place, value) for place, value in enumerate(candidates)]
         given = [candidate.score for candidate in made]
         meaning = "similarity" if similarity.checked(scores) != "ignore" and scale != UNKNOWN else scores
+        unread = () if scores == "ignore" else tuple(place for place, one in enumerate(made) if one._unread)
         read, said = similarity.similarities(given, meaning)
         if read != given:
             made = [replace(candidate, score=score) for candidate, score in zip(made, read, strict=True)]
         kept = tuple(Ranked(candidate, position, candidate.score) for position, candidate in enumerate(made))
         notices = () if said is None else (Notice(said, degraded=False),)
+        if unread:
+            what = f"{len(unread)} of {len(made)} scores are not finite (NaN or infinity): they count as missing"
+            notices += (Notice(what, unread, degraded=False),)
         return cls(Query.of(query), kept, scale=scale, warnings=notices)
 
     @property
