@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from numbers import Real
 from reprlib import repr as short
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeGuard
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
@@ -233,7 +233,7 @@ class TamisCompressor(BaseDocumentCompressor):
             return repr(pipeline)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[Real]:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 

@@ -278,7 +278,7 @@ class Ranking:
         if read != given:
             made = [replace(candidate, score=score) for candidate, score in zip(made, read, strict=True)]
         kept = tuple(Ranked(candidate, position, candidate.score) for position, candidate in enumerate(made))
-        notices = () if said is None else (Notice(said, degraded=False),)
+        notices: tuple[Notice, ...] = () if said is None else (Notice(said, degraded=False),)
         if unread:
             what = f"{len(unread)} of {len(made)} scores are not finite (NaN or infinity): they count as missing"
             notices += (Notice(what, unread, degraded=False),)
