@@ -49,7 +49,7 @@ def test_a_preset_is_told_in_one_screen(name: str) -> None:
 def test_a_preset_cites_where_it_comes_from(name: str) -> None:
     """Author and year, or what was published; the learned defaults are tamis's own."""
     paper = PRESETS.data(name).get("paper", "")
-    assert re.search(r"(19|20)\d\d", paper) or name in ("default", "texts", "embedding")
+    assert re.search(r"(19|20)\d\d", paper) or name in ("default", "default-cross-encoder", "texts", "embedding")
 
 
 def test_a_preset_is_told_legibly() -> None:

@@ -27,8 +27,9 @@ def standardised(shares: Sequence[Mapping[int, float | None]]) -> list[dict[int,
     """Scores by position, of each branch, less their mean and over their standard deviation, of the positions that all
     branches scored.
 
-    >>> standardised([{0: 1.0, 1: 3.0, 2: 9.0}, {0: 5.0, 1: 5.0, 2: None}])
-    [{0: -1.0, 1: 1.0}, {0: 0.0, 1: 0.0}]
+    >>> first, second = standardised([{0: 1.0, 1: 3.0, 2: 9.0}, {0: 5.0, 1: 5.0, 2: None}])
+    >>> [round(share, 6) for share in first.values()], second
+    ([-1.0, 1.0], {0: 0.0, 1: 0.0})
     """
     common = [place for place in shares[0] if all(share.get(place) is not None for share in shares)]
     return [dict(zip(common, _standard([share[place] or 0.0 for place in common]), strict=True)) for share in shares]
