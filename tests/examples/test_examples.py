@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pydoc
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -9,6 +10,11 @@ from typing import Any
 
 import pytest
 
+DOCUMENTED_LATER = {
+    "asyncio.timeouts.Timeout",
+    "asyncio.taskgroups.TaskGroup",
+    "asyncio.taskgroups.TaskGroup.create_task",
+}
 EXAMPLES = Path(__file__).parents[2] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
@@ -33,8 +39,13 @@ def test_every_full_answer_is_in_this_pythons_corpus(corpus: dict[str, Passage])
     assert len(questions) >= 40
     for here, there in zip(questions, every, strict=True):
         missing = [i for i, grade in there.grades.items() if grade >= 2 and i not in here.grades]
-        assert not missing, f"{here.id}: {missing}"
-        assert max(here.grades.values()) == 3
+        assert all(map(_without_docstring, missing)), f"{here.id}: {missing}"
+        assert max(here.grades.values()) == 3 or missing
+
+
+def _without_docstring(name: str) -> bool:
+    """Whether it is in this Python, but not documented yet: so in early releases of 3.11."""
+    return name in DOCUMENTED_LATER and not getattr(pydoc.locate(name), "__doc__", None)
 
 
 def _judged_ids() -> set[str]:
