@@ -17,7 +17,7 @@ from tamis.errors import ConfigError
 from tamis.evaluate.systems import named
 from tamis.stage.base import Stage
 from tamis.values.ranking import Ranking
-from tamis.view.fitted import Column, fitted, room
+from tamis.view.fitted import Column, fitted, width_left
 from tamis.view.picture import fragment, number, safe
 
 META = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -29,7 +29,7 @@ STYLE = (
 LEAST_TEXT = 30
 WIDEST_HEAD = 12
 PLACES = ("first", "second")
-"""Heads for systems whose names would leave no room for the passages."""
+"""Heads for systems whose names would leave no width for the passages."""
 
 
 def compare(
@@ -82,7 +82,7 @@ def _tables(console: Console, rankings: dict[str, Ranking], heads: Sequence[str]
         columns.append(Column(head, [str(of[p][0]) if p in of else "dropped" for p in order]))
         columns.append(Column("score", [number(of[p][1].score) if p in of else "" for p in order]))
     incoming = Column("incoming", [str(position + 1) for position in order])
-    left = max(LEAST_TEXT, room(console, incoming, columns))
+    left = max(LEAST_TEXT, width_left(console, incoming, columns))
     texts = [" ".join(shown[position].candidate.full_text.split()) for position in order]
     cut = [text if cell_len(text) <= left else f"{set_cell_size(text, left - 1).rstrip()}…" for text in texts]
     return fitted(console, "", incoming, [*columns, Column("passage", cut, left=True)])

@@ -174,5 +174,5 @@ def _print_prediction(
         console.print(table)
     for item in predictions:
         if item.usage.thoughts:
-            room = f"{item.system}: tokens out include {large(item.usage.thoughts / (item.queries or 1))} per query"
-            options.say(console, f"{room} in which its models may think: an upper bound.", "dim")
+            bound = f"{item.system}: tokens out include {large(item.usage.thoughts / (item.queries or 1))} per query"
+            options.say(console, f"{bound} in which its models may think: an upper bound.", "dim")

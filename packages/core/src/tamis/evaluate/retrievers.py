@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from numbers import Real
@@ -113,24 +113,12 @@ def _settled(value: Any) -> Any:
     """The value, or what it will be: awaited in a thread of its own, since a loop may run in this one."""
     if not inspect.isawaitable(value):
         return value
-    box: list[Any] = []
 
     async def wait() -> Any:
         return await value
 
-    def work() -> None:
-        try:
-            box.append((asyncio.run(wait()), None))
-        except BaseException as error:
-            box.append((None, error))
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join()
-    result, error = box[0]
-    if error is not None:
-        raise error
-    return result
+    with ThreadPoolExecutor(1) as alone:
+        return alone.submit(asyncio.run, wait()).result()
 
 
 def _with_scores(

@@ -94,9 +94,7 @@ class Adaptive(Schedule):
         uncertain = list(range(n))
         for _ in range(self.rounds):
             asked = [shown for shown in level(uncertain, self.size) if len(shown) > 1] if len(uncertain) > 1 else []
-            if not asked:
-                break
-            answers = yield asked
+            answers = (yield asked) if asked else []
             if not any(answers):
                 break
             for shown, answer in zip(asked, answers, strict=True):

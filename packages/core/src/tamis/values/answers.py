@@ -75,8 +75,8 @@ class Generated(Answer):
 
 
 @dataclass(frozen=True, slots=True)
-class Logprobs(Answer):
-    """Natural-log probabilities, in the order of the choices or tokens; `-inf` for a choice the model did not show."""
+class Numbers(Answer):
+    """Several numbers of one text or prompt."""
 
     values: tuple[float, ...]
 
@@ -87,6 +87,11 @@ class Logprobs(Answer):
     def checked(self) -> Self:
         held = _numbers(self.values)
         return self if held is self.values else replace(self, values=held)
+
+
+@dataclass(frozen=True, slots=True)
+class Logprobs(Numbers):
+    """Natural-log probabilities, in the order of the choices or tokens; `-inf` for a choice the model did not show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,33 +119,13 @@ class Score(Answer):
 
 
 @dataclass(frozen=True, slots=True)
-class Scores(Answer):
+class Scores(Numbers):
     """One number per text, in the order of the texts, on the scale the model declares; NaN where there is none."""
-
-    values: tuple[float, ...]
-
-    @classmethod
-    def of(cls, value: Any) -> Self:
-        return cls(tuple(map(float, value)))
-
-    def checked(self) -> Self:
-        held = _numbers(self.values)
-        return self if held is self.values else replace(self, values=held)
 
 
 @dataclass(frozen=True, slots=True)
-class Vector(Answer):
+class Vector(Numbers):
     """An embedding."""
-
-    values: tuple[float, ...]
-
-    @classmethod
-    def of(cls, value: Any) -> Self:
-        return cls(tuple(map(float, value)))
-
-    def checked(self) -> Self:
-        held = _numbers(self.values)
-        return self if held is self.values else replace(self, values=held)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

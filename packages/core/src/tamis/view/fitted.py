@@ -53,7 +53,7 @@ def fitted(
     return tables
 
 
-def room(console: Console, names: Column, columns: Sequence[Column]) -> int:
+def width_left(console: Console, names: Column, columns: Sequence[Column]) -> int:
     """Characters left in a line for one more column."""
     gap = 2
     return console.width - _width(console, _table(console, "", names, columns, ())) - gap
