@@ -234,8 +234,12 @@ def test_a_model_without_log_probabilities_is_not_asked_for_them_again(words: st
     assert "'listwise'" in str(ranking.warnings[0])
 
 
-def test_a_server_that_leaves_log_probabilities_out_is_soon_asked_for_none() -> None:
-    with chat_server(lambda request: "Yes") as server:
+@pytest.mark.parametrize(
+    "logprobs",
+    [None, {}, {"content": None}, {"content": []}, {"content": [{"token": "Yes", "logprob": 0.0, "top_logprobs": []}]}],
+)
+def test_a_server_that_leaves_log_probabilities_out_is_soon_asked_for_none(logprobs: Any) -> None:
+    with chat_server(completion("Yes", logprobs=logprobs)) as server:
         model = OpenAIChat("m", base_url=server.url, max_concurrency=1)
         ranking = Engine(retries=0, cache=None).rerank(
             Pointwise(model), "tall mountain", [f"text {n}" for n in range(40)]

@@ -25,6 +25,8 @@ GREGORIAN = 1583
 UNITS = ((10**8, 10**10, 1), (10**11, 10**13, 10**3), (10**14, 10**16, 10**6), (10**17, 10**19, 10**9))
 """Numbers from the first to below the second count this many parts of a second since 1970: s, ms, us, ns. All four are
 the years 1973 to 2286."""
+NO_END = 253402214400, 253402300800
+"""9999-12-31 in seconds since 1970. In milliseconds the same numbers are two days of 1978, which they hardly mean."""
 
 MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 MONTH = (
@@ -118,6 +120,8 @@ def _of_number(number: Decimal) -> datetime | None:
             return None
     if number == 0:
         return datetime.fromtimestamp(0, UTC)
+    if any(NO_END[0] <= number / parts < NO_END[1] for _, _, parts in UNITS):
+        return None
     for low, high, parts in UNITS:
         if low <= abs(number) < high:
             return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(number * 1_000_000 / parts))

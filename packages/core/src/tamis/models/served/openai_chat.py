@@ -249,12 +249,13 @@ class OpenAIChat(HttpModel):
             raise ModelError(self._without_logprobs)
         data, _ = yield from self._asked(body, call)
         read, wrote = token_counts(data)
-        choice = self._first_choice(data)
-        self._heard(bool(choice.get("logprobs")))
         try:
-            shown = choice["logprobs"]["content"][0]["top_logprobs"]
+            shown = self._first_choice(data)["logprobs"]["content"][0]["top_logprobs"]
             tokens = [(str(item["token"]), float(item["logprob"])) for item in shown]
         except (KeyError, IndexError, TypeError, ValueError):
+            tokens = []
+        self._heard(bool(tokens))
+        if not tokens:
             problem = f"no top_logprobs in the reply: {self._without_logprobs}"
             return Failure("malformed", problem, tokens_in=read, tokens_out=wrote, wrote=True)
         answer = label_logprobs(tokens, call.choices)
